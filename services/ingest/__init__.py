@@ -1,0 +1,1 @@
+"""Ingest: the door for agents. They enrol, say what they are, and post samples, which go into the change log."""

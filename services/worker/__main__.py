@@ -1,0 +1,52 @@
+"""Composition root of the worker: an applier for each partition, the jobs, and the probes' port."""
+
+import contextlib
+from collections.abc import Mapping
+
+from services.worker.applier import Applier
+from services.worker.jobs import Jobs
+from shared.errors import NotFound
+from shared.io.changelog.append import ChangeLog
+from shared.io.changelog.read import LogReader
+from shared.io.database.pool import create_pool
+from shared.io.lifecycle import run, start
+from shared.io.probes import Receive, Scope, Send
+from shared.io.problem import answer_problem
+from shared.io.redis import open_redis
+from shared.names import PARTITIONS
+from shared.settings import Http, Liveness, Servers, load
+
+
+async def no_such_page(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001  (ASGI's form)
+    """Answer everything but the probes."""
+    await answer_problem(NotFound("this process has nothing but /health, /readiness and /metrics"), send)
+
+
+async def main(environment: Mapping[str, str]) -> None:
+    """Run the worker until it is told to stop."""
+    servers = load(Servers, environment)
+    offline_after_ms = int(load(Liveness, environment).offline_after_s * 1000)
+    async with contextlib.AsyncExitStack() as stack:
+        redis = open_redis(servers.redis_url)
+        stack.push_async_callback(redis.aclose)
+        pool = await create_pool(servers.database_url, size=2)
+        stack.push_async_callback(pool.close)
+        changes = ChangeLog(redis)
+        appliers = [
+            Applier(redis, changes, servers.database_url, partition, offline_after_ms=offline_after_ms)
+            for partition in range(PARTITIONS)
+        ]
+        await run(
+            no_such_page,
+            load(Http, environment),
+            checks={
+                "redis": redis.ping,
+                "postgres": lambda: pool.fetchval("SELECT 1"),
+                "log": LogReader(redis).check_open,
+            },
+            background=[applier.run for applier in appliers] + [Jobs(servers.redis_url, pool).run],
+        )
+
+
+if __name__ == "__main__":
+    start("worker", main)

@@ -1,0 +1,104 @@
+"""Commits entries of the log to PostgreSQL: records, history, topics, operations and the checkpoint, all or nothing."""
+
+import datetime as dt
+from collections.abc import Sequence
+
+import msgspec
+from asyncpg import Connection
+
+from services.worker.projection import (
+    HISTORY_COLUMNS,
+    Projection,
+    Rows,
+    delete_sql,
+    project,
+    upsert_sql,
+)
+from shared.change import ChangeSet
+from shared.io.changelog.guardian import Checkpoint, Overtaken
+from shared.io.database.queries import queries
+from shared.position import Position
+from shared.resources import RESOURCES
+
+_OLDEST_DAY = dt.timedelta(days=400)
+_SQL = queries("applier")
+
+
+class Committer:
+    """Writes to one partition's share of PostgreSQL, through the connection that holds the partition's lock."""
+
+    def __init__(self, connection: Connection, partition: int) -> None:
+        self._connection = connection
+        self._partition = partition
+        self._days: set[dt.date] = set()
+
+    async def commit(self, checkpoint: Checkpoint, entries: Sequence[ChangeSet]) -> Checkpoint:
+        """Apply entries that follow the checkpoint; return the one after them.
+
+        Raises Overtaken when the checkpoint has been moved by somebody else, asyncpg.PostgresError, and
+        msgspec.ValidationError for a sample that cannot be read; nothing is stored then.
+        """
+        projection = project(entries)
+        await self.ensure_days(projection)
+        async with self._connection.transaction():
+            after = await self.advance(checkpoint, entries[-1].position)
+            await self.save(projection)
+        return after
+
+    async def advance(self, checkpoint: Checkpoint, to: Position) -> Checkpoint:
+        """Move the checkpoint within the transaction that stores what it stands for; raises Overtaken."""
+        advanced = await queries("checkpoints").advance(
+            self._connection,
+            partition=self._partition,
+            fence=checkpoint.fence,
+            epoch=checkpoint.position.epoch,
+            old_seq=checkpoint.position.seq,
+            seq=to.seq,
+        )
+        if advanced is None:
+            raise Overtaken(f"partition {self._partition}: the checkpoint is not at {checkpoint.position} any more")
+        return msgspec.structs.replace(checkpoint, position=to)
+
+    async def save(self, projection: Projection) -> None:
+        """Store a projection; to be called in a transaction."""
+        for name, rows in projection.tables.items():
+            await self._save_records(name, rows)
+        if projection.history:
+            await self._connection.copy_records_to_table(
+                "metrics_history", records=projection.history, columns=HISTORY_COLUMNS
+            )
+        workspaces, resources, versions = zip(*projection.topics, strict=True)
+        await _SQL.save_topics(
+            self._connection,
+            partition=self._partition,
+            workspaces=workspaces,
+            resources=resources,
+            versions=versions,
+        )
+        if projection.operations:
+            ids, epochs, seqs, prevs, to_versions = zip(*projection.operations, strict=True)
+            await _SQL.save_operations(
+                self._connection,
+                partition=self._partition,
+                ids=ids,
+                epochs=epochs,
+                seqs=seqs,
+                prevs=prevs,
+                versions=to_versions,
+            )
+
+    async def _save_records(self, name: str, rows: Rows) -> None:
+        resource = RESOURCES[name]
+        if rows.upserts != b"[]":
+            await self._connection.execute(upsert_sql(resource), rows.upserts)
+        if rows.deletions[0]:
+            await self._connection.execute(delete_sql(resource), *rows.deletions)
+
+    async def ensure_days(self, projection: Projection) -> None:
+        """Make the history's partitions for the days at hand; days of long ago go to the default partition."""
+        today = dt.datetime.now(dt.UTC).date()
+        days = {ts.astimezone(dt.UTC).date() for _, ts, *_ in projection.history if isinstance(ts, dt.datetime)}
+        for day in days - self._days:
+            if today - _OLDEST_DAY <= day <= today + dt.timedelta(days=2):
+                await _SQL.ensure_metrics_day(self._connection, day=day)
+            self._days.add(day)

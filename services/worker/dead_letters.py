@@ -1,0 +1,126 @@
+"""Changes that PostgreSQL cannot store: found by bisection, put aside, and undone in the hot state.
+
+The fault is the record's (SQLSTATE classes 22 and 23, or a sample that cannot be read), so that no retry can help and
+nothing behind it may wait.
+"""
+
+from collections.abc import Sequence
+
+import asyncpg
+import msgspec
+import structlog
+from asyncpg import Connection
+
+from services.worker.commit import Committer
+from services.worker.projection import project
+from shared.change import Change, ChangeSet
+from shared.errors import Conflict, NotFound
+from shared.io.changelog.append import ChangeLog
+from shared.io.changelog.guardian import Checkpoint
+from shared.io.database.queries import queries
+from shared.io.database.records import read_records
+from shared.io.telemetry import Counter
+from shared.names import Topic, partition_of
+from shared.operation import Draft, Operation
+from shared.resources import RESOURCES
+
+log = structlog.get_logger(__name__)
+_SQL = queries("applier")
+_DEAD_LETTERS = Counter("muster_dead_letters_total", "Changes that PostgreSQL could not store", ["resource"])
+
+
+def poison_code(error: Exception) -> str | None:
+    """Return the SQLSTATE of an error that is the record's own fault, else None."""
+    if isinstance(error, msgspec.ValidationError | UnicodeError):
+        return "22000"
+    code = getattr(error, "sqlstate", None) if isinstance(error, asyncpg.PostgresError) else None
+    if isinstance(error, asyncpg.DataError) and code is None:
+        return "22000"  # asyncpg itself found that a value does not fit its column
+    return code if code is not None and code[:2] in {"22", "23"} else None
+
+
+async def commit_around(
+    committer: Committer, connection: Connection, checkpoint: Checkpoint, entries: Sequence[ChangeSet]
+) -> Checkpoint:
+    """Commit entries of which at least one is poison: halve until it is alone, and put it aside."""
+    try:
+        return await committer.commit(checkpoint, entries)
+    except Exception as error:
+        if poison_code(error) is None:
+            raise
+    if len(entries) == 1:
+        return await _commit_change_by_change(committer, connection, checkpoint, entries[0])
+    half = len(entries) // 2
+    checkpoint = await commit_around(committer, connection, checkpoint, entries[:half])
+    return await commit_around(committer, connection, checkpoint, entries[half:])
+
+
+async def _commit_change_by_change(
+    committer: Committer, connection: Connection, checkpoint: Checkpoint, entry: ChangeSet
+) -> Checkpoint:
+    async with connection.transaction():
+        after = await committer.advance(checkpoint, entry.position)
+        await committer.save(project([msgspec.structs.replace(entry, changes=())]))
+        for change in entry.changes:
+            await _commit_change(committer, connection, entry, change)
+    return after
+
+
+async def _commit_change(committer: Committer, connection: Connection, entry: ChangeSet, change: Change) -> None:
+    alone = msgspec.structs.replace(entry, changes=(change,), operation="")
+    try:
+        projection = project([alone])
+        await committer.ensure_days(projection)
+        async with connection.transaction():
+            await committer.save(projection)
+    except Exception as error:
+        code = poison_code(error)
+        if code is None:
+            raise
+        await _put_aside(connection, entry, change, code, str(error))
+        if entry.operation:
+            await _SQL.reject_operation(connection, id=entry.operation, code="not_storable")
+
+
+async def _put_aside(connection: Connection, entry: ChangeSet, change: Change, code: str, reason: str) -> None:
+    topic = entry.topic
+    _DEAD_LETTERS.labels(topic.resource).inc()
+    log.error("change put aside", topic=str(topic), record=change.id, version=change.version, code=code, reason=reason)
+    await _SQL.save_dead_letter(
+        connection,
+        partition=partition_of(topic.workspace_id),
+        epoch=entry.position.epoch,
+        seq=entry.position.seq,
+        workspace_id=topic.workspace_id,
+        resource=topic.resource,
+        record_id=change.id,
+        version=change.version,
+        action=change.action,
+        data=None if change.data is None else bytes(change.data).decode("utf-8", "backslashreplace"),
+        sqlstate=code,
+        reason=reason[:1000],
+    )
+
+
+async def compensate(log_of_changes: ChangeLog, connection: Connection, partition: int) -> None:
+    """Put the hot state of dead letters back to what PostgreSQL holds, by changes like any other.
+
+    A record that was written again meanwhile is left alone. Repeating it does no harm: each has an operation id.
+    """
+    pending = [row async for row in _SQL.pending_dead_letters(connection, partition=partition)]
+    for row in pending:
+        topic = Topic(row["workspace_id"], row["resource"])
+        stored = await read_records(connection, topic, [row["record_id"]])
+        draft = (
+            Draft(id=row["record_id"], action="put", data=stored[0].data, expect=row["version"])
+            if stored
+            else Draft(id=row["record_id"], action="delete", expect=row["version"])
+        )
+        if topic.resource in RESOURCES:
+            try:
+                await log_of_changes.append(
+                    Operation(topic=topic, drafts=(draft,), actor="worker", id=f"dead-letter-{row['id']}")
+                )
+            except (Conflict, NotFound) as error:
+                log.info("dead letter needs no compensation", topic=str(topic), record=draft.id, reason=str(error))
+        await _SQL.compensated(connection, id=row["id"])

@@ -1,0 +1,128 @@
+"""From entries of the log to what PostgreSQL is told: one batch of rows for each table. Pure.
+
+The upserts are generated from the resources' declarations and fed the producers' own JSON.
+"""
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+
+import msgspec
+
+from shared.change import Change, ChangeSet
+from shared.names import Topic
+from shared.resources import METRICS, RESOURCES, Resource
+from shared.resources.metrics import DETAILS, Sample
+
+_EMPTY_RECORD = b"{}"
+
+
+@cache
+def upsert_sql(resource: Resource) -> str:
+    """Return the upsert of a resource: $1 is a JSON array of rows, with `workspace_id`, `id` and `version`.
+
+    A row whose version is not newer than the stored one is left alone.
+    """
+    columns = ("workspace_id", "id", "version", *resource.columns)
+    names = ", ".join(columns)
+    updates = ", ".join(f"{column} = excluded.{column}" for column in columns[2:])
+    return (
+        f"INSERT INTO {resource.name} AS stored ({names}) "  # noqa: S608  (declared names)
+        f"SELECT {names} FROM jsonb_populate_recordset(NULL::{resource.name}, $1) "
+        f"ON CONFLICT (workspace_id, id) DO UPDATE SET {updates} WHERE stored.version < excluded.version"
+    )
+
+
+@cache
+def delete_sql(resource: Resource) -> str:
+    """Return the deletion of a resource: $1, $2, $3 are arrays of workspace ids, ids and versions."""
+    return (
+        f"DELETE FROM {resource.name} AS stored "  # noqa: S608  (a declared name)
+        "USING unnest($1::text[], $2::text[], $3::bigint[]) AS gone (workspace_id, id, version) "
+        "WHERE (stored.workspace_id, stored.id) = (gone.workspace_id, gone.id) AND stored.version < gone.version"
+    )
+
+
+class Rows(msgspec.Struct):
+    """What one resource's table is told."""
+
+    upserts: bytes = b"[]"
+    """A JSON array for `upsert_sql`; `[]` when there is none."""
+    deletions: tuple[list[str], list[str], list[int]] = msgspec.field(default_factory=lambda: ([], [], []))
+
+
+class Projection(msgspec.Struct, kw_only=True):
+    """What a run of entries means for PostgreSQL."""
+
+    tables: dict[str, Rows]
+    history: list[tuple[object, ...]]
+    topics: list[tuple[str, str, int]]
+    operations: list[tuple[str, int, int, int, int]]
+
+
+def project(entries: Sequence[ChangeSet]) -> Projection:
+    """Project entries of one partition, in order: each record to its last change, each sample to a row of history.
+
+    Raises msgspec.ValidationError for a sample that cannot be read.
+    """
+    last: dict[str, dict[tuple[str, str], Change]] = {}
+    versions: dict[Topic, int] = {}
+    history: list[tuple[object, ...]] = []
+    for entry in entries:
+        topic = entry.topic
+        versions[topic] = entry.version
+        records = last.setdefault(topic.resource, {})
+        for change in entry.changes:
+            records[topic.workspace_id, change.id] = change
+        if topic.resource == METRICS.name:
+            history.extend(history_rows(entry.changes))
+    return Projection(
+        tables={resource: _rows(records) for resource, records in last.items() if resource in RESOURCES},
+        history=history,
+        topics=[(topic.workspace_id, topic.resource, version) for topic, version in versions.items()],
+        operations=[
+            (entry.operation, entry.position.epoch, entry.position.seq, entry.prev, entry.version)
+            for entry in entries
+            if entry.operation
+        ],
+    )
+
+
+def _rows(records: dict[tuple[str, str], Change]) -> Rows:
+    upserts: list[bytes] = []
+    deletions: tuple[list[str], list[str], list[int]] = ([], [], [])
+    for (workspace_id, record_id), change in records.items():
+        if change.data is None:
+            deletions[0].append(workspace_id)
+            deletions[1].append(record_id)
+            deletions[2].append(change.version)
+        else:
+            upserts.append(_row(workspace_id, change, bytes(change.data)))
+    return Rows(b"[%b]" % b",".join(upserts), deletions)
+
+
+def _row(workspace_id: str, change: Change, data: bytes) -> bytes:
+    """Put the key in front of the record's own fields; its bytes are not touched."""
+    key = f'{{"workspace_id":"{workspace_id}","id":"{change.id}","version":{change.version}'.encode()
+    return key + (b"}" if data == _EMPTY_RECORD else b"," + data[1:])
+
+
+HISTORY_COLUMNS = (
+    "server_id",
+    *(column for column in Sample.__struct_fields__ if column not in DETAILS),
+    "details",
+)
+"""The columns of `metrics_history`, in the order of `history_rows`."""
+
+_decode_sample = msgspec.json.Decoder(Sample).decode
+_PLAIN = len(Sample.__struct_fields__) - len(DETAILS)
+assert Sample.__struct_fields__[_PLAIN:] == DETAILS  # noqa: S101  (the rows below are cut there)
+
+
+def history_rows(changes: Iterable[Change]) -> Iterable[tuple[object, ...]]:
+    """Yield a row of history for each sample, at the sample's own time."""
+    for change in changes:
+        if change.data is None:
+            continue
+        values = msgspec.structs.astuple(_decode_sample(change.data))
+        details = {name: value for name, value in zip(DETAILS, values[_PLAIN:], strict=True) if value is not None}
+        yield (change.id, *values[:_PLAIN], msgspec.json.encode(details) if details else None)

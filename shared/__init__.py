@@ -1,0 +1,1 @@
+"""What every process of Muster agrees on; pure, without I/O, except for the adapters in `shared.io`."""

@@ -1,0 +1,103 @@
+"""Changes and change sets: what one entry of the log says, and its codec.
+
+The bytes of a record are encoded once, by its producer; `data` is passed on as it stands.
+"""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+
+from shared.errors import Malformed
+from shared.names import Topic
+from shared.position import Position
+
+Action = Literal["created", "updated", "deleted"]
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One record created, updated or deleted.
+
+    `version` is the topic's version after this change; `data` the whole record as JSON, None when deleted.
+    """
+
+    id: str
+    action: Action
+    version: int
+    data: msgspec.Raw | None = None
+
+
+class ChangeSet(msgspec.Struct, frozen=True):
+    """One entry of the log: the changes `prev + 1 … version` of one topic, in order.
+
+    `at_ms` is the Redis server's time in milliseconds since 1970; `operation` the id that the producer gave, if any.
+    """
+
+    position: Position
+    topic: Topic
+    prev: int
+    version: int
+    at_ms: int
+    actor: str
+    operation: str
+    changes: tuple[Change, ...]
+
+
+class EpochOpened(msgspec.Struct, frozen=True):
+    """The entry `<epoch>-0`: whatever was remembered of an earlier epoch may not hold."""
+
+    position: Position
+
+
+Entry = ChangeSet | EpochOpened
+
+
+class _StoredChange(msgspec.Struct):
+    id: str
+    action: Action
+    data: msgspec.Raw
+
+
+_NULL = b"null"
+_decode_stored = msgspec.json.Decoder(list[_StoredChange]).decode
+
+
+def decode_changes(changes: bytes, prev: int) -> tuple[Change, ...]:
+    """Decode the JSON array of an entry; change i has the version `prev + 1 + i`. Raises Malformed."""
+    try:
+        stored = _decode_stored(changes)
+    except msgspec.DecodeError as error:
+        raise Malformed(f"changes after version {prev}: {error}") from error
+    return tuple(
+        Change(
+            change.id,
+            change.action,
+            version,
+            None if change.action == "deleted" or bytes(change.data) == _NULL else change.data,
+        )
+        for version, change in enumerate(stored, prev + 1)
+    )
+
+
+def decode_entry(entry_id: bytes, fields: Mapping[bytes, bytes]) -> Entry:
+    """Decode one entry of the stream as Redis returns it; raises Malformed."""
+    position = Position.parse(entry_id)
+    if b"opened" in fields:
+        return EpochOpened(position)
+    try:
+        prev, version = int(fields[b"prev"]), int(fields[b"version"])
+        entry = ChangeSet(
+            position,
+            Topic.parse(fields[b"topic"].decode()),
+            prev,
+            version,
+            int(fields[b"at"]),
+            fields[b"actor"].decode(),
+            fields[b"op"].decode(),
+            decode_changes(fields[b"changes"], prev),
+        )
+    except (KeyError, ValueError) as error:
+        raise Malformed(f"entry {position}: {error!r}") from error
+    if len(entry.changes) != version - prev:
+        raise Malformed(f"entry {position}: {len(entry.changes)} changes for versions {prev + 1} to {version}")
+    return entry

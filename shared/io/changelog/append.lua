@@ -1,0 +1,292 @@
+-- Appends operations to the log of one partition: first checks, then writes.
+-- The text carries the partition and the epoch, and only the guardian loads it: a server that restarted or took over
+-- does not have it, so nothing can be appended before the guardian has looked.
+-- ARGV: number of operations, then for each
+--   topic, id, remember_ms, actor, parent topic, n, (deadline kind, member, value) * n,
+--   m, (draft action, id, expect, boot_id, seq, data, k, (unique field, value) * k) * m
+-- Returns for each {kind, position, prev, version, {index, code, detail, …}, {absent member, …}}.
+local EPOCH = '@EPOCH@'
+local PREFIX = 'muster:{@PARTITION@}:'
+local LOG = PREFIX .. 'log'
+local VERSIONS = PREFIX .. 'versions'
+local DEADLINES = PREFIX .. 'deadlines'
+local SAMPLES = PREFIX .. 'samples'
+
+if redis.call('GET', PREFIX .. 'epoch') ~= EPOCH then
+  return redis.error_reply('SEALED epoch ' .. EPOCH .. ' is not open')
+end
+
+local time = redis.call('TIME')
+local now_ms = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+
+local at = 0
+local function take()
+  at = at + 1
+  return ARGV[at]
+end
+
+local function integer(number)
+  return string.format('%.0f', number)
+end
+
+local function read_operation()
+  local op = {
+    topic = take(), id = take(), remember_ms = take(), actor = take(), parent = take(),
+    deadlines = {}, drafts = {},
+  }
+  for i = 1, tonumber(take()) do
+    op.deadlines[i] = {kind = take(), member = take(), value = take()}
+  end
+  for i = 1, tonumber(take()) do
+    local draft = {action = take(), id = take(), expect = take(), boot = take(), seq = take(), data = take()}
+    local count = tonumber(take())
+    if count > 0 then
+      draft.unique = {}
+      for j = 1, count do
+        draft.unique[j] = {field = take(), value = take()}
+      end
+    end
+    op.drafts[i] = draft
+  end
+  return op
+end
+
+-- What the drafts before this one, of the same operation, have made of the state.
+local function new_overlay(op)
+  return {state = PREFIX .. 'state:' .. op.topic, known = {}, samples = {}, holders = {}, values = {}}
+end
+
+-- The version of a record (0 where only its existence was asked for), or false.
+local function stored_version(overlay, id, exact)
+  local known = overlay.known[id]
+  if known ~= nil then
+    return known
+  end
+  if not exact then
+    return redis.call('HEXISTS', overlay.state, id) == 1 and 0
+  end
+  local value = redis.call('HGET', overlay.state, id)
+  return value and tonumber(string.match(value, '^%d+'))
+end
+
+local function is_duplicate(overlay, op, draft)
+  local key = op.topic .. ':' .. draft.id
+  local last = overlay.samples[key] or redis.call('HGET', SAMPLES, key)
+  if last then
+    local boot, seq = string.match(last, '^(%S+) (%d+)$')
+    if boot == draft.boot and tonumber(draft.seq) <= tonumber(seq) then
+      return true
+    end
+  end
+  overlay.samples[key] = draft.boot .. ' ' .. draft.seq
+  return false
+end
+
+local function unique_key(op, field)
+  return PREFIX .. 'unique:' .. op.topic .. ':' .. field
+end
+
+-- The field whose value another record holds, or nil; claims what is free.
+local function taken_field(overlay, op, draft)
+  for _, claim in ipairs(draft.unique) do
+    if claim.value ~= '' then
+      local name = claim.field .. ' ' .. claim.value
+      local holder = overlay.holders[name]
+      if holder == nil then
+        holder = redis.call('HGET', unique_key(op, claim.field), claim.value)
+      end
+      if holder and holder ~= draft.id then
+        return claim.field
+      end
+    end
+  end
+  for _, claim in ipairs(draft.unique) do
+    local mine = claim.field .. ' of ' .. draft.id
+    local old = overlay.values[mine]
+    if old == nil then
+      old = redis.call('HGET', unique_key(op, claim.field) .. ':of', draft.id)
+    end
+    if old then
+      overlay.holders[claim.field .. ' ' .. old] = false
+    end
+    if claim.value ~= '' then
+      overlay.holders[claim.field .. ' ' .. claim.value] = draft.id
+    end
+    overlay.values[mine] = claim.value ~= '' and claim.value
+  end
+  return nil
+end
+
+-- nil when the draft may happen, else a code and what it concerns.
+local function objection(overlay, op, draft)
+  if op.parent ~= '' and redis.call('HEXISTS', PREFIX .. 'state:' .. op.parent, draft.id) == 0 then
+    return 'orphan', ''
+  end
+  local version = stored_version(overlay, draft.id, draft.expect ~= '')
+  draft.exists = version ~= false
+  if draft.expect ~= '' and draft.exists and version ~= tonumber(draft.expect) then
+    return 'version_conflict', integer(version)
+  end
+  if draft.action == 'create' and draft.exists then
+    return 'already_exists', ''
+  end
+  if (draft.action == 'update' or draft.action == 'delete' or draft.expect ~= '') and not draft.exists then
+    return 'not_found', ''
+  end
+  if draft.unique then
+    local field = taken_field(overlay, op, draft)
+    if field then
+      return 'not_unique', field
+    end
+  end
+  if draft.boot ~= '' and is_duplicate(overlay, op, draft) then
+    return 'duplicate', ''
+  end
+  return nil
+end
+
+local function validate(op, overlay, prev)
+  local accepted, failures = {}, {}
+  for index, draft in ipairs(op.drafts) do
+    local code, detail = objection(overlay, op, draft)
+    if code then
+      failures[#failures + 1] = index - 1
+      failures[#failures + 1] = code
+      failures[#failures + 1] = detail
+      if op.id ~= '' then
+        return {}, failures
+      end
+    else
+      accepted[#accepted + 1] = draft
+      overlay.known[draft.id] = draft.action ~= 'delete' and prev + #accepted
+    end
+  end
+  return accepted, failures
+end
+
+local function as_json(draft)
+  if draft.action == 'delete' then
+    return '{"id":"' .. draft.id .. '","action":"deleted","data":null}'
+  end
+  local action = draft.exists and 'updated' or 'created'
+  return '{"id":"' .. draft.id .. '","action":"' .. action .. '","data":' .. draft.data .. '}'
+end
+
+local function write_uniques(op, draft)
+  for _, claim in ipairs(draft.unique) do
+    local key = unique_key(op, claim.field)
+    local old = redis.call('HGET', key .. ':of', draft.id)
+    if old then
+      redis.call('HDEL', key, old)
+      redis.call('HDEL', key .. ':of', draft.id)
+    end
+    if claim.value ~= '' then
+      redis.call('HSET', key, claim.value, draft.id)
+      redis.call('HSET', key .. ':of', draft.id, claim.value)
+    end
+  end
+end
+
+-- HSET of many pairs, in slices that fit on Lua's stack.
+local function set_fields(key, pairs_flat)
+  for first = 1, #pairs_flat, 2000 do
+    redis.call('HSET', key, unpack(pairs_flat, first, math.min(first + 1999, #pairs_flat)))
+  end
+end
+
+local function write(op, overlay, accepted, prev)
+  local changes, last = {}, {}
+  for i, draft in ipairs(accepted) do
+    changes[i] = as_json(draft)
+    last[draft.id] = i
+  end
+  local version = integer(prev + #accepted)
+  local position = redis.call('XADD', LOG, EPOCH .. '-*', 'topic', op.topic, 'prev', integer(prev),
+    'version', version, 'at', integer(now_ms), 'actor', op.actor, 'op', op.id,
+    'changes', '[' .. table.concat(changes, ',') .. ']')
+  redis.call('HSET', VERSIONS, op.topic, version)
+  local state = {}
+  for i, draft in ipairs(accepted) do
+    if draft.unique then
+      write_uniques(op, draft)
+    end
+    if last[draft.id] == i then
+      if draft.action == 'delete' then
+        redis.call('HDEL', overlay.state, draft.id)
+        redis.call('HDEL', SAMPLES, op.topic .. ':' .. draft.id)
+        overlay.samples[op.topic .. ':' .. draft.id] = nil
+      else
+        state[#state + 1] = draft.id
+        state[#state + 1] = integer(prev + i) .. ' ' .. draft.data
+      end
+    end
+  end
+  set_fields(overlay.state, state)
+  local samples = {}
+  for key, value in pairs(overlay.samples) do
+    samples[#samples + 1] = key
+    samples[#samples + 1] = value
+  end
+  set_fields(SAMPLES, samples)
+  if op.id ~= '' then
+    redis.call('SET', PREFIX .. 'op:' .. op.id, position .. ' ' .. integer(prev) .. ' ' .. version, 'PX', op.remember_ms)
+  end
+  return position, version
+end
+
+local function is_due(op)
+  for _, deadline in ipairs(op.deadlines) do
+    if deadline.kind == 'expire' then
+      local score = redis.call('ZSCORE', DEADLINES, deadline.member)
+      if not score or tonumber(score) ~= tonumber(deadline.value) or tonumber(score) > now_ms then
+        return false
+      end
+    end
+  end
+  return true
+end
+
+local function move_deadlines(op)
+  local absent = {}
+  for _, deadline in ipairs(op.deadlines) do
+    local kind, member = deadline.kind, deadline.member
+    if kind == 'drop' or kind == 'expire' then
+      redis.call('ZREM', DEADLINES, member)
+    elseif kind == 'arm' or redis.call('ZSCORE', DEADLINES, member) then
+      redis.call('ZADD', DEADLINES, integer(now_ms + tonumber(deadline.value)), member)
+    else
+      absent[#absent + 1] = member
+    end
+  end
+  return absent
+end
+
+local function run(op)
+  if op.id ~= '' then
+    local first = redis.call('GET', PREFIX .. 'op:' .. op.id)
+    if first then
+      local position, prev, version = string.match(first, '^(%S+) (%d+) (%d+)$')
+      return {'repeated', position, prev, version, {}, {}}
+    end
+  end
+  if not is_due(op) then
+    return {'rejected', '', '0', '0', {0, 'not_due', ''}, {}}
+  end
+  local prev = tonumber(redis.call('HGET', VERSIONS, op.topic) or '0')
+  local overlay = new_overlay(op)
+  local accepted, failures = validate(op, overlay, prev)
+  if op.id ~= '' and #failures > 0 then
+    return {'rejected', '', '0', '0', failures, {}}
+  end
+  local position, version = '', integer(prev)
+  if #accepted > 0 then
+    position, version = write(op, overlay, accepted, prev)
+  end
+  return {'appended', position, integer(prev), version, failures, move_deadlines(op)}
+end
+
+local results = {}
+for i = 1, tonumber(take()) do
+  results[i] = run(read_operation())
+end
+return results

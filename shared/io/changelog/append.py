@@ -1,0 +1,203 @@
+"""The one way into the change log: producers' operations, gathered into calls of the append script.
+
+While one call of a partition is under way, what arrives waits for the next, and goes in all at once: under load the
+calls grow, without load nothing waits.
+"""
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from shared.errors import AlreadyExists, Conflict, LogSealed, NotFound, Overloaded, Rejected
+from shared.io.changelog.gather import gather
+from shared.io.changelog.script import Rejection, append_script, decode_result, encode_call
+from shared.names import PARTITIONS, PartitionKeys, is_id, partition_of
+from shared.operation import Appended, Failure, Operation
+
+MAX_CALL_DRAFTS = 1000
+"""A call gathers operations up to so many drafts, so that Redis is not held up for more than some milliseconds."""
+
+MAX_WAITING_DRAFTS = 50_000
+"""Beyond so many drafts waiting for one partition, new operations are refused as Overloaded."""
+
+_FIRST_PAUSE_S = 0.02
+_LONGEST_PAUSE_S = 0.5
+
+
+class _Waiting:
+    """An operation with the future of its result."""
+
+    def __init__(self, operation: Operation, give_up_at: float) -> None:
+        self.operation = operation
+        self.give_up_at = give_up_at
+        self.result: asyncio.Future[Appended] = asyncio.get_running_loop().create_future()
+
+    def settle(self, outcome: Appended | Exception) -> None:
+        if self.result.done():  # the caller has gone
+            return
+        if isinstance(outcome, Exception):
+            self.result.set_exception(outcome)
+        else:
+            self.result.set_result(outcome)
+
+
+class ChangeLog:
+    """Appends operations; one for each process, to be closed with `aclose`."""
+
+    def __init__(self, redis: Redis, *, partitions: int = PARTITIONS) -> None:
+        self._appenders = [_PartitionAppender(redis, partition) for partition in range(partitions)]
+
+    async def append(self, operation: Operation, *, timeout_s: float = 5.0) -> Appended:
+        """Append one operation and return what became of it.
+
+        Raises Rejected (Conflict, AlreadyExists, NotFound) when an operation with an id cannot happen,
+        LogSealed when the log did not open, or Redis did not answer, within `timeout_s`, and Overloaded.
+        After LogSealed the outcome may be unknown: repeat with the same id, or with the same samples.
+        """
+        (result,) = await self.append_all([operation], timeout_s=timeout_s)
+        if isinstance(result, Rejected):
+            raise result
+        return result
+
+    async def append_all(self, operations: Sequence[Operation], *, timeout_s: float = 5.0) -> list[Appended | Rejected]:
+        """Append operations of one workspace in this order, in one call; each succeeds or is rejected alone.
+
+        Raises LogSealed and Overloaded as `append` does, for all of them.
+        """
+        (partition,) = {partition_of(op.topic.workspace_id, len(self._appenders)) for op in operations}
+        waiting = self._appenders[partition].submit(operations, timeout_s)
+        results: list[Appended | Rejected] = []
+        for one in waiting:
+            try:
+                results.append(await one.result)
+            except Rejected as error:
+                results.append(error)
+        return results
+
+    async def aclose(self) -> None:
+        """Append what waits, then stop; call it once nothing is submitted any more."""
+        await asyncio.gather(*(appender.aclose() for appender in self._appenders))
+
+
+class _PartitionAppender:
+    """Gathers the operations of one partition and sends them, one call at a time."""
+
+    def __init__(self, redis: Redis, partition: int) -> None:
+        self._redis = redis
+        self._partition = partition
+        self._keys = PartitionKeys(partition)
+        self._epoch: int | None = None
+        self._queue: deque[_Waiting] = deque()
+        self._queued_drafts = 0
+        self._sender: asyncio.Task[None] | None = None
+
+    def submit(self, operations: Sequence[Operation], timeout_s: float) -> list[_Waiting]:
+        for bad in (d.id for op in operations for d in op.drafts if not is_id(d.id)):
+            raise ValueError(f"{bad!r} cannot be the id of a record")
+        drafts = sum(len(op.drafts) for op in operations)
+        if self._queued_drafts + drafts > MAX_WAITING_DRAFTS:
+            raise Overloaded(f"{self._queued_drafts} changes wait for partition {self._partition}")
+        give_up_at = asyncio.get_running_loop().time() + timeout_s
+        waiting = [_Waiting(operation, give_up_at) for operation in operations]
+        self._queue.extend(waiting)
+        self._queued_drafts += drafts
+        if self._sender is None or self._sender.done():
+            self._sender = asyncio.create_task(self._send_queue())
+        return waiting
+
+    async def aclose(self) -> None:
+        if self._sender is not None:
+            await self._sender
+
+    async def _send_queue(self) -> None:
+        while self._queue:
+            batch = self._take_batch()
+            try:
+                await self._send(batch)
+            except LogSealed as error:
+                self._expire(batch, error)
+            except Exception as error:
+                # whoever waits must hear of it, whatever it was
+                for waiting in batch:
+                    waiting.settle(error)
+                if not isinstance(error, RedisError):
+                    raise
+
+    def _expire(self, batch: list[_Waiting], error: LogSealed) -> None:
+        """Tell those whose time is up; the others go to the front of the queue again."""
+        now = asyncio.get_running_loop().time()
+        for waiting in reversed(batch):
+            if waiting.give_up_at - _LONGEST_PAUSE_S <= now:
+                waiting.settle(error)
+            else:
+                self._queue.appendleft(waiting)
+                self._queued_drafts += len(waiting.operation.drafts)
+
+    def _take_batch(self) -> list[_Waiting]:
+        batch = [self._queue.popleft()]
+        drafts = len(batch[0].operation.drafts)
+        while self._queue and drafts + len(self._queue[0].operation.drafts) <= MAX_CALL_DRAFTS:
+            drafts += len(self._queue[0].operation.drafts)
+            batch.append(self._queue.popleft())
+        self._queued_drafts -= drafts
+        return batch
+
+    async def _send(self, batch: list[_Waiting]) -> None:
+        groups = gather([waiting.operation for waiting in batch])
+        arguments = encode_call([group.operation for group in groups])
+        replies = await self._call(arguments, min(waiting.give_up_at for waiting in batch))
+        for group, reply in zip(groups, replies, strict=True):
+            result = decode_result(reply)
+            for index, outcome in group.split(result):
+                batch[index].settle(as_error(outcome) if isinstance(outcome, Rejection) else outcome)
+
+    async def _call(self, arguments: list[str | bytes | int], give_up_at: float) -> list[list[object]]:
+        """Call the script until it answers; the log may be sealed, or Redis away, for a while."""
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            try:
+                if self._epoch is None:
+                    self._epoch = await self._read_epoch()
+                _, sha = append_script(self._partition, self._epoch)
+                return await self._redis.evalsha(sha, 0, *arguments)  # type: ignore[no-any-return, arg-type, misc]  # redis-py types it for both of its clients
+            except (NoScriptError, LogSealed, RedisConnectionError, RedisTimeoutError) as error:
+                reason: Exception = error
+            except ResponseError as error:
+                if not str(error).startswith("SEALED"):
+                    raise
+                reason = error
+            self._epoch = None
+            if asyncio.get_running_loop().time() + pause_s >= give_up_at:
+                raise LogSealed(f"partition {self._partition} did not accept in time") from reason
+            await asyncio.sleep(pause_s * random.uniform(0.5, 1))  # noqa: S311  (spreads retries, no secret)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    async def _read_epoch(self) -> int:
+        epoch = await self._redis.get(self._keys.epoch)
+        if epoch is None:
+            raise LogSealed(f"partition {self._partition} is sealed")
+        return int(epoch)
+
+
+_ERRORS: dict[str, Callable[[Failure], Rejected]] = {
+    "version_conflict": lambda f: Conflict(f"the record is at version {f.detail} now"),
+    "already_exists": lambda _: AlreadyExists("a record with this id exists"),
+    "not_found": lambda _: NotFound("there is no such record"),
+    "not_unique": lambda f: AlreadyExists(f"another record has this {f.detail}", code="not_unique", field=f.detail),
+    "orphan": lambda _: NotFound("the record it belongs to does not exist", code="orphan"),
+    "not_due": lambda _: Conflict("the deadline has moved", code="not_due"),
+    "duplicate": lambda _: Conflict("this sample was taken in before", code="duplicate"),
+}
+
+
+def as_error(rejection: Rejection) -> Rejected:
+    """Return the error that tells a caller why the whole operation was refused."""
+    error = _ERRORS[rejection.failure.code](rejection.failure)
+    error.index = rejection.index
+    return error

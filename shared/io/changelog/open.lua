@@ -1,0 +1,42 @@
+-- Opens an epoch of one partition: puts the staged state in place of the old one, in one step, and the epoch last.
+-- KEYS[1] the partition's prefix; ARGV: epoch, then the names of the unique fields as `<resource>:<field>`.
+-- Returns 1, or 0 when an epoch at least as new is open: the caller is a guardian that was overtaken.
+local prefix, epoch = KEYS[1], ARGV[1]
+local staged = prefix .. 'new:' .. epoch .. ':'
+
+local open = redis.call('GET', prefix .. 'epoch')
+if open and tonumber(open) >= tonumber(epoch) then
+  return 0
+end
+
+local function for_each_key(versions, act)
+  for _, topic in ipairs(redis.call('HKEYS', versions)) do
+    act('state:' .. topic)
+    for i = 2, #ARGV do
+      local resource, field = string.match(ARGV[i], '^([^:]+):(.+)$')
+      if string.match(topic, ':(.+)$') == resource then
+        act('unique:' .. topic .. ':' .. field)
+        act('unique:' .. topic .. ':' .. field .. ':of')
+      end
+    end
+  end
+end
+
+local function place(name)
+  redis.call('UNLINK', prefix .. name)
+  if redis.call('EXISTS', staged .. name) == 1 then
+    redis.call('RENAME', staged .. name, prefix .. name)
+    redis.call('PERSIST', prefix .. name)
+  end
+end
+
+for_each_key(prefix .. 'versions', function(name) redis.call('UNLINK', prefix .. name) end)
+for_each_key(staged .. 'versions', place)
+place('versions')
+place('samples')
+place('deadlines')
+
+local time = redis.call('TIME')
+redis.call('XADD', prefix .. 'log', epoch .. '-0', 'opened', time[1])
+redis.call('SET', prefix .. 'epoch', epoch)
+return 1

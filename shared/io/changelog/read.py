@@ -1,0 +1,96 @@
+"""Reading what the log says: its entries as they come, a topic's snapshot, single records, versions."""
+
+from collections.abc import Iterable, Mapping
+
+from redis.asyncio import Redis
+
+from shared.change import ChangeSet, Entry, decode_entry
+from shared.errors import LogSealed
+from shared.names import PARTITIONS, PartitionKeys, Topic, partition_of
+from shared.position import Position
+from shared.topic import Record, Snapshot
+
+
+def split_state(record_id: str, value: bytes) -> Record:
+    """Read a value of the state hash, `<version> <data>`."""
+    version, _, data = value.partition(b" ")
+    return Record(record_id, int(version), data)
+
+
+class LogReader:
+    """Reads the change log and the hot state beside it; holds nothing but the connection pool."""
+
+    def __init__(self, redis: Redis, *, partitions: int = PARTITIONS) -> None:
+        self._redis = redis
+        self.partitions = partitions
+
+    def _keys(self, topic: Topic) -> PartitionKeys:
+        return PartitionKeys(partition_of(topic.workspace_id, self.partitions))
+
+    async def check_open(self) -> None:
+        """Raise LogSealed unless every partition has an open epoch."""
+        epochs = await self._redis.mget([PartitionKeys(partition).epoch for partition in range(self.partitions)])
+        sealed = [partition for partition, epoch in enumerate(epochs) if epoch is None]
+        if sealed:
+            raise LogSealed(f"partitions {sealed} are sealed")
+
+    async def snapshot(self, topic: Topic) -> Snapshot:
+        """Read a topic at one moment; raises LogSealed while no epoch is open."""
+        keys = self._keys(topic)
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.get(keys.epoch)
+            pipe.hget(keys.versions, str(topic))
+            pipe.hgetall(keys.state(topic))
+            epoch, version, state = await pipe.execute()
+        if epoch is None:
+            raise LogSealed(f"the log of {topic} is sealed")
+        records = (split_state(record_id.decode(), value) for record_id, value in state.items())
+        return Snapshot(int(epoch), int(version or 0), tuple(records))
+
+    async def records(self, topic: Topic, ids: Iterable[str]) -> dict[str, Record]:
+        """Read single records; those that do not exist are missing from the answer."""
+        wanted = list(ids)
+        if not wanted:
+            return {}
+        values = await self._redis.hmget(self._keys(topic).state(topic), wanted)  # type: ignore[misc]  # redis-py types it for both of its clients
+        return {
+            record_id: split_state(record_id, value)
+            for record_id, value in zip(wanted, values, strict=True)
+            if value is not None
+        }
+
+    async def versions(self, workspace_id: str) -> tuple[int, dict[str, int]]:
+        """Read the epoch and, by resource, the versions of a workspace's topics; raises LogSealed."""
+        keys = PartitionKeys(partition_of(workspace_id, self.partitions))
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.get(keys.epoch)
+            pipe.hgetall(keys.versions)
+            epoch, versions = await pipe.execute()
+        if epoch is None:
+            raise LogSealed(f"the log of {workspace_id} is sealed")
+        topics = ((Topic.parse(topic.decode()), int(version)) for topic, version in versions.items())
+        return int(epoch), {t.resource: version for t, version in topics if t.workspace_id == workspace_id}
+
+    async def entries(
+        self, after: Mapping[int, Position], *, block_ms: int | None, limit: int = 1000
+    ) -> dict[int, list[Entry]]:
+        """Wait up to `block_ms` (None: not at all) for entries after these positions, up to `limit` for each."""
+        streams = {PartitionKeys(p).log: str(position) for p, position in after.items()}
+        partitions = {PartitionKeys(p).log.encode(): p for p in after}
+        answer = await self._redis.xread(streams, count=limit, block=block_ms)  # type: ignore[arg-type]  # a dict of str is what it takes
+        return {
+            partitions[name]: [decode_entry(entry_id, fields) for entry_id, fields in entries]
+            for name, entries in answer
+        }
+
+    async def last_position(self, partition: int) -> Position | None:
+        """Return the position of the newest entry, None for an empty log."""
+        newest = await self._redis.xrevrange(PartitionKeys(partition).log, count=1)
+        return Position.parse(newest[0][0]) if newest else None
+
+    async def recent(self, topic: Topic, *, entries: int) -> list[ChangeSet]:
+        """Return the topic's change sets among the newest `entries` entries of its partition, oldest first."""
+        newest = await self._redis.xrevrange(self._keys(topic).log, count=entries)
+        name = str(topic).encode()
+        own = (decode_entry(entry_id, fields) for entry_id, fields in newest if fields.get(b"topic") == name)
+        return [entry for entry in own if isinstance(entry, ChangeSet)][::-1]

@@ -1,0 +1,113 @@
+"""Builds the hot state of a partition from PostgreSQL, beside the live one, for the guardian to put in place.
+
+The keys are staged under `new:<epoch>:` and expire by themselves if the guardian dies before it opens the epoch.
+"""
+
+from collections.abc import Iterable, Mapping
+from itertools import islice
+
+import msgspec
+from asyncpg import Connection
+from redis.asyncio import Redis
+
+from shared.io.database.queries import queries
+from shared.io.database.records import read_records
+from shared.names import PartitionKeys, Topic
+from shared.position import Position
+from shared.resources import METRICS, RESOURCES, SERVERS
+from shared.topic import Record
+
+_STAGED_FOR_S = 3600
+_SLICE = 500
+
+
+class _Identified(msgspec.Struct):
+    boot_id: str = ""
+    seq: int = 0
+
+
+class _WithStatus(msgspec.Struct):
+    status: str
+
+
+async def stage(redis: Redis, connection: Connection, partition: int, *, epoch: int, offline_after_ms: int) -> None:
+    """Stage states, versions, samples, unique indexes and deadlines of an epoch; set the operation ids.
+
+    Every server that is not offline gets a fresh deadline: while the log was away, its agent could not be heard.
+    """
+    keys = PartitionKeys(partition)
+    stage = _Stage(redis, f"{keys.prefix}new:{epoch}:")
+    now_s, _ = await redis.time()
+    sql = queries("checkpoints")
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        versions = {
+            Topic(row["workspace_id"], row["resource"]): row["version"]
+            async for row in sql.topics_of_partition(connection, partition=partition)
+        }
+        operations = [row async for row in sql.operations_of_partition(connection, partition=partition)]
+        for topic in versions:
+            records = await read_records(connection, topic)
+            await stage.fill(f"state:{topic}", {r.id: b"%d %b" % (r.version, r.data) for r in records})
+            await _stage_indexes(stage, topic, records)
+            if topic.resource == METRICS.name:
+                await stage.fill("samples", _last_samples(topic, records))
+            if topic.resource == SERVERS.name:
+                await stage.arm(_alive(topic, records), now_s * 1000 + offline_after_ms)
+    await stage.fill("versions", {str(topic): str(version) for topic, version in versions.items()})
+    await _remember(redis, keys, operations)
+
+
+class _Stage:
+    """Writes keys under a prefix, in slices that do not hold up the server, with a time to live."""
+
+    def __init__(self, redis: Redis, prefix: str) -> None:
+        self._redis = redis
+        self._prefix = prefix
+
+    async def fill(self, name: str, fields: Mapping[str, bytes | str]) -> None:
+        """Set the fields of a hash."""
+        pairs = iter(fields.items())
+        while part := dict(islice(pairs, _SLICE)):
+            async with self._redis.pipeline(transaction=True) as pipe:
+                pipe.hset(self._prefix + name, mapping=part)
+                pipe.expire(self._prefix + name, _STAGED_FOR_S)
+                await pipe.execute()
+
+    async def arm(self, members: Iterable[str], deadline_ms: int) -> None:
+        """Set the deadline of each member."""
+        rest = iter(members)
+        while part := list(islice(rest, _SLICE)):
+            async with self._redis.pipeline(transaction=True) as pipe:
+                pipe.zadd(self._prefix + "deadlines", dict.fromkeys(part, deadline_ms))
+                pipe.expire(self._prefix + "deadlines", _STAGED_FOR_S)
+                await pipe.execute()
+
+
+async def _stage_indexes(stage: _Stage, topic: Topic, records: list[Record]) -> None:
+    for field in RESOURCES[topic.resource].unique:
+        values = {r.id: str(msgspec.json.decode(r.data)[field]) for r in records}
+        await stage.fill(f"unique:{topic}:{field}", {value: record_id for record_id, value in values.items()})
+        await stage.fill(f"unique:{topic}:{field}:of", values)
+
+
+def _last_samples(topic: Topic, records: list[Record]) -> dict[str, str]:
+    decode = msgspec.json.Decoder(_Identified).decode
+    identified = ((record.id, decode(record.data)) for record in records)
+    return {f"{topic}:{server}": f"{sample.boot_id} {sample.seq}" for server, sample in identified if sample.boot_id}
+
+
+def _alive(topic: Topic, records: list[Record]) -> Iterable[str]:
+    decode = msgspec.json.Decoder(_WithStatus).decode
+    return (f"{topic.workspace_id}:{r.id}" for r in records if decode(r.data).status != "offline")
+
+
+async def _remember(redis: Redis, keys: PartitionKeys, operations: Iterable[Mapping[str, object]]) -> None:
+    """Set the first results of operations; they are facts, so that they may be set before the epoch opens."""
+    rest = iter(operations)
+    while part := list(islice(rest, _SLICE)):
+        async with redis.pipeline(transaction=False) as pipe:
+            for row in part:
+                position = Position(int(str(row["epoch"])), int(str(row["seq"])))
+                remember_ms = max(1, int(str(row["remember_ms"])))
+                pipe.set(keys.operation(str(row["id"])), f"{position} {row['prev']} {row['version']}", px=remember_ms)
+            await pipe.execute()

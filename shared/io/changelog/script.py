@@ -1,0 +1,79 @@
+"""The append script: its text for a partition and an epoch, its call, its answer."""
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from hashlib import sha1
+from importlib.resources import files
+from typing import Any
+
+import msgspec
+
+from shared.operation import Appended, Failure, Operation
+from shared.position import Position
+
+OPERATION_MEMORY_MS = 24 * 3600 * 1000
+"""How long an operation id gives its first result again."""
+
+_APPEND = files(__package__).joinpath("append.lua").read_text()
+OPEN = files(__package__).joinpath("open.lua").read_text()
+"""The script that opens an epoch."""
+
+
+@lru_cache(maxsize=256)
+def append_script(partition: int, epoch: int) -> tuple[str, str]:
+    """Return the text and the SHA-1 (by which Redis calls it) of the append script of one epoch of a partition."""
+    text = _APPEND.replace("@PARTITION@", str(partition)).replace("@EPOCH@", str(epoch))
+    return text, sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def encode_call(operations: Sequence[Operation]) -> list[str | bytes | int]:
+    """Return the ARGV of the append script for these operations, in the order that the script reads it."""
+    arguments: list[str | bytes | int] = [len(operations)]
+    for operation in operations:
+        arguments.extend(_encode_operation(operation))
+    return arguments
+
+
+def _encode_operation(operation: Operation) -> Iterator[str | bytes | int]:
+    yield str(operation.topic)
+    yield operation.id
+    yield OPERATION_MEMORY_MS
+    yield operation.actor
+    yield str(operation.parent) if operation.parent else ""
+    yield len(operation.deadlines)
+    for deadline in operation.deadlines:
+        yield from (deadline.kind, deadline.member, deadline.value)
+    yield len(operation.drafts)
+    for draft in operation.drafts:
+        boot_id, seq = draft.sample or ("", "")
+        expect = "" if draft.expect is None else draft.expect
+        yield from (draft.action, draft.id, expect, boot_id, seq, draft.data, len(draft.unique))
+        for claim in draft.unique:
+            yield from claim
+
+
+class Rejection(msgspec.Struct, frozen=True):
+    """All of an operation was refused, because of the draft with this index."""
+
+    index: int
+    failure: Failure
+
+
+def decode_result(reply: Sequence[Any]) -> Appended | Rejection:
+    """Turn the script's answer for one operation into its result."""
+    kind, position, prev, version, flat_failures, absent = reply
+    failures = {
+        int(flat_failures[i]): Failure(flat_failures[i + 1].decode(), flat_failures[i + 2].decode())
+        for i in range(0, len(flat_failures), 3)
+    }
+    if kind == b"rejected":
+        index, failure = next(iter(failures.items()))
+        return Rejection(index, failure)
+    return Appended(
+        position=Position.parse(position) if position else None,
+        prev=int(prev),
+        version=int(version),
+        failures=failures,
+        absent=tuple(member.decode() for member in absent),
+        repeated=kind == b"repeated",
+    )

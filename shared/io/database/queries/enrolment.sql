@@ -1,0 +1,44 @@
+-- name: find_credentials(secret_hashes)
+-- Who the agents with these secrets are.
+SELECT secret_hash, agent_id, server_id, workspace_id, revoked_at IS NOT NULL AS revoked
+FROM agent_credentials WHERE secret_hash = ANY(:secret_hashes::bytea[]);
+
+-- name: find_registration(agent_id)^
+-- What an agent said of itself when it enrolled.
+SELECT agent_id, server_id, workspace_id, name, hostname, machine_id, groups, created_at
+FROM agent_credentials WHERE agent_id = :agent_id;
+
+-- name: oldest_workspace()$
+-- The workspace that the shared token of the environment enrols into.
+SELECT id FROM workspaces ORDER BY created_at, id LIMIT 1;
+
+-- name: spend_token(token_hash)^
+-- Use an enrolment token once, provided that it is good.
+UPDATE enrolment_tokens SET uses_left = uses_left - 1
+WHERE token_hash = :token_hash AND uses_left > 0 AND expires_at > now()
+RETURNING workspace_id, groups;
+
+-- name: find_token(token_hash)^
+-- Why an enrolment token was not good.
+SELECT uses_left > 0 AS has_uses_left, expires_at > now() AS is_current FROM enrolment_tokens
+WHERE token_hash = :token_hash;
+
+-- name: add_credential(agent_id, workspace_id, server_id, secret_hash, enrolment_hash, name, hostname, machine_id, groups)$
+-- Register a new agent; nothing is returned when its id is taken.
+INSERT INTO agent_credentials
+    (agent_id, workspace_id, server_id, secret_hash, enrolment_hash, name, hostname, machine_id, groups)
+VALUES (:agent_id, :workspace_id, :server_id, :secret_hash, :enrolment_hash, :name, :hostname, :machine_id, :groups)
+ON CONFLICT (agent_id) DO NOTHING
+RETURNING agent_id;
+
+-- name: renew_credential(agent_id, secret_hash, enrolment_hash, name, hostname, machine_id, groups)!
+-- Give an agent that has proven who it is another secret.
+UPDATE agent_credentials SET secret_hash = :secret_hash, enrolment_hash = :enrolment_hash, name = :name,
+    hostname = :hostname, machine_id = :machine_id, groups = :groups
+WHERE agent_id = :agent_id;
+
+-- name: repeat_enrolment(enrolment_hash, secret_hash)^
+-- Give an enrolment whose answer was lost another secret instead of the one that nobody got.
+UPDATE agent_credentials SET secret_hash = :secret_hash
+WHERE enrolment_hash = :enrolment_hash AND revoked_at IS NULL AND created_at > now() - interval '1 day'
+RETURNING agent_id, server_id, workspace_id;

@@ -1,0 +1,87 @@
+"""What every service answers on its own port: /health, /readiness and /metrics; and the id of every request."""
+
+import asyncio
+import re
+import secrets
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any
+
+import msgspec
+import structlog
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+Check = Callable[[], Awaitable[object]]
+"""Raises when what it checks does not answer."""
+
+CHECK_TIMEOUT_S = 2.0
+
+log = structlog.get_logger(__name__)
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+
+
+class Probes:
+    """Wraps a service's ASGI application; `checks` name what must answer for the service to be ready."""
+
+    def __init__(self, app: AsgiApp, checks: Mapping[str, Check]) -> None:
+        self._app = app
+        self._checks = checks
+        self.draining = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the probes, pass everything else on with a request id."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        answer = {"/health": self._health, "/readiness": self._readiness, "/metrics": self._metrics}.get(scope["path"])
+        if answer is not None:
+            await answer(send)
+            return
+        await self._app(scope, receive, _with_request_id(scope, send))
+
+    async def _health(self, send: Send) -> None:
+        await _answer(send, 200, b'{"status":"ok"}')
+
+    async def _readiness(self, send: Send) -> None:
+        failed = {"draining": "the process is stopping"} if self.draining else await self._failed_checks()
+        status = 503 if failed else 200
+        await _answer(send, status, msgspec.json.encode({"ready": not failed, "failed": failed}))
+
+    async def _metrics(self, send: Send) -> None:
+        await _answer(send, 200, generate_latest(), CONTENT_TYPE_LATEST)
+
+    async def _failed_checks(self) -> dict[str, str]:
+        async def failure(check: Check) -> str | None:
+            try:
+                async with asyncio.timeout(CHECK_TIMEOUT_S):
+                    await check()
+            except Exception as error:  # noqa: BLE001  (whatever it is, it is the answer)
+                return f"{type(error).__name__}: {error}"
+            return None
+
+        results = await asyncio.gather(*(failure(check) for check in self._checks.values()))
+        return {name: result for name, result in zip(self._checks, results, strict=True) if result}
+
+
+def _with_request_id(scope: Scope, send: Send) -> Send:
+    """Give the answer the caller's own X-Request-Id where it is a sane one, else a new one."""
+    given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
+    request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8).encode()
+    scope.setdefault("state", {})["request_id"] = request_id.decode()
+
+    async def send_with_id(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id)]
+        await send(message)
+
+    return send_with_id
+
+
+async def _answer(send: Send, status: int, body: bytes, content_type: str = "application/json") -> None:
+    headers = [(b"content-type", content_type.encode()), (b"cache-control", b"no-store")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,106 @@
+"""Names that several processes must spell alike: topics, Redis keys and channels, partitions."""
+
+import re
+import secrets
+from typing import Self
+from zlib import crc32
+
+import msgspec
+
+from shared.errors import Malformed
+
+PARTITIONS = 8
+"""How many partitions a cluster has; fixed when it is created."""
+
+INGEST_PRESENCE = "muster:{ingest}:presence"
+"""Sorted set of ingest replicas, scored with the Redis time (ms) at which each last said that it lives."""
+
+INGEST_RETURNED = "muster:{ingest}:returned"
+"""Redis time (ms) since which ingest has been there without a break."""
+
+INGEST_HEARD = "muster:{ingest}:heard"
+"""Redis time (ms) at which ingest last took in a message of any agent."""
+
+SWEEPS = "muster:sweeps"
+"""Hash of the sweepers' memory, in Redis time (ms): `at`, when the last sweep was; `since`, when the current run of
+sweeps without a break began."""
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_RESOURCE = re.compile(r"[a-z][a-z_]{0,39}")
+
+
+def is_id(text: str) -> bool:
+    """Whether `text` can be the id of a record: 1 to 64 letters, digits, `_` and `-`."""
+    return _ID.fullmatch(text) is not None
+
+
+def new_id(prefix: str) -> str:
+    """Return a fresh, unguessable id such as `s_9fK2…`, with 96 random bits."""
+    return f"{prefix}_{secrets.token_urlsafe(12)}"
+
+
+def partition_of(workspace_id: str, partitions: int = PARTITIONS) -> int:
+    """Return the partition in which everything of this workspace lives."""
+    return crc32(workspace_id.encode()) % partitions
+
+
+def deadline_of(workspace_id: str, server_id: str) -> str:
+    """Return the member of the deadlines under which a server's agent is expected to be heard again."""
+    return f"{workspace_id}:{server_id}"
+
+
+def held_deadline_of(workspace_id: str, server_id: str) -> str:
+    """Return the member that stands for a server held back as `unknown`: when it is over, the server is offline.
+
+    The agent's own deadline is not set meanwhile, so that ingest notices its return.
+    """
+    return f"{workspace_id}:{server_id}:held"
+
+
+class Topic(msgspec.Struct, frozen=True, order=True):
+    """One resource of one workspace: the unit of versioning and of subscription."""
+
+    workspace_id: str
+    resource: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read what `str(topic)` gave; raises Malformed."""
+        workspace_id, _, resource = text.partition(":")
+        if not (is_id(workspace_id) and _RESOURCE.fullmatch(resource)):
+            raise Malformed(f"{text!r} is no topic of the form <workspace>:<resource>")
+        return cls(workspace_id, resource)
+
+    def __str__(self) -> str:
+        return f"{self.workspace_id}:{self.resource}"
+
+
+class PartitionKeys:
+    """The Redis keys of one partition, all under one cluster hash tag."""
+
+    def __init__(self, partition: int) -> None:
+        self.prefix = f"muster:{{{partition}}}:"
+        self.log = self.prefix + "log"
+        """Stream of change sets; the stream id is the position."""
+        self.epoch = self.prefix + "epoch"
+        """The open epoch; missing while the log is sealed."""
+        self.versions = self.prefix + "versions"
+        """Hash: topic → its version."""
+        self.deadlines = self.prefix + "deadlines"
+        """Sorted set: a server's `deadline_of` or `held_deadline_of` → Redis time (ms) after which it counts as offline."""
+        self.samples = self.prefix + "samples"
+        """Hash: `<topic>:<record>` → `<boot_id> <seq>` of the last sample taken in."""
+        self.applied = self.prefix + "applied"
+        """Channel on which the applier announces the position that it has committed."""
+
+    def state(self, topic: Topic | str) -> str:
+        """Hash of a topic: record id → `<version> <data>`."""
+        return f"{self.prefix}state:{topic}"
+
+    def unique(self, topic: Topic | str, field: str) -> str:
+        """Hash of a unique field of a topic: value → record id (and, with `:of`, record id → value)."""
+        return f"{self.prefix}unique:{topic}:{field}"
+
+    def operation(self, operation_id: str) -> str:
+        """Return the key under which the first result of an operation is remembered."""
+        return f"{self.prefix}op:{operation_id}"

@@ -1,0 +1,78 @@
+"""What a producer asks of the change log: operations made of drafts, and what became of them."""
+
+from typing import Literal
+
+import msgspec
+
+from shared.names import Topic
+from shared.position import Position
+
+DraftAction = Literal["create", "update", "put", "delete"]
+"""`create` wants no such record, `update` and `delete` want one, `put` takes either."""
+
+
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
+    """One intended change of a record.
+
+    `data` is the whole record as JSON, empty for a deletion. `expect` makes it conditional on the record's version.
+    `unique` claims `(field, value)` pairs; an empty value gives the record's earlier one up.
+    `sample` is `(boot_id, seq)` of an agent's sample: one that was taken in before is a duplicate.
+    """
+
+    id: str
+    action: DraftAction
+    data: bytes = b""
+    expect: int | None = None
+    unique: tuple[tuple[str, str], ...] = ()
+    sample: tuple[str, int] | None = None
+
+
+class Deadline(msgspec.Struct, frozen=True):
+    """An effect on a server's offline deadline, in the same step as the append.
+
+    `arm` sets it `value` ms from now; `touch` does so only where one is set, and reports the member as absent
+    otherwise; `drop` removes it; `expire` removes it provided that it is still `value` (ms since 1970) and has
+    passed: otherwise the operation is rejected with `not_due`.
+    """
+
+    kind: Literal["arm", "touch", "drop", "expire"]
+    member: str
+    value: int = 0
+
+
+class Operation(msgspec.Struct, frozen=True, kw_only=True):
+    """Changes of one topic that a producer wants appended together.
+
+    An operation with an `id` is all or nothing and happens once: repeating it gives the first result again.
+    Without an id each draft stands alone, and the operation may be merged with others into one change set.
+    `parent` names a topic in which a record of the draft's id must exist.
+    """
+
+    topic: Topic
+    drafts: tuple[Draft, ...]
+    actor: str
+    id: str = ""
+    parent: Topic | None = None
+    deadlines: tuple[Deadline, ...] = ()
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """Why a draft was not taken: a code, and what it concerns (a version or a field's name)."""
+
+    code: Literal["version_conflict", "already_exists", "not_found", "not_unique", "duplicate", "orphan", "not_due"]
+    detail: str = ""
+
+
+class Appended(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of an operation: versions `prev + 1 … version` stand at `position`.
+
+    `position` is None when there was nothing to append. `failures` are by the index of the draft; `absent` lists the
+    members whose deadline was to be touched and is not set.
+    """
+
+    position: Position | None
+    prev: int
+    version: int
+    failures: dict[int, Failure] = {}
+    absent: tuple[str, ...] = ()
+    repeated: bool = False

@@ -1,0 +1,55 @@
+"""Metrics: the latest sample of each server; the record's id is the server's."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from shared.resources.declaration import Amount, Count, Line, Percent, Resource, Time
+
+_Details = Annotated[tuple[dict[Line, Line | float | int | bool | None], ...], Meta(max_length=64)]
+
+
+class Sample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One measurement of a machine: sizes in bytes, rates in bytes per second, shares in percent.
+
+    `(boot_id, seq)` tells the samples of an agent apart: `seq` counts up from one start of the agent to the next.
+    """
+
+    ts: Time
+    boot_id: Annotated[str, Meta(max_length=64, pattern=r"^[A-Za-z0-9_-]*$")] = ""
+    seq: Count = 0
+    cpu_percent: Percent | None = None
+    load1: Amount | None = None
+    load5: Amount | None = None
+    load15: Amount | None = None
+    mem_used: Count | None = None
+    mem_total: Count | None = None
+    swap_used: Count | None = None
+    swap_total: Count | None = None
+    disk_used: Count | None = None
+    disk_total: Count | None = None
+    disk_read_rate: Amount | None = None
+    disk_write_rate: Amount | None = None
+    net_rx_total: Count | None = None
+    net_tx_total: Count | None = None
+    net_rx_rate: Amount | None = None
+    net_tx_rate: Amount | None = None
+    tcp_connections: Count | None = None
+    udp_connections: Count | None = None
+    processes: Count | None = None
+    uptime_s: Amount | None = None
+    temperatures: Annotated[dict[Line, float], Meta(max_length=64)] | None = None
+    gpus: _Details | None = None
+    disks: _Details | None = None
+    interfaces: _Details | None = None
+    containers: _Details | None = None
+
+
+MEASUREMENTS = tuple(name for name in Sample.__struct_fields__ if name not in {"ts", "boot_id", "seq"})
+"""The fields of which a sample has at least one."""
+
+DETAILS = ("temperatures", "gpus", "disks", "interfaces", "containers")
+"""The measurements that are not one number."""
+
+METRICS = Resource(name="metrics", model=Sample)

@@ -1,0 +1,78 @@
+"""Settings: one frozen Struct for each concern, read from a mapping such as `os.environ`.
+
+A field's `name` is its variable. Durations may carry a unit: `90`, `90s`, `10m`, `4h`, `7d`.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, TypeVar
+
+import msgspec
+from msgspec import Meta, field
+
+from shared.errors import MusterError
+
+_Settings = TypeVar("_Settings", bound=msgspec.Struct)
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
+_UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+Port = Annotated[int, Meta(ge=0, le=65_535)]
+Seconds = Annotated[float, Meta(gt=0)]
+
+
+class BadSetting(MusterError):
+    """A variable of the environment is missing or wrong; the message names it."""
+
+    code = "bad_setting"
+
+
+def load(kind: type[_Settings], environment: Mapping[str, str]) -> _Settings:
+    """Read the fields of `kind` from their variables; raises BadSetting, which names the variable."""
+    values: dict[str, object] = {}
+    for declared in msgspec.structs.fields(kind):
+        text = environment.get(declared.encode_name)
+        if text is None or text == "":
+            if declared.required:
+                raise BadSetting(f"{declared.encode_name} is not set")
+            continue
+        try:
+            values[declared.name] = msgspec.convert(_plain(text, declared.type), declared.type, strict=False)
+        except msgspec.ValidationError as error:
+            raise BadSetting(f"{declared.encode_name} is {text!r}: {error}") from error
+    return kind(**values)
+
+
+def _plain(text: str, wanted: object) -> str:
+    duration = _DURATION.fullmatch(text.strip())
+    if wanted == Seconds and duration:
+        return str(float(duration[1]) * _UNIT_S[duration[2]])
+    return text.strip()
+
+
+class Servers(msgspec.Struct, frozen=True):
+    """Where Redis and PostgreSQL are."""
+
+    redis_url: str = field(name="REDIS_URL")
+    database_url: str = field(name="DATABASE_URL")
+
+
+class Http(msgspec.Struct, frozen=True):
+    """Where a process listens."""
+
+    host: str = field(name="HOST", default="127.0.0.1")
+    port: Port = field(name="PORT", default=0)
+
+
+class Logging(msgspec.Struct, frozen=True):
+    """How a process logs: `json` for machines, `console` for people."""
+
+    log_format: str = field(name="LOG_FORMAT", default="console")
+    log_level: str = field(name="LOG_LEVEL", default="info")
+
+
+class Liveness(msgspec.Struct, frozen=True):
+    """When a silent server counts as offline."""
+
+    offline_after_s: Seconds = field(name="OFFLINE_AFTER", default=60.0)
+    sweep_interval_s: Seconds = field(name="SWEEP_INTERVAL", default=10.0)
+    disconnect_grace_s: Seconds = field(name="DISCONNECT_GRACE", default=5.0)
