@@ -15,7 +15,7 @@ from shared.position import Position
 Action = Literal["created", "updated", "deleted"]
 
 
-class Change(msgspec.Struct, frozen=True):
+class Change(msgspec.Struct, frozen=True, gc=False):
     """One record created, updated or deleted.
 
     `version` is the topic's version after this change; `data` the whole record as JSON, None when deleted.
@@ -52,7 +52,7 @@ class EpochOpened(msgspec.Struct, frozen=True):
 Entry = ChangeSet | EpochOpened
 
 
-class _StoredChange(msgspec.Struct):
+class _StoredChange(msgspec.Struct, gc=False):
     id: str
     action: Action
     data: msgspec.Raw

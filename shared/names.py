@@ -15,6 +15,9 @@ PARTITIONS = 8
 INGEST_PRESENCE = "muster:{ingest}:presence"
 """Sorted set of ingest replicas, scored with the Redis time (ms) at which each last said that it lives."""
 
+INGEST_ABSENT_AFTER_MS = 5_000
+"""Ingest counts as away when no replica has said for so long that it lives; each does so every second."""
+
 INGEST_RETURNED = "muster:{ingest}:returned"
 """Redis time (ms) since which ingest has been there without a break."""
 
@@ -25,8 +28,24 @@ SWEEPS = "muster:sweeps"
 """Hash of the sweepers' memory, in Redis time (ms): `at`, when the last sweep was; `since`, when the current run of
 sweeps without a break began."""
 
+
+def throttle_key(kind: str, digest: str) -> str:
+    """Return the key that counts the attempts of one kind by whom `digest` stands for."""
+    return f"muster:throttle:{kind}:{digest}"
+
+
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _RESOURCE = re.compile(r"[a-z][a-z_]{0,39}")
+
+
+def enrolment_attempts(address: str) -> str:
+    """Return the key that counts the enrolments which this address tried lately."""
+    return f"muster:enrolments:{address}"
+
+
+def enrolment_failures(address: str) -> str:
+    """Return the key that counts those of them which were refused."""
+    return f"muster:enrolments:{address}:refused"
 
 
 def is_id(text: str) -> bool:
@@ -87,7 +106,7 @@ class PartitionKeys:
         self.versions = self.prefix + "versions"
         """Hash: topic → its version."""
         self.deadlines = self.prefix + "deadlines"
-        """Sorted set: a server's `deadline_of` or `held_deadline_of` → Redis time (ms) after which it counts as offline."""
+        """Sorted set: `deadline_of` or `held_deadline_of` a server → Redis time (ms) after which it is offline."""
         self.samples = self.prefix + "samples"
         """Hash: `<topic>:<record>` → `<boot_id> <seq>` of the last sample taken in."""
         self.applied = self.prefix + "applied"
@@ -104,3 +123,7 @@ class PartitionKeys:
     def operation(self, operation_id: str) -> str:
         """Return the key under which the first result of an operation is remembered."""
         return f"{self.prefix}op:{operation_id}"
+
+    def request(self, operation_id: str) -> str:
+        """Return the key under which the digest of the request that an operation was made for is remembered."""
+        return f"{self.prefix}request:{operation_id}"

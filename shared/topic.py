@@ -16,7 +16,7 @@ from shared.change import Change, ChangeSet
 from shared.errors import MustRefetch
 
 
-class Record(msgspec.Struct, frozen=True):
+class Record(msgspec.Struct, frozen=True, gc=False):
     """A record as it stands: `version` is the topic's version at its last change, `data` its JSON."""
 
     id: str

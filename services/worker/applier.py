@@ -49,7 +49,10 @@ class Applier:
                 async with self._connection() as connection:
                     tenure = await self._take_over(connection, stopping)
                     if tenure is not None:
-                        await _work(tenure, stopping)
+                        try:
+                            await _work(tenure, stopping)
+                        finally:
+                            await tenure.aclose()
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, Overtaken) as error:
                 log.warning("applier starts over", partition=self._partition, reason=repr(error))
                 failures = 0 if time.monotonic() - began > _GOOD_TENURE_S else failures + 1
@@ -83,7 +86,7 @@ async def _work(tenure: Tenure, stopping: asyncio.Event) -> None:
             failures = 0
         except (RedisError, RetryLater) as error:
             log.warning("log is away", reason=repr(error))
-            tenure.look_again()
+            await tenure.distrust()
             await _pause(stopping, _PAUSES_S[min(failures, len(_PAUSES_S) - 1)])
             failures += 1
 

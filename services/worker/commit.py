@@ -32,13 +32,15 @@ class Committer:
         self._partition = partition
         self._days: set[dt.date] = set()
 
-    async def commit(self, checkpoint: Checkpoint, entries: Sequence[ChangeSet]) -> Checkpoint:
-        """Apply entries that follow the checkpoint; return the one after them.
+    async def commit(
+        self, checkpoint: Checkpoint, entries: Sequence[ChangeSet], projection: Projection | None = None
+    ) -> Checkpoint:
+        """Apply entries that follow the checkpoint; return the one after them. `projection` is theirs, where known.
 
         Raises Overtaken when the checkpoint has been moved by somebody else, asyncpg.PostgresError, and
         msgspec.ValidationError for a sample that cannot be read; nothing is stored then.
         """
-        projection = project(entries)
+        projection = projection or project(entries)
         await self.ensure_days(projection)
         async with self._connection.transaction():
             after = await self.advance(checkpoint, entries[-1].position)
@@ -97,8 +99,13 @@ class Committer:
     async def ensure_days(self, projection: Projection) -> None:
         """Make the history's partitions for the days at hand; days of long ago go to the default partition."""
         today = dt.datetime.now(dt.UTC).date()
-        days = {ts.astimezone(dt.UTC).date() for _, ts, *_ in projection.history if isinstance(ts, dt.datetime)}
+        days = {_utc_day(row[1]) for row in projection.history}
         for day in days - self._days:
             if today - _OLDEST_DAY <= day <= today + dt.timedelta(days=2):
                 await _SQL.ensure_metrics_day(self._connection, day=day)
             self._days.add(day)
+
+
+def _utc_day(ts: object) -> dt.date:
+    assert isinstance(ts, dt.datetime)  # noqa: S101  (the second column of the history)
+    return (ts if ts.tzinfo is dt.UTC else ts.astimezone(dt.UTC)).date()

@@ -115,6 +115,7 @@ HISTORY_COLUMNS = (
 
 _decode_sample = msgspec.json.Decoder(Sample).decode
 _PLAIN = len(Sample.__struct_fields__) - len(DETAILS)
+_NO_DETAILS = (None,) * len(DETAILS)
 assert Sample.__struct_fields__[_PLAIN:] == DETAILS  # noqa: S101  (the rows below are cut there)
 
 
@@ -124,5 +125,9 @@ def history_rows(changes: Iterable[Change]) -> Iterable[tuple[object, ...]]:
         if change.data is None:
             continue
         values = msgspec.structs.astuple(_decode_sample(change.data))
-        details = {name: value for name, value in zip(DETAILS, values[_PLAIN:], strict=True) if value is not None}
-        yield (change.id, *values[:_PLAIN], msgspec.json.encode(details) if details else None)
+        rest = values[_PLAIN:]
+        yield (change.id, *values[:_PLAIN], _details(rest) if rest != _NO_DETAILS else None)
+
+
+def _details(values: tuple[object, ...]) -> bytes:
+    return msgspec.json.encode({name: value for name, value in zip(DETAILS, values, strict=True) if value is not None})

@@ -1,14 +1,17 @@
 """What an applier does while it holds a partition: look after the log, apply what it says, announce, trim."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 
+import msgspec
 import structlog
 from asyncpg import Connection
 from redis.asyncio import Redis
 
 from services.worker.commit import Committer
 from services.worker.dead_letters import commit_around, compensate, poison_code
+from services.worker.projection import Projection, project
 from shared.change import ChangeSet, Entry
 from shared.io.changelog.append import ChangeLog
 from shared.io.changelog.guardian import Checkpoint, Guardian
@@ -21,8 +24,9 @@ log = structlog.get_logger(__name__)
 
 LOOK_EVERY_S = 1.0
 """How often the guardian looks whether the log is still the one it knows."""
-BATCH_ENTRIES = 500
-"""How many entries of the log one transaction takes at the most."""
+COMMIT_CHANGES = 2_000
+"""About so many changes are read, projected and committed together."""
+_MOST_ENTRIES = 500
 REPLAY_ENTRIES = 10_000
 """How many applied entries stay in the log, for clients and replicas that resume."""
 _TRIM_EVERY_ENTRIES = 1_000
@@ -32,8 +36,19 @@ _SECONDS = Histogram("muster_apply_seconds", "Time to commit one batch of entrie
 _SEQ = Gauge("muster_applied_seq", "Sequence number of the checkpoint", ["partition"])
 
 
+class _Batch(msgspec.Struct, frozen=True):
+    """Entries that follow each other; `projection` is missing when it failed, `hole` is what comes after one."""
+
+    entries: list[ChangeSet]
+    projection: Projection | None = None
+    hole: Position | None = None
+
+
 class Tenure:
-    """Works on one partition with the connection that holds its lock; `step` is called over and over."""
+    """Works on one partition with the connection that holds its lock; `step` is called over and over, then `aclose`.
+
+    While one batch is being committed, the next is already read and projected.
+    """
 
     def __init__(
         self, redis: Redis, changes: ChangeLog, connection: Connection, guardian: Guardian, checkpoint: Checkpoint
@@ -47,13 +62,11 @@ class Tenure:
         self._keys = PartitionKeys(guardian.partition)
         self._committer = Committer(connection, guardian.partition)
         self._checkpoint = checkpoint
+        self._ahead: asyncio.Task[_Batch] | None = None
+        self._read_entries = 20
         self._look_at = 0.0
         self._trimmed_seq = 0
         self._may_owe_compensation = True
-
-    def look_again(self) -> None:
-        """Distrust the log before the next step: the connection to it was lost."""
-        self._look_at = 0.0
 
     async def step(self) -> None:
         """Look after the log if it is time, then wait shortly for entries and apply them.
@@ -62,12 +75,28 @@ class Tenure:
         """
         if time.monotonic() >= self._look_at:
             await self._look()
-        entries = await self._read()
-        if entries:
-            await self._apply(entries)
+        batch = await self._next_batch()
+        if batch.entries:
+            await self._commit(batch)
+            await self._trim()
+        if batch.hole is not None:
+            log.error("hole in the log", partition=self._partition, found=str(batch.hole))
+            await self._open_new_epoch()
         if self._may_owe_compensation:
             await compensate(self._changes, self._connection, self._partition)
             self._may_owe_compensation = False
+
+    async def distrust(self) -> None:
+        """Look at the log anew before the next step: the connection to it was lost."""
+        self._look_at = 0.0
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Give up what was read ahead."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            ahead.cancel()
+            await asyncio.gather(ahead, return_exceptions=True)
 
     async def _look(self) -> None:
         reason = await self._guardian.distrust(self._checkpoint)
@@ -78,38 +107,49 @@ class Tenure:
 
     async def _open_new_epoch(self) -> None:
         """Seal the log, apply what it holds beyond the checkpoint, and begin anew from PostgreSQL."""
+        await self.aclose()
         await self._guardian.seal()
-        while entries := await self._read(block_ms=None):
-            await self._apply(entries)
+        while (batch := await self._read(self._checkpoint.position, block_ms=None)).entries:
+            await self._commit(batch)
         self._checkpoint = await self._guardian.open_epoch(self._checkpoint)
         self._trimmed_seq = 0
         await self._announce()
 
-    async def _read(self, block_ms: int | None = int(LOOK_EVERY_S * 1000)) -> list[ChangeSet]:
-        """Read what follows the checkpoint without a hole, within its epoch; a hole makes the log distrusted."""
-        after = self._checkpoint.position
-        answer = await self._reader.entries({self._partition: after}, block_ms=block_ms, limit=BATCH_ENTRIES)
-        entries = answer.get(self._partition, [])
-        dense = _dense(after, entries)
-        if entries and not dense:
-            self.look_again()
-            log.error("hole in the log", partition=self._partition, after=str(after), found=str(entries[0].position))
-            if block_ms is not None:
-                await self._open_new_epoch()
-        return dense
+    async def _next_batch(self) -> _Batch:
+        ahead = self._ahead or asyncio.create_task(self._read(self._checkpoint.position))
+        self._ahead = ahead
+        batch = await ahead
+        follow = batch.entries and batch.hole is None
+        self._ahead = asyncio.create_task(self._read(batch.entries[-1].position)) if follow else None
+        return batch
 
-    async def _apply(self, entries: list[ChangeSet]) -> None:
+    async def _read(self, after: Position, block_ms: int | None = int(LOOK_EVERY_S * 1000)) -> _Batch:
+        answer = await self._reader.entries({self._partition: after}, block_ms=block_ms, limit=self._read_entries)
+        found = answer.get(self._partition, [])
+        entries = _dense(after, found)
+        hole = found[len(entries)].position if len(entries) < len(found) else None
+        changes = sum(len(entry.changes) for entry in entries)
+        if changes:
+            fitting = COMMIT_CHANGES * len(entries) // changes
+            self._read_entries = max(1, min(fitting, 2 * self._read_entries, _MOST_ENTRIES))
+        try:
+            return _Batch(entries, project(entries), hole)
+        except msgspec.ValidationError:
+            return _Batch(entries, None, hole)
+
+    async def _commit(self, batch: _Batch) -> None:
         with _SECONDS.time():
             try:
-                self._checkpoint = await self._committer.commit(self._checkpoint, entries)
+                self._checkpoint = await self._committer.commit(self._checkpoint, batch.entries, batch.projection)
             except Exception as error:
                 if poison_code(error) is None:
                     raise
                 self._may_owe_compensation = True
-                self._checkpoint = await commit_around(self._committer, self._connection, self._checkpoint, entries)
-        _APPLIED.inc(sum(len(entry.changes) for entry in entries))
+                self._checkpoint = await commit_around(
+                    self._committer, self._connection, self._checkpoint, batch.entries
+                )
+        _APPLIED.inc(sum(len(entry.changes) for entry in batch.entries))
         await self._announce()
-        await self._trim()
 
     async def _announce(self) -> None:
         _SEQ.labels(str(self._partition)).set(self._checkpoint.position.seq)

@@ -86,6 +86,8 @@ def problem_of(error: MusterError) -> tuple[Problem, dict[str, str]]:
         status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
     if isinstance(error, Rejected) and error.field:
         errors = (FieldError(error.field, str(error)),)
+    if isinstance(error, Unauthenticated):
+        headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, RetryLater):
         retry_after_s = error.retry_after_s
     if retry_after_s is not None:

@@ -10,14 +10,14 @@ from shared.resources.declaration import Amount, Count, Line, Percent, Resource,
 _Details = Annotated[tuple[dict[Line, Line | float | int | bool | None], ...], Meta(max_length=64)]
 
 
-class Sample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Sample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One measurement of a machine: sizes in bytes, rates in bytes per second, shares in percent.
 
     `(boot_id, seq)` tells the samples of an agent apart: `seq` counts up from one start of the agent to the next.
     """
 
     ts: Time
-    boot_id: Annotated[str, Meta(max_length=64, pattern=r"^[A-Za-z0-9_-]*$")] = ""
+    boot_id: Annotated[str, Meta(max_length=64, pattern=r"^[A-Za-z0-9_-]*$(?!\n)")] = ""
     seq: Count = 0
     cpu_percent: Percent | None = None
     load1: Amount | None = None

@@ -36,7 +36,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     agent_version: Line = ""
     provider: Line = ""
     price: Amount | None = None
-    currency: Annotated[str, Meta(pattern=r"^([A-Z]{3})?$")] = ""
+    currency: Annotated[str, Meta(pattern=r"^([A-Z]{3})?$(?!\n)")] = ""
     billing_cycle: Literal["", "monthly", "quarterly", "yearly", "once"] = ""
     expires_at: Time | None = None
     traffic_limit_bytes: Count | None = None
@@ -61,4 +61,7 @@ SERVERS = Resource(
             "traffic_limit_bytes",
         }
     ),
+    sortable=("name", "status", "last_seen", "position"),
+    filters=(("status", "status"), ("tag", "tags"), ("group", "groups")),
+    searched=("name", "hostname"),
 )

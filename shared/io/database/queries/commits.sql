@@ -1,4 +1,4 @@
--- name: checkpoints
+-- name: checkpoints()
 -- How far each partition has been applied.
 SELECT partition, epoch, seq FROM checkpoints;
 

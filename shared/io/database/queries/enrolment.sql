@@ -4,9 +4,18 @@ SELECT secret_hash, agent_id, server_id, workspace_id, revoked_at IS NOT NULL AS
 FROM agent_credentials WHERE secret_hash = ANY(:secret_hashes::bytea[]);
 
 -- name: find_registration(agent_id)^
--- What an agent said of itself when it enrolled.
-SELECT agent_id, server_id, workspace_id, name, hostname, machine_id, groups, created_at
-FROM agent_credentials WHERE agent_id = :agent_id;
+-- What an agent that may still come in said of itself when it enrolled.
+SELECT agent_id, server_id, workspace_id, name, hostname, machine_id, groups, created_at,
+    enrolment_hash IS NOT NULL AS is_repeatable
+FROM agent_credentials WHERE agent_id = :agent_id AND revoked_at IS NULL;
+
+-- name: end_enrolment(agent_id)!
+-- The agent has its secret: nobody may repeat the enrolment any more.
+UPDATE agent_credentials SET enrolment_hash = NULL WHERE agent_id = :agent_id;
+
+-- name: one_at_a_time(enrolment_hash)^
+-- Let a repetition wait for the attempt that it repeats; held until the transaction ends.
+SELECT pg_advisory_xact_lock(hashtextextended(encode(:enrolment_hash, 'hex'), 0));
 
 -- name: oldest_workspace()$
 -- The workspace that the shared token of the environment enrols into.
@@ -23,22 +32,23 @@ RETURNING workspace_id, groups;
 SELECT uses_left > 0 AS has_uses_left, expires_at > now() AS is_current FROM enrolment_tokens
 WHERE token_hash = :token_hash;
 
--- name: add_credential(agent_id, workspace_id, server_id, secret_hash, enrolment_hash, name, hostname, machine_id, groups)$
+-- name: add_credential(agent_id, workspace_id, server_id, secret_hash, enrolment_hash, name, hostname, machine_id, groups)^
 -- Register a new agent; nothing is returned when its id is taken.
 INSERT INTO agent_credentials
     (agent_id, workspace_id, server_id, secret_hash, enrolment_hash, name, hostname, machine_id, groups)
 VALUES (:agent_id, :workspace_id, :server_id, :secret_hash, :enrolment_hash, :name, :hostname, :machine_id, :groups)
 ON CONFLICT (agent_id) DO NOTHING
-RETURNING agent_id;
+RETURNING agent_id, server_id, workspace_id, name, hostname, machine_id, groups, created_at;
 
--- name: renew_credential(agent_id, secret_hash, enrolment_hash, name, hostname, machine_id, groups)!
+-- name: renew_credential(agent_id, secret_hash, enrolment_hash, name, hostname, machine_id, groups)^
 -- Give an agent that has proven who it is another secret.
 UPDATE agent_credentials SET secret_hash = :secret_hash, enrolment_hash = :enrolment_hash, name = :name,
     hostname = :hostname, machine_id = :machine_id, groups = :groups
-WHERE agent_id = :agent_id;
+WHERE agent_id = :agent_id AND revoked_at IS NULL
+RETURNING agent_id, server_id, workspace_id, name, hostname, machine_id, groups, created_at;
 
 -- name: repeat_enrolment(enrolment_hash, secret_hash)^
 -- Give an enrolment whose answer was lost another secret instead of the one that nobody got.
 UPDATE agent_credentials SET secret_hash = :secret_hash
-WHERE enrolment_hash = :enrolment_hash AND revoked_at IS NULL AND created_at > now() - interval '1 day'
-RETURNING agent_id, server_id, workspace_id;
+WHERE enrolment_hash = :enrolment_hash AND revoked_at IS NULL
+RETURNING agent_id, server_id, workspace_id, name, hostname, machine_id, groups, created_at;

@@ -1,0 +1,73 @@
+"""What entries of the log mean for PostgreSQL."""
+
+import datetime as dt
+
+import msgspec
+import pytest
+
+from services.worker.projection import HISTORY_COLUMNS, project
+from shared.change import Action, Change, ChangeSet
+from shared.names import Topic
+from shared.position import Position
+
+THINGS = Topic("w_1", "servers")
+
+
+def entry(seq: int, prev: int, *changes: tuple[str, Action, str], topic: Topic = THINGS, op: str = "") -> ChangeSet:
+    made = tuple(
+        Change(record_id, action, version, msgspec.Raw(data.encode()) if data else None)
+        for version, (record_id, action, data) in enumerate(changes, prev + 1)
+    )
+    return ChangeSet(Position(2, seq), topic, prev, prev + len(made), 0, "test", op, made)
+
+
+def test_each_record_goes_to_its_last_change() -> None:
+    projection = project(
+        [
+            entry(1, 0, ("a", "created", '{"n":1}'), ("b", "created", '{"n":2}')),
+            entry(2, 2, ("a", "updated", '{"n":3.10}'), ("b", "deleted", ""), ("c", "created", "{}")),
+        ]
+    )
+    rows = projection.tables["servers"]
+    assert (
+        b'[{"workspace_id":"w_1","id":"a","version":3,"n":3.10},{"workspace_id":"w_1","id":"c","version":5}]'
+        == rows.upserts
+    )
+    assert (["w_1"], ["b"], [4]) == rows.deletions
+    assert [("w_1", "servers", 5)] == projection.topics
+
+
+def test_record_that_was_deleted_and_made_again_is_stored() -> None:
+    rows = project([entry(1, 4, ("a", "deleted", ""), ("a", "created", '{"n":1}'))]).tables["servers"]
+    assert b'[{"workspace_id":"w_1","id":"a","version":6,"n":1}]' == rows.upserts
+    assert ([], [], []) == rows.deletions
+
+
+def test_operations_are_kept_with_their_first_result() -> None:
+    projection = project([entry(7, 3, ("a", "created", "{}"), op="op-1"), entry(8, 4, ("a", "deleted", ""))])
+    assert [("op-1", 2, 7, 3, 4)] == projection.operations
+
+
+def test_every_sample_becomes_history_at_its_own_time() -> None:
+    topic = Topic("w_1", "metrics")
+    first = '{"ts":"2026-01-01T00:00:00Z","boot_id":"b","seq":1,"cpu_percent":5.5}'
+    second = '{"ts":"2025-01-01T00:00:00Z","boot_id":"b","seq":2,"mem_used":7,"temperatures":{"cpu":40}}'
+    projection = project(
+        [entry(1, 0, ("s", "created", first), ("s", "updated", second), ("s", "deleted", ""), topic=topic)]
+    )
+    rows = [dict(zip(HISTORY_COLUMNS, row, strict=True)) for row in projection.history]
+    assert [dt.datetime(year, 1, 1, tzinfo=dt.UTC) for year in (2026, 2025)] == [row["ts"] for row in rows]
+    assert [(5.5, None, None), (None, 7, b'{"temperatures":{"cpu":40.0}}')] == [
+        (row["cpu_percent"], row["mem_used"], row["details"]) for row in rows
+    ]
+    assert {"s"} == {row["server_id"] for row in rows}
+
+
+def test_sample_that_cannot_be_read_is_refused() -> None:
+    with pytest.raises(msgspec.ValidationError):
+        project([entry(1, 0, ("s", "created", '{"cpu_percent":"much"}'), topic=Topic("w_1", "metrics"))])
+
+
+def test_topic_that_this_worker_does_not_know_only_moves_its_version() -> None:
+    projection = project([entry(1, 0, ("a", "created", "{}"), topic=Topic("w_1", "unheard_of"))])
+    assert ({}, [("w_1", "unheard_of", 1)]) == (projection.tables, projection.topics)
