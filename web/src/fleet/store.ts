@@ -1,0 +1,88 @@
+/** The fleet as the page draws it: one consistent view, replaced at most once per frame of the screen. */
+
+import type { ClientStatus, SyncClient } from "../sync/client.ts";
+import type { Item } from "../sync/protocol.ts";
+import type { Sample, Server, ServerStatus } from "./records.ts";
+
+export const TOPICS = ["servers", "metrics"] as const;
+
+export interface View {
+  readonly servers: ReadonlyMap<string, Item<Server>>;
+  readonly samples: ReadonlyMap<string, Item<Sample>>;
+  readonly counts: Readonly<Record<ServerStatus, number>>;
+  readonly status: ClientStatus;
+  /** Whether all records have been seen once, so that an empty fleet is one. */
+  readonly isLoaded: boolean;
+  /** When this view was last known to be the server's, `Date.now()`; null before the first time. */
+  readonly liveMs: number | null;
+}
+
+const NO_COUNTS = { online: 0, offline: 0, unknown: 0 };
+
+export class FleetStore {
+  readonly #client: SyncClient;
+  readonly #schedule: (flush: () => void) => void;
+  readonly #listeners = new Set<() => void>();
+  #isScheduled = false;
+  #view: View;
+
+  /**
+   * `schedule` calls `flush` once, with the next frame. A hidden page draws no frames, and so does no work here;
+   * the client below it keeps up all the same.
+   */
+  constructor(client: SyncClient, schedule: (flush: () => void) => void = requestAnimationFrame) {
+    this.#client = client;
+    this.#schedule = (flush) => schedule(flush);
+    this.#view = this.#look(null);
+  }
+
+  /** Follow the client; returns the way to stop. */
+  start(): () => void {
+    const stopListening = this.#client.subscribe(() => this.#invalidate());
+    this.#client.start();
+    return () => {
+      stopListening();
+      this.#client.stop();
+    };
+  }
+
+  /** Try to connect now rather than after the pause. */
+  readonly retry = (): void => this.#client.wake();
+
+  readonly getView = (): View => this.#view;
+
+  readonly subscribe = (listener: () => void): (() => void) => {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  };
+
+  #invalidate(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    this.#schedule(() => {
+      this.#isScheduled = false;
+      this.#view = this.#look(this.#view);
+      for (const listener of this.#listeners) listener();
+    });
+  }
+
+  #look(last: View | null): View {
+    const servers = this.#client.topic<Server>("servers").base?.items ?? new Map<string, Item<Server>>();
+    const metrics = this.#client.topic<Sample>("metrics").base;
+    const status = this.#client.status;
+    return {
+      servers,
+      samples: metrics?.items ?? new Map<string, Item<Sample>>(),
+      counts: servers === last?.servers ? last.counts : count(servers.values()),
+      status,
+      isLoaded: (last?.isLoaded ?? false) || (status.isLive && metrics !== null),
+      liveMs: status.isLive ? Date.now() : (last?.liveMs ?? null),
+    };
+  }
+}
+
+function count(servers: Iterable<Item<Server>>): Record<ServerStatus, number> {
+  const counts: Record<ServerStatus, number> = { ...NO_COUNTS };
+  for (const { data } of servers) counts[data.status] = (counts[data.status] ?? 0) + 1;
+  return counts;
+}

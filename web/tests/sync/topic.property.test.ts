@@ -1,0 +1,141 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { digest } from "../../src/sync/digest.ts";
+import type { TopicMessage } from "../../src/sync/protocol.ts";
+import { apply, EMPTY, isCaughtUp, type Step, subscription, type TopicState } from "../../src/sync/topic.ts";
+import { type Data, TopicLog, type Wish } from "../support/topic-log.ts";
+
+type Event =
+  | { readonly kind: "append"; readonly wishes: readonly Wish[] }
+  | { readonly kind: "publish"; readonly overlap: number }
+  | { readonly kind: "deliver"; readonly index: number; readonly keep: boolean }
+  | { readonly kind: "lose"; readonly index: number }
+  | { readonly kind: "bookmark" | "reconnect" | "snapshot" | "new epoch" };
+
+const wish = fc.record({ id: fc.nat(5), value: fc.option(fc.nat(99), { freq: 4 }) });
+
+const event: fc.Arbitrary<Event> = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constant("append"),
+      wishes: fc.array(wish, { minLength: 1, maxLength: 5 }),
+    }),
+  },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant("publish"), overlap: fc.nat(3) }) },
+  {
+    weight: 8,
+    arbitrary: fc.record({ kind: fc.constant("deliver"), index: fc.nat(20), keep: fc.boolean() }),
+  },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant("lose"), index: fc.nat(20) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constantFrom("bookmark", "reconnect", "snapshot", "new epoch") }),
+  },
+);
+
+/** A client, a server, and between them a network that loses, repeats and reorders what it carries. */
+class World {
+  readonly epochs: TopicLog[] = [new TopicLog("1")];
+  client: TopicState<Data> = EMPTY;
+  #inFlight: TopicMessage<Data>[] = [];
+  #published = 0;
+  readonly #parts: number;
+
+  constructor(parts: number) {
+    this.#parts = parts;
+    this.#reconnect();
+  }
+
+  get log(): TopicLog {
+    return this.epochs.at(-1) as TopicLog;
+  }
+
+  do(what: Event): void {
+    switch (what.kind) {
+      case "append":
+        for (const each of what.wishes) this.log.append(each);
+        return;
+      case "publish":
+        this.#publish(what.overlap);
+        return;
+      case "deliver":
+        this.#deliver(what.index, what.keep);
+        return;
+      case "lose":
+        this.#inFlight.splice(what.index, 1);
+        return;
+      case "bookmark":
+        this.#inFlight.push(this.log.bookmark());
+        return;
+      case "snapshot":
+        this.#inFlight.push(...this.log.snapshot(this.#parts));
+        return;
+      case "reconnect":
+        this.#reconnect();
+        return;
+      case "new epoch":
+        this.epochs.push(new TopicLog(String(this.epochs.length + 1), this.log));
+        this.#published = this.log.version;
+    }
+  }
+
+  /** The network behaves from now on, nobody edits, and bookmarks come as they do. */
+  rest(): void {
+    this.#publish(0);
+    for (let round = 0; round < 6; round += 1) {
+      this.#inFlight.push(this.log.bookmark());
+      while (this.#inFlight.length > 0) this.#deliver(0, false);
+    }
+  }
+
+  #publish(overlap: number): void {
+    const { log } = this;
+    if (log.version === this.#published) return;
+    this.#inFlight.push(log.frame(Math.max(log.start, this.#published - overlap), log.version));
+    this.#published = log.version;
+  }
+
+  #deliver(index: number, keep: boolean): void {
+    const message = this.#inFlight[index];
+    if (message === undefined) return;
+    if (!keep) this.#inFlight.splice(index, 1);
+    const { state, effect }: Step<Data> = apply(this.client, message);
+    this.client = state;
+    if (effect.kind === "resubscribe") this.#inFlight.push(...this.log.answer(effect.since, this.#parts));
+  }
+
+  #reconnect(): void {
+    this.#inFlight = [];
+    this.#published = this.log.version;
+    const { state, since } = subscription(this.client);
+    this.client = state;
+    this.#inFlight.push(...this.log.answer(since, this.#parts));
+  }
+}
+
+const sorted = (items: Iterable<[string, unknown]>) => [...items].sort(([a], [b]) => (a < b ? -1 : 1));
+
+const worlds = fc.tuple(fc.integer({ min: 1, max: 3 }), fc.array(event, { maxLength: 60 }));
+
+test("a client never holds anything but the fold of the log at its version, and at rest that of the whole log", () => {
+  fc.assert(
+    fc.property(worlds, ([parts, events]) => {
+      const world = new World(parts);
+      for (const each of events) {
+        world.do(each);
+        const { base } = world.client;
+        if (base === null) continue;
+        const log = world.epochs.find(({ epoch }) => epoch === base.epoch) as TopicLog;
+        expect(sorted(base.items)).toEqual(sorted(log.itemsAt(base.version)));
+      }
+      world.rest();
+      const { base } = world.client;
+      expect(isCaughtUp(world.client)).toBe(true);
+      expect([base?.epoch, base?.version]).toEqual([world.log.epoch, world.log.version]);
+      expect(sorted(base?.items ?? [])).toEqual(sorted(world.log.itemsAt(world.log.version)));
+      expect(digest(base?.items.values() ?? [])).toBe(world.log.bookmark().digest);
+    }),
+    { numRuns: 500 },
+  );
+});

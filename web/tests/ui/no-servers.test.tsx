@@ -1,0 +1,48 @@
+// @vitest-environment happy-dom
+import { act } from "react";
+import { beforeEach, expect, test, vi } from "vitest";
+import { Session } from "../../src/session.ts";
+import { NoServers } from "../../src/ui/NoServers.tsx";
+import { FakeApi, FakeStorage, problem, tokens } from "../support/fake-api.ts";
+import { FakeFleet } from "../support/fleet.ts";
+import { render } from "../support/render.ts";
+
+const TOKENS = "/api/v1/enrolment-tokens";
+
+let api: FakeApi;
+let page: HTMLElement;
+
+beforeEach(async () => {
+  api = new FakeApi();
+  vi.stubGlobal("fetch", api.fetch);
+  api.on("/api/v1/auth/login", () => tokens("1"));
+  const session = new Session(new FakeStorage(), (task) => task());
+  await session.signIn("ada@example.org", "secret");
+  const fleet = new FakeFleet();
+  await fleet.open([], []);
+  page = await render(<NoServers store={fleet.store} session={session} />);
+});
+
+const createToken = () => act(async () => page.querySelector("button")?.click());
+
+test("it is told how to start an agent for this server", () => {
+  expect(page.querySelector("pre")?.textContent).toBe(
+    `muster-agent --server ${location.origin} --token TOKEN`,
+  );
+});
+
+test("a token is made for one machine of this workspace, and stands in the command", async () => {
+  api.on(TOKENS, () => Response.json({ id: "t", token: "m_1" }, { status: 201 }));
+  await createToken();
+  expect(page.querySelector("pre")?.textContent).toContain("--token m_1");
+  expect(api.calls.at(-1)).toMatchObject({
+    headers: { "x-workspace": "w_1", authorization: "Bearer access 1" },
+    body: { uses: 1, expires_in_s: 3600 },
+  });
+});
+
+test("a person who may not make tokens is told so", async () => {
+  api.on(TOKENS, () => problem(403, { detail: "viewers may not do this" }));
+  await createToken();
+  expect(page.querySelector('[role="alert"]')?.textContent).toBe("Viewers may not do this.");
+});
