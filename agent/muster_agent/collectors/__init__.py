@@ -1,0 +1,1 @@
+"""What the agent can measure: one module for one thing, each giving fields of a sample."""

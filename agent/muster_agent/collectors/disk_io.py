@@ -1,0 +1,62 @@
+"""How much is read from and written to the disks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from muster_agent.rates import CounterRates, total_rate
+
+BLOCK_DEVICES = Path("/sys/block")
+
+
+@dataclass(frozen=True)
+class DiskCounters:
+    """Bytes that a disk has read and written since it came up."""
+
+    read_bytes: int
+    written_bytes: int
+
+
+def read_disk_counters(block_devices: Path = BLOCK_DEVICES) -> dict[str, DiskCounters]:
+    """Give the counters of the physical disks.
+
+    Partitions, RAID, LVM, loop devices and the like pass on what physical disks do, and would count it twice; only
+    the physical ones have a `device` in sysfs. Where none has, all are given that are disks to the kernel.
+    """
+    counters = {
+        name: DiskCounters(int(each.read_bytes), int(each.write_bytes))
+        for name, each in (psutil.disk_io_counters(perdisk=True, nowrap=False) or {}).items()
+    }
+    # The kernel writes "/" in a device's name as "!" there.
+    directories = {name: block_devices / name.replace("/", "!") for name in counters}
+    physical = {name for name, directory in directories.items() if (directory / "device").exists()}
+    whole = {name for name, directory in directories.items() if directory.exists()}
+    chosen = physical or whole or set(counters)
+    return {name: each for name, each in counters.items() if name in chosen}
+
+
+class DiskIoCollector:
+    """`disk_read_rate` and `disk_write_rate` over all physical disks, in bytes per second."""
+
+    name = "disk input and output"
+
+    def __init__(self, read_counters: Callable[[], dict[str, DiskCounters]] = read_disk_counters) -> None:
+        self._read_counters = read_counters
+        self._read = CounterRates()
+        self._written = CounterRates()
+
+    def collect(self, now_s: float) -> dict[str, object]:
+        """Give the fields; the first collection has none."""
+        counters = self._read_counters()
+        read = self._read.update({name: each.read_bytes for name, each in counters.items()}, now_s)
+        written = self._written.update({name: each.written_bytes for name, each in counters.items()}, now_s)
+        return {"disk_read_rate": _rounded(read), "disk_write_rate": _rounded(written)}
+
+
+def _rounded(rates: dict[str, float]) -> float | None:
+    rate = total_rate(rates)
+    return None if rate is None else round(rate, 1)

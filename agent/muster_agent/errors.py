@@ -1,0 +1,63 @@
+"""The agent's errors, one tree, named by what whoever catches them must do.
+
+AgentError
+├── SettingsError            say it in one line, exit 2: a flag or variable is wrong
+├── StateError               say it in one line, exit 1: the state directory cannot be used
+├── EnrolmentRefused         say it in one line, exit 1: another enrolment token is needed
+└── DeliveryError            a request did not succeed; the agent goes on
+    ├── Unavailable          wait, then send again, beginning with a handshake
+    ├── Throttled            wait, then send again
+    ├── CredentialRefused    wait long: only a person can repair this
+    ├── TooLarge             send fewer samples at once
+    └── RequestRefused       do not send this again
+"""
+
+from __future__ import annotations
+
+
+class AgentError(Exception):
+    """Whatever the agent tells its user in one line."""
+
+
+class SettingsError(AgentError):
+    """A flag or a variable of the environment has a value that the agent cannot work with."""
+
+
+class StateError(AgentError):
+    """The state directory, or a file in it, cannot be read, written or understood."""
+
+
+class EnrolmentRefused(AgentError):
+    """The server does not take this enrolment token; trying again would not help."""
+
+
+class DeliveryError(AgentError):
+    """A request to the server did not succeed."""
+
+
+class Unavailable(DeliveryError):
+    """Nobody answered, or the answer was that it will have to be later."""
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class Throttled(DeliveryError):
+    """The server is well and asks this agent to slow down."""
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class CredentialRefused(DeliveryError):
+    """The server does not know this agent's secret any more: it was revoked."""
+
+
+class TooLarge(DeliveryError):
+    """The body of the request was larger than the server takes."""
+
+
+class RequestRefused(DeliveryError):
+    """The server understood the request and will never take it as it is."""

@@ -1,0 +1,121 @@
+"""The command: reads settings, puts the parts together, runs them, and answers with an exit code."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+import uuid
+from collections.abc import Callable, Sequence
+
+from muster_agent import __version__, logs, settings
+from muster_agent.agent import Agent
+from muster_agent.backoff import Backoff
+from muster_agent.buffer import SampleBuffer
+from muster_agent.collectors import catalogue
+from muster_agent.credential import Credential, StateDirectory
+from muster_agent.errors import AgentError, SettingsError
+from muster_agent.exchange import Exchange
+from muster_agent.facts import Facts
+from muster_agent.machine_id import machine_id
+from muster_agent.membership import Application, Membership
+from muster_agent.reporter import Reporter
+from muster_agent.sampler import WARM_UP_S, Sampler
+from muster_agent.settings import Settings
+from muster_agent.transport import Transport
+
+log = logging.getLogger(__name__)
+
+EXIT_FAILURE = 1
+EXIT_USAGE = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `muster-agent` with these arguments (those of the process); give its exit code."""
+    try:
+        chosen = settings.load(sys.argv[1:] if arguments is None else arguments, os.environ, is_root=_is_root())
+        logs.configure(chosen.log_level)
+        if chosen.once:
+            print_one_sample()
+            return 0
+        return serve(chosen)
+    except SettingsError as error:
+        sys.stderr.write(f"muster-agent: {error}\n")
+        return EXIT_USAGE
+    except AgentError as error:
+        sys.stderr.write(f"muster-agent: {error}\n")
+        return EXIT_FAILURE
+
+
+def print_one_sample() -> None:
+    """Show on stdout what would be sent, without sending it."""
+    sampler = Sampler(catalogue.sample_collectors(), _boot_id())
+    sampler.warm_up()
+    time.sleep(WARM_UP_S)
+    sys.stdout.write(json.dumps(sampler.fields(), indent=2, allow_nan=False) + "\n")
+
+
+def serve(chosen: Settings) -> int:
+    """Report until a signal comes; give the exit code. Raises AgentError when it cannot begin."""
+    state = StateDirectory(chosen.state_dir)
+    credential = state.load_credential()
+    server_url = _server_url(chosen, credential)
+    state.prepare()
+    agent = build(chosen, state, credential, Transport(server_url))
+    log.info("muster-agent %s reports to %s every %g s", __version__, server_url, chosen.interval_s)
+    if settings.is_exposed(server_url):
+        log.warning("%s is not encrypted: this machine's secret can be read on the way", server_url)
+    _stop_on_signals(agent.stop)
+    return 0 if agent.run() else EXIT_FAILURE
+
+
+def build(chosen: Settings, state: StateDirectory, credential: Credential | None, transport: Transport) -> Agent:
+    """Put an agent together. Nothing of it is running yet."""
+    boot_id = _boot_id()
+    application = Application(chosen.token, socket.gethostname(), machine_id(state.random_machine_id), chosen.name)
+    exchange = Exchange(SampleBuffer(), chosen.interval_s)
+    facts = Facts(boot_id, chosen.interval_s, catalogue.os_collectors(), catalogue.inventory_collectors())
+    membership = Membership(state, transport, application, facts, credential)
+    reporter = Reporter(transport, exchange, membership, Backoff())
+    sampler = Sampler(catalogue.sample_collectors(), boot_id)
+    return Agent(sampler, reporter, exchange, transport)
+
+
+def _server_url(chosen: Settings, credential: Credential | None) -> str:
+    server_url = chosen.server_url or (credential.server if credential else "")
+    if not server_url:
+        raise SettingsError("which server? give --server URL or set MUSTER_SERVER")
+    if credential is None and not chosen.token:
+        raise SettingsError(
+            "this machine is not enrolled yet: give an enrolment token with --token or in MUSTER_ENROL_TOKEN"
+        )
+    if credential and credential.server != server_url:
+        log.warning("enrolled at %s, reporting to %s instead, as asked", credential.server, server_url)
+    return server_url
+
+
+def _stop_on_signals(stop: Callable[[], None]) -> None:
+    """Let the first SIGTERM or SIGINT stop in order, and the second end the process at once."""
+    has_come = False
+
+    def on_signal(number: int, _frame: object) -> None:
+        nonlocal has_come
+        if has_come:
+            os._exit(128 + number)
+        has_come = True
+        stop()
+
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
+
+
+def _boot_id() -> str:
+    return uuid.uuid4().hex
+
+
+def _is_root() -> bool:
+    return hasattr(os, "geteuid") and os.geteuid() == 0

@@ -1,0 +1,90 @@
+"""Makes this machine known to its server: enrols it once, keeps the credential, and tells what the machine is."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from dataclasses import dataclass, field, replace
+
+from muster_agent.credential import Credential, StateDirectory
+from muster_agent.facts import Facts
+from muster_agent.transport import Transport
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Application:
+    """What an enrolment is asked with. An empty `name` leaves it to the server."""
+
+    token: str = field(repr=False)
+    hostname: str
+    machine_id: str
+    name: str
+
+
+class Membership:
+    """This machine's place at the server, before and after enrolling."""
+
+    def __init__(
+        self,
+        state: StateDirectory,
+        transport: Transport,
+        application: Application,
+        facts: Facts,
+        credential: Credential | None,
+    ) -> None:
+        self._state = state
+        self._transport = transport
+        self._application = application
+        self._facts = facts
+        self._credential = credential
+        self._is_connected = False
+        # One for all attempts: when an answer was lost, the next attempt must not enrol a second agent.
+        self._idempotency_key = uuid.uuid4().hex
+        if credential:
+            transport.use_secret(credential.secret)
+
+    @property
+    def is_enrolled(self) -> bool:
+        """Whether there is a credential."""
+        return self._credential is not None
+
+    def enrol(self) -> None:
+        """Enrol and keep the credential. Raises what Transport.enrol raises, and StateError."""
+        asked = self._application
+        request = {"token": asked.token, "hostname": asked.hostname, "machine_id": asked.machine_id}
+        if asked.name:
+            request["name"] = asked.name
+        credential = self._transport.enrol(request, self._idempotency_key)
+        self._state.save_credential(credential)
+        self._transport.use_secret(credential.secret)
+        self._credential = credential
+        log.info("enrolled as %s (agent %s)", credential.server_id, credential.agent_id)
+
+    def shake_hands(self) -> float | None:
+        """Tell the facts; give the interval in seconds that the server wishes, if it wishes one.
+
+        Raises what Transport.shake_hands raises, and StateError.
+        """
+        answer = self._transport.shake_hands(self._facts.read())
+        if not self._is_connected:
+            log.info("connected to %s as %s", self._transport.server_url, answer.server_id)
+            self._is_connected = True
+        if self._credential:
+            # What the server says now may be newer than the file: it was moved, or this machine's record was.
+            self._keep(replace(self._credential, server_id=answer.server_id, server=self._transport.server_url))
+        return answer.interval_s
+
+    def has_new_facts(self) -> bool:
+        """Read the machine; tell whether it is another one than at the last handshake."""
+        return self._facts.have_changed()
+
+    def advice_when_refused(self) -> str:
+        """Say what a person can do about a credential that was revoked."""
+        return f"to enrol again, remove {self._state.credential_path} and start with a new enrolment token"
+
+    def _keep(self, credential: Credential) -> None:
+        if credential != self._credential:
+            self._state.save_credential(credential)
+            self._credential = credential

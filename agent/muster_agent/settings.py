@@ -1,0 +1,159 @@
+"""Reads the agent's flags and environment into one frozen value, and says in one line what is wrong with them."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NoReturn
+
+import httpx
+
+from muster_agent import __version__
+from muster_agent.errors import SettingsError
+
+DEFAULT_INTERVAL_S = 5.0
+SHORTEST_INTERVAL_S = 0.1
+LONGEST_INTERVAL_S = 3600.0
+LOG_LEVELS = ("debug", "info", "warning", "error")
+LONGEST_NAME = 200
+LARGEST_PORT = 65_535
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user asked for. `server_url` has no trailing slash; empty means: the one enrolled with."""
+
+    server_url: str
+    token: str = field(repr=False)
+    state_dir: Path
+    interval_s: float
+    name: str
+    log_level: str
+    once: bool
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises instead of printing the whole usage and exiting, so that a mistake costs the user one line to read."""
+
+    def error(self, message: str) -> NoReturn:
+        raise SettingsError(message)
+
+
+def load(arguments: Sequence[str], environ: Mapping[str, str], *, is_root: bool) -> Settings:
+    """Read the command line, then the environment for what it leaves out, then the defaults.
+
+    Raises SettingsError naming the flag or variable at fault. `--help` and `--version` print and exit.
+    """
+    given = _parser().parse_args(arguments)
+    return Settings(
+        server_url=_server_url(given.server, environ),
+        token=_first(given.token, environ.get("MUSTER_ENROL_TOKEN")),
+        state_dir=_state_dir(given.state_dir, environ, is_root=is_root),
+        interval_s=given.interval,
+        name=_name(given.name),
+        log_level=given.log_level,
+        once=given.once,
+    )
+
+
+def is_valid_interval(interval_s: float) -> bool:
+    """Tell whether samples can be taken every `interval_s` seconds."""
+    return math.isfinite(interval_s) and SHORTEST_INTERVAL_S <= interval_s <= LONGEST_INTERVAL_S
+
+
+def is_exposed(server_url: str) -> bool:
+    """Tell whether what is sent to this URL can be read on the way: plain HTTP to another machine."""
+    url = httpx.URL(server_url)
+    if url.scheme == "https":
+        return False
+    try:
+        return not ipaddress.ip_address(url.host).is_loopback
+    except ValueError:
+        return url.host != "localhost" and not url.host.endswith(".localhost")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="muster-agent",
+        description="Measures this machine and reports to a Muster server. Reads only.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--server", metavar="URL", help="the server, e.g. https://muster.example.org (MUSTER_SERVER)")
+    add("--token", metavar="TOKEN", help="enrolment token, for the first start only (MUSTER_ENROL_TOKEN)")
+    add("--state-dir", metavar="DIR", help="where the credential is kept (MUSTER_AGENT_STATE_DIR)")
+    add(
+        "--interval",
+        metavar="S",
+        type=_interval_s,
+        default=DEFAULT_INTERVAL_S,
+        help="seconds between samples (default 5); the server may decide on another",
+    )
+    add("--name", metavar="NAME", default="", help="how the server shall call this machine (default: hostname)")
+    add("--log-level", choices=LOG_LEVELS, default="info", help="how much to say on stderr (default info)")
+    add("--once", action="store_true", help="print one sample as JSON, without any server, and exit")
+    add("--version", action="version", version=f"muster-agent {__version__}")
+    return parser
+
+
+def _interval_s(text: str) -> float:
+    try:
+        interval_s = float(text)
+    except ValueError:
+        interval_s = math.nan
+    if not is_valid_interval(interval_s):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a number of seconds from {SHORTEST_INTERVAL_S:g} to {LONGEST_INTERVAL_S:g}"
+        )
+    return interval_s
+
+
+def _server_url(given: str | None, environ: Mapping[str, str]) -> str:
+    text = _first(given, environ.get("MUSTER_SERVER"))
+    if not text:
+        return ""
+    source = "argument --server" if given else "MUSTER_SERVER"
+    if not _is_server_url(text):
+        raise SettingsError(f"{source}: {text!r} is not a URL such as https://muster.example.org")
+    return text.rstrip("/")
+
+
+def _is_server_url(text: str) -> bool:
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL:
+        return False
+    has_more = bool(url.query or url.fragment or url.userinfo)
+    is_reachable = bool(url.host) and " " not in text and (url.port is None or 0 < url.port <= LARGEST_PORT)
+    return url.scheme in {"http", "https"} and is_reachable and not has_more
+
+
+def _state_dir(given: str | None, environ: Mapping[str, str], *, is_root: bool) -> Path:
+    text = _first(given, environ.get("MUSTER_AGENT_STATE_DIR"))
+    if text:
+        return Path(text).absolute()
+    if is_root:
+        return Path("/var/lib/muster-agent")
+    state_home = Path(environ.get("XDG_STATE_HOME", ""))
+    # A relative path there is to be ignored: https://specifications.freedesktop.org/basedir-spec/latest/
+    if state_home.is_absolute():
+        return state_home / "muster-agent"
+    home = Path(environ.get("HOME", ""))
+    if not home.is_absolute():
+        raise SettingsError("there is no HOME to keep the credential below: give --state-dir")
+    return home / ".local" / "state" / "muster-agent"
+
+
+def _name(given: str) -> str:
+    name = given.strip()
+    if len(name) > LONGEST_NAME or not name.isprintable():
+        raise SettingsError(f"argument --name: at most {LONGEST_NAME} printable characters")
+    return name
+
+
+def _first(given: str | None, from_environment: str | None) -> str:
+    return (given or from_environment or "").strip()

@@ -1,0 +1,194 @@
+"""The `muster-agent` command as a process: exit codes, signals, and what it prints."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from tests.support.fake_ingest import FakeIngest
+
+DEADLINE_S = 15.0
+# What a stop may take, and a machine that is busy with other tests on top.
+STOP_WITHIN_S = 5.0
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def ingest() -> Iterator[FakeIngest]:
+    server = FakeIngest()
+    server.start()
+    yield server
+    server.release_answers()
+    server.stop()
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    processes: list[subprocess.Popen[str]] = []
+
+    def started(*arguments: str, **environ: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "muster_agent", *arguments],
+            env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "NO_PROXY": "127.0.0.1", **environ},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        processes.append(process)
+        return process
+
+    yield started
+    for process in processes:
+        if process.poll() is None:
+            process.send_signal(signal.SIGCONT)
+            process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def reporting(start: Start, ingest: FakeIngest, tmp_path: Path) -> subprocess.Popen[str]:
+    """Give an agent whose samples arrive."""
+    state_dir = str(tmp_path / "state")
+    process = start(
+        *("--server", ingest.url, "--state-dir", state_dir, "--interval", "0.1"), MUSTER_ENROL_TOKEN=ingest.token
+    )
+    ingest.wait_until(lambda server: len(server.samples) >= 2, DEADLINE_S)
+    return process
+
+
+def end(process: subprocess.Popen[str], within_s: float = DEADLINE_S) -> tuple[int, str, str]:
+    out, error = process.communicate(timeout=within_s)
+    return process.returncode, out, error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "muster-agent: which server? give --server URL or set MUSTER_SERVER\n"),
+        (("--server", "localhost"), "muster-agent: argument --server: 'localhost' is not a URL such as"),
+        (("--server", "http://127.0.0.1:1"), "muster-agent: this machine is not enrolled yet: give an enrolment"),
+        (("--nonsense",), "muster-agent: unrecognized arguments: --nonsense\n"),
+    ],
+)
+def test_a_wrong_start_says_why_in_one_line_and_exits_with_2(
+    start: Start, tmp_path: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    code, out, error = end(start("--state-dir", str(tmp_path / "state"), *arguments))
+    assert (2, "") == (code, out)
+    assert error.startswith(message)
+    assert 1 == error.count("\n")
+    assert not (tmp_path / "state").exists()
+
+
+def test_a_state_directory_that_cannot_be_used_exits_with_1(start: Start, tmp_path: Path) -> None:
+    in_the_way = tmp_path / "file"
+    in_the_way.write_text("", encoding="utf-8")
+    code, _, error = end(
+        start("--server", "http://127.0.0.1:1", "--token", "t", "--state-dir", str(in_the_way / "below"))
+    )
+    assert 1 == code
+    assert f"muster-agent: cannot read {in_the_way}/below/credential.json: Not a directory\n" == error
+
+
+def test_a_refused_token_exits_with_1_and_is_not_printed(start: Start, ingest: FakeIngest, tmp_path: Path) -> None:
+    code, _, error = end(
+        start("--server", ingest.url, "--token", "a-wrong-token", "--state-dir", str(tmp_path / "state"))
+    )
+    assert 1 == code
+    assert error.endswith("refused the enrolment: HTTP 401: unauthenticated: the enrolment token is not valid\n")
+    assert "a-wrong-token" not in error
+
+
+def test_once_prints_what_would_be_sent_and_needs_nothing(start: Start, tmp_path: Path) -> None:
+    code, out, error = end(start("--once"))
+    assert (0, "") == (code, error)
+    assert {"ts", "boot_id", "seq", "mem_used", "disk_used", "uptime_s"} <= json.loads(out).keys()
+    assert [] == list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_with_a_goodbye(
+    reporting: subprocess.Popen[str], ingest: FakeIngest, number: signal.Signals
+) -> None:
+    reporting.send_signal(number)
+    code, out, error = end(reporting, STOP_WITHIN_S)
+    assert (0, "") == (code, out)
+    assert 1 == ingest.goodbyes
+    assert error.endswith("info said goodbye\n")
+    assert ingest.secret not in error
+    assert ingest.token not in error
+
+
+def test_it_does_not_log_each_sample(reporting: subprocess.Popen[str], ingest: FakeIngest) -> None:
+    ingest.wait_until(lambda server: len(server.samples) >= 10)
+    reporting.send_signal(signal.SIGTERM)
+    _, _, error = end(reporting)
+    assert [
+        f"info muster-agent 0.1.0 reports to {ingest.url} every 0.1 s",
+        "info enrolled as s_1 (agent a_1)",
+        f"info connected to {ingest.url} as s_1",
+        "info said goodbye",
+    ] == [line.split(" ", 1)[1] for line in error.splitlines()]
+
+
+def test_it_ends_in_time_although_the_server_is_away(reporting: subprocess.Popen[str], ingest: FakeIngest) -> None:
+    ingest.stop()
+    reporting.send_signal(signal.SIGTERM)
+    code, _, error = end(reporting, STOP_WITHIN_S)
+    assert 0 == code
+    assert "could not say goodbye: cannot reach" in error
+
+
+def test_it_ends_in_time_although_the_server_hangs(reporting: subprocess.Popen[str], ingest: FakeIngest) -> None:
+    hang(ingest)
+    began_s = time.monotonic()
+    reporting.send_signal(signal.SIGTERM)
+    code, _, error = end(reporting, 2 * STOP_WITHIN_S)
+    assert 0 == code
+    assert time.monotonic() - began_s < STOP_WITHIN_S
+    assert "the server does not answer; leaving with" in error
+
+
+def test_a_second_signal_ends_it_at_once(reporting: subprocess.Popen[str], ingest: FakeIngest) -> None:
+    hang(ingest)
+    reporting.send_signal(signal.SIGTERM)
+    began_s = time.monotonic()
+    reporting.send_signal(signal.SIGINT)
+    # Of two signals that wait, either may be heard first.
+    assert reporting.wait(DEADLINE_S) in {128 + signal.SIGINT, 128 + signal.SIGTERM}
+    assert time.monotonic() - began_s < 2.0
+
+
+def test_a_machine_that_slept_makes_nothing_up(reporting: subprocess.Popen[str], ingest: FakeIngest) -> None:
+    reporting.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, reporting.pid, os.WSTOPPED)
+    asleep = len(ingest.samples)
+    # Here time itself has to pass: ten intervals of it.
+    time.sleep(1.0)
+    reporting.send_signal(signal.SIGCONT)
+    ingest.wait_until(lambda server: len(server.samples) >= asleep + 5)
+    reporting.send_signal(signal.SIGTERM)
+    end(reporting)
+    times_s = [datetime.fromisoformat(sample["ts"]).timestamp() for sample in ingest.samples]
+    assert max(after - before for before, after in pairwise(times_s)) >= 1.0
+    # Ten instants passed in the sleep; the one sample on waking may stand for one of them.
+    assert len(times_s) - 1 <= (times_s[-1] - times_s[0]) / 0.1 - 8
+    assert list(range(1, len(times_s) + 1)) == ingest.sequence_numbers()
+
+
+def hang(ingest: FakeIngest) -> None:
+    """Let the server take requests without answering, and wait until one is held."""
+    ingest.hold_answers()
+    requests = len(ingest.requests)
+    ingest.wait_until(lambda server: len(server.requests) > requests)

@@ -1,0 +1,95 @@
+"""How full the file systems are."""
+
+from __future__ import annotations
+
+import pytest
+from muster_agent.collectors.filesystems import Mount, filesystems, read_mounts, read_usage
+
+GIB = 1024**3
+USAGE = {
+    "/": (10 * GIB, 100 * GIB),
+    "/home": (50 * GIB, 500 * GIB),
+    "/tank": (1 * GIB, 101 * GIB),
+    "/tank/media": (200 * GIB, 300 * GIB),
+}
+
+
+def usage(mountpoint: str) -> tuple[int, int]:
+    if mountpoint not in USAGE:
+        raise PermissionError(13, "Permission denied")
+    return USAGE[mountpoint]
+
+
+def totals(*mounts: Mount) -> tuple[object, object]:
+    fields = filesystems(lambda: mounts, usage)
+    return fields["disk_used"], fields["disk_total"]
+
+
+ROOT = Mount("/dev/sda1", "/", "ext4")
+HOME = Mount("/dev/sdb1", "/home", "xfs")
+
+
+def test_all_storage_is_added_up() -> None:
+    assert (60 * GIB, 600 * GIB) == totals(ROOT, HOME)
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        Mount("/dev/sda1", "/home", "ext4"),
+        Mount("/dev/sda1", "/etc/hosts", "ext4"),
+        Mount("/dev/sda1", "/home", "btrfs"),
+    ],
+    ids=["bind mount", "file mounted into a container", "btrfs subvolume"],
+)
+def test_storage_that_is_mounted_twice_counts_once(again: Mount) -> None:
+    assert (10 * GIB, 100 * GIB) == totals(ROOT, again)
+
+
+@pytest.mark.parametrize("kind", ["squashfs", "iso9660", "overlay", "tmpfs", "devtmpfs"])
+def test_images_and_views_do_not_count(kind: str) -> None:
+    assert (10 * GIB, 100 * GIB) == totals(Mount("/dev/loop0", "/home", kind), ROOT)
+
+
+def test_the_datasets_of_a_zfs_pool_share_their_free_space() -> None:
+    pool, dataset = Mount("tank", "/tank", "zfs"), Mount("tank/media", "/tank/media", "zfs")
+    assert (201 * GIB, 301 * GIB) == totals(pool, dataset)
+
+
+def test_the_volumes_of_an_apfs_container_count_once() -> None:
+    system, data = Mount("/dev/disk3s1s1", "/", "apfs"), Mount("/dev/disk3s5", "/home", "apfs")
+    assert (10 * GIB, 100 * GIB) == totals(system, data)
+
+
+def test_a_mount_that_cannot_be_read_is_passed_over_for_another_of_the_same_storage() -> None:
+    assert (10 * GIB, 100 * GIB) == totals(Mount("/dev/sda1", "/forbidden", "ext4"), ROOT)
+
+
+def test_without_physical_devices_the_root_counts() -> None:
+    assert {"disk_used": 10 * GIB, "disk_total": 100 * GIB} == filesystems(list, usage)
+
+
+def test_each_file_system_is_listed() -> None:
+    listed = filesystems(lambda: [HOME], usage)["disks"]
+    expected = {
+        "mountpoint": "/home",
+        "device": "/dev/sdb1",
+        "filesystem": "xfs",
+        "used": 50 * GIB,
+        "total": 500 * GIB,
+    }
+    assert [expected] == listed
+
+
+def test_a_machine_of_many_mounts_lists_some_and_counts_all() -> None:
+    mounts = [Mount(f"/dev/sd{number}", "/", "ext4") for number in range(40)]
+    fields = filesystems(lambda: mounts, usage)
+    assert 400 * GIB == fields["disk_used"]
+    assert isinstance(fields["disks"], list)
+    assert 32 == len(fields["disks"])
+
+
+def test_this_machines_root_can_be_measured() -> None:
+    used, total = read_usage("/")
+    assert 0 < used <= total
+    assert all(isinstance(mount, Mount) for mount in read_mounts())

@@ -1,0 +1,74 @@
+"""What a machine is made of."""
+
+from __future__ import annotations
+
+import re
+import socket
+from pathlib import Path
+from types import SimpleNamespace
+
+import psutil
+import pytest
+from muster_agent.collectors import inventory
+from muster_agent.collectors.filesystems import Mount
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "model"),
+    [
+        ("processor : 0\nmodel name : AMD EPYC\nprocessor : 1\nmodel name : other\n", "AMD EPYC"),
+        ("processor : 0\nHardware : BCM2711\nModel : Raspberry Pi 4\n", "Raspberry Pi 4"),
+        ("cpu : POWER9\n", "POWER9"),
+        ("nothing : known\n", None),
+    ],
+)
+def test_the_processors_model_is_what_the_kernel_calls_it(tmp_path: Path, cpuinfo: str, model: str | None) -> None:
+    file = tmp_path / "cpuinfo"
+    file.write_text(cpuinfo, encoding="utf-8")
+    assert model == inventory.processor(file)["cpu_model"]
+
+
+def test_a_system_without_cpuinfo_has_no_model(tmp_path: Path) -> None:
+    assert None is inventory.processor(tmp_path / "missing")["cpu_model"]
+
+
+def test_disks_are_listed_with_their_sizes() -> None:
+    mounts = [Mount("/dev/sda1", "/", "ext4"), Mount("/dev/sda1", "/bind", "ext4")]
+    expected = {"device": "/dev/sda1", "mountpoint": "/", "filesystem": "ext4", "size_bytes": 100}
+    assert {"disks": [expected]} == inventory.disks(lambda: mounts, lambda _: (1, 100))
+
+
+def test_interfaces_are_listed_with_the_addresses_that_others_can_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+    def address(family: int, text: str) -> SimpleNamespace:
+        return SimpleNamespace(family=family, address=text)
+
+    listed = {
+        "lo": [address(socket.AF_INET, "127.0.0.1")],
+        "venet7": [
+            address(socket.AF_INET6, "fe80::1%venet7"),
+            address(socket.AF_INET6, "2001:db8::7"),
+            address(socket.AF_INET, "192.0.2.7"),
+            address(socket.AF_INET, "169.254.3.3"),
+            address(psutil.AF_LINK, "02:FC:00:00:00:01"),
+        ],
+    }
+    monkeypatch.setattr(psutil, "net_if_addrs", lambda: listed)
+    expected = {"name": "venet7", "mac": "02:fc:00:00:00:01", "addresses": ["192.0.2.7", "2001:db8::7"]}
+    assert {"interfaces": [expected]} == inventory.interfaces()
+
+
+def test_the_boot_time_is_written_in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(psutil, "boot_time", lambda: 1_767_225_600.0)
+    assert {"boot_time": "2026-01-01T00:00:00Z"} == inventory.boot_time()
+
+
+def test_only_lasting_facts_are_compared() -> None:
+    assert {"cores": 2} == inventory.lasting({"cores": 2, "boot_time": "2026-01-01T00:00:00Z"})
+
+
+def test_this_machine_can_be_described() -> None:
+    processor = inventory.processor()
+    assert isinstance(processor["threads"], int)
+    assert processor["threads"] >= 1
+    assert psutil.virtual_memory().total == inventory.memory_size()["memory_bytes"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", str(inventory.boot_time()["boot_time"]))

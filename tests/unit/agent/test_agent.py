@@ -1,0 +1,131 @@
+"""How the threads begin, fail and end."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import signal
+import threading
+from pathlib import Path
+
+import httpx
+import pytest
+from muster_agent import agent as agent_module
+from muster_agent.agent import Agent
+from muster_agent.backoff import Backoff
+from muster_agent.buffer import SampleBuffer
+from muster_agent.collectors.base import CollectorGroup
+from muster_agent.credential import Credential, StateDirectory
+from muster_agent.exchange import Exchange
+from muster_agent.facts import Facts
+from muster_agent.membership import Application, Membership
+from muster_agent.reporter import Reporter
+from muster_agent.sampler import Sampler
+from muster_agent.transport import Transport
+
+from tests.support.scripted_network import ScriptedNetwork, answer
+
+URL = "https://muster.example.org"
+NO_COLLECTORS = CollectorGroup([])
+DEADLINE_S = 10.0
+
+
+class BrokenSampler(Sampler):
+    """Fails as soon as it runs."""
+
+    def run(self, exchange: Exchange) -> None:
+        """Fail."""
+        raise RuntimeError(f"no sample every {exchange.interval_s} s")
+
+
+class ObligingNetwork(ScriptedNetwork):
+    """Answers as a healthy server that knows no enrolment token."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer by the path."""
+        paths = {"/enroll": answer(401), "/handshake": answer(200, {"server_id": "s_1"}), "/disconnect": answer(204)}
+        self.then(paths[request.url.path.removeprefix("/ingest/v1")])
+        return super().handle_request(request)
+
+
+class Bench:
+    """An agent that samples once an hour."""
+
+    def __init__(self, state_dir: Path, sampler: Sampler, credential: Credential | None) -> None:
+        self.network = ObligingNetwork()
+        transport = Transport(URL, self.network)
+        exchange = Exchange(SampleBuffer(), 3600.0)
+        facts = Facts("boot-1", 3600.0, NO_COLLECTORS, NO_COLLECTORS)
+        application = Application("sesame", "vm", "m", "")
+        membership = Membership(StateDirectory(state_dir), transport, application, facts, credential)
+        reporter = Reporter(transport, exchange, membership, Backoff())
+        self.agent = Agent(sampler, reporter, exchange, transport)
+
+
+def bench(tmp_path: Path, *, is_broken: bool = False, is_enrolled: bool = True) -> Bench:
+    sampler = BrokenSampler(NO_COLLECTORS, "boot-1") if is_broken else Sampler(NO_COLLECTORS, "boot-1")
+    return Bench(tmp_path, sampler, Credential("a_1", "hush", "s_1", "w_1", URL) if is_enrolled else None)
+
+
+def test_a_stop_asked_for_before_the_start_is_heard(tmp_path: Path) -> None:
+    parts = bench(tmp_path)
+    parts.agent.stop()
+    assert parts.agent.run()
+    assert "/disconnect" == parts.network.paths()[-1]
+
+
+def test_a_sampler_that_fails_takes_the_agent_down_loudly_but_politely(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    parts = bench(tmp_path, is_broken=True)
+    assert not parts.agent.run()
+    assert "/disconnect" == parts.network.paths()[-1]
+    failure = next(record for record in caplog.records if record.message == "the sampling thread failed")
+    assert logging.ERROR == failure.levelno
+    assert failure.exc_info
+    assert "no sample every 3600.0 s" == str(failure.exc_info[1])
+
+
+def test_a_refused_enrolment_takes_the_agent_down_in_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    parts = bench(tmp_path, is_enrolled=False)
+    assert not parts.agent.run()
+    assert [f"{URL} refused the enrolment: HTTP 401"] == caplog.messages
+    assert None is caplog.records[0].exc_info
+
+
+def test_a_request_that_hangs_does_not_hold_up_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(agent_module, "LEAVE_S", 0.05)
+    parts = bench(tmp_path)
+    may_answer = threading.Event()
+
+    def hang() -> None:
+        may_answer.wait()
+
+    parts.network.on_request = hang
+    parts.agent.stop()
+    assert parts.agent.run()
+    assert ["the server does not answer; leaving with 0 samples"] == caplog.messages
+    may_answer.set()
+
+
+class CuriousSampler(Sampler):
+    """Tells which signals its thread does not take."""
+
+    def __init__(self) -> None:
+        super().__init__(NO_COLLECTORS, "boot-1")
+        self.blocked: queue.SimpleQueue[set[int]] = queue.SimpleQueue()
+
+    def run(self, exchange: Exchange) -> None:
+        """Tell, and end."""
+        del exchange
+        self.blocked.put({int(number) for number in signal.pthread_sigmask(signal.SIG_BLOCK, ())})
+
+
+def test_signals_are_left_to_the_main_thread(tmp_path: Path) -> None:
+    sampler = CuriousSampler()
+    parts = Bench(tmp_path, sampler, Credential("a_1", "hush", "s_1", "w_1", URL))
+    parts.agent.stop()
+    parts.agent.run()
+    assert {signal.SIGTERM, signal.SIGINT} <= sampler.blocked.get(timeout=DEADLINE_S)

@@ -1,0 +1,126 @@
+"""How this machine becomes known, and stays so."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import httpx
+import pytest
+from muster_agent.collectors.base import CollectorGroup
+from muster_agent.credential import Credential, StateDirectory
+from muster_agent.errors import EnrolmentRefused, Unavailable
+from muster_agent.facts import Facts
+from muster_agent.membership import Application, Membership
+from muster_agent.transport import Transport
+
+from tests.support.scripted_network import ScriptedNetwork, answer
+
+URL = "https://muster.example.org"
+CREDENTIAL = Credential("a_1", "hush", "s_1", "w_1", URL)
+ENROLLED = {"agent_id": "a_1", "secret": "hush", "server_id": "s_1", "workspace_id": "w_1"}
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> StateDirectory:
+    directory = StateDirectory(tmp_path)
+    directory.prepare()
+    return directory
+
+
+@pytest.fixture
+def network() -> ScriptedNetwork:
+    return ScriptedNetwork()
+
+
+def member(
+    state: StateDirectory, network: ScriptedNetwork, credential: Credential | None = None, name: str = ""
+) -> Membership:
+    facts = Facts("boot-1", 5.0, CollectorGroup([]), CollectorGroup([]))
+    return Membership(state, Transport(URL, network), Application("sesame", "vm", "m", name), facts, credential)
+
+
+def test_enrolling_keeps_the_credential(state: StateDirectory, network: ScriptedNetwork) -> None:
+    network.then(answer(201, ENROLLED))
+    membership = member(state, network)
+    was_enrolled = membership.is_enrolled
+    membership.enrol()
+    assert (False, True) == (was_enrolled, membership.is_enrolled)
+    assert CREDENTIAL == state.load_credential()
+    assert {"token": "sesame", "hostname": "vm", "machine_id": "m"} == network.body()
+
+
+def test_a_name_is_passed_on(state: StateDirectory, network: ScriptedNetwork) -> None:
+    network.then(answer(201, ENROLLED))
+    member(state, network, name="Ada's machine").enrol()
+    assert "Ada's machine" == network.body()["name"]
+
+
+def test_the_new_secret_authorises_what_follows(state: StateDirectory, network: ScriptedNetwork) -> None:
+    network.then(answer(201, ENROLLED), answer(200, {"server_id": "s_1", "interval_s": 10}))
+    membership = member(state, network)
+    membership.enrol()
+    assert 10.0 == membership.shake_hands()
+    assert "Bearer hush" == network.requests[-1].headers["Authorization"]
+
+
+def test_an_enrolment_whose_answer_was_lost_is_repeated_as_the_same_one(
+    state: StateDirectory, network: ScriptedNetwork
+) -> None:
+    network.then(httpx.ReadTimeout("timed out"), answer(201, ENROLLED))
+    membership = member(state, network)
+    with pytest.raises(Unavailable):
+        membership.enrol()
+    membership.enrol()
+    first, second = (request.headers["Idempotency-Key"] for request in network.requests)
+    assert first == second
+
+
+def test_a_refused_enrolment_keeps_nothing(state: StateDirectory, network: ScriptedNetwork) -> None:
+    network.then(answer(401))
+    membership = member(state, network)
+    with pytest.raises(EnrolmentRefused):
+        membership.enrol()
+    assert not membership.is_enrolled
+    assert None is state.load_credential()
+
+
+def test_neither_token_nor_secret_reach_the_log(
+    state: StateDirectory, network: ScriptedNetwork, caplog: pytest.LogCaptureFixture
+) -> None:
+    network.then(answer(201, ENROLLED), answer(200, {"server_id": "s_1"}))
+    with caplog.at_level(logging.DEBUG):
+        membership = member(state, network)
+        membership.enrol()
+        membership.shake_hands()
+    assert "enrolled as s_1 (agent a_1)" in caplog.messages
+    assert "hush" not in caplog.text
+    assert "sesame" not in caplog.text
+
+
+def test_what_a_handshake_shows_to_be_new_is_kept(state: StateDirectory, network: ScriptedNetwork) -> None:
+    network.then(answer(200, {"server_id": "s_2"}))
+    moved = Credential("a_1", "hush", "s_1", "w_1", "https://old.example.org")
+    state.save_credential(moved)
+    member(state, network, moved).shake_hands()
+    assert Credential("a_1", "hush", "s_2", "w_1", URL) == state.load_credential()
+
+
+def test_a_handshake_that_fails_keeps_what_was_known(state: StateDirectory, network: ScriptedNetwork) -> None:
+    network.then(answer(503))
+    moved = Credential("a_1", "hush", "s_1", "w_1", "https://old.example.org")
+    state.save_credential(moved)
+    with pytest.raises(Unavailable):
+        member(state, network, moved).shake_hands()
+    assert moved == state.load_credential()
+
+
+def test_connecting_is_told_once(
+    state: StateDirectory, network: ScriptedNetwork, caplog: pytest.LogCaptureFixture
+) -> None:
+    network.then(answer(200, {"server_id": "s_1"}), answer(200, {"server_id": "s_1"}))
+    membership = member(state, network, CREDENTIAL)
+    with caplog.at_level(logging.INFO):
+        membership.shake_hands()
+        membership.shake_hands()
+    assert [f"connected to {URL} as s_1"] == [line for line in caplog.messages if line.startswith("connected")]

@@ -1,0 +1,52 @@
+"""What a sample holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from muster_agent.collectors.base import CollectorGroup
+from muster_agent.sampler import Sampler, rfc3339
+
+
+class Counting:
+    """A collector that shows how often, and when, it was asked."""
+
+    name = "counting"
+
+    def __init__(self) -> None:
+        self.asked_s: list[float] = []
+
+    def collect(self, now_s: float) -> Mapping[str, object]:
+        self.asked_s.append(now_s)
+        return {"asked": len(self.asked_s)}
+
+
+def sampler(collector: Counting) -> Sampler:
+    return Sampler(CollectorGroup([collector]), "boot-1", wall_clock=lambda: 1_767_225_600.5, monotonic=lambda: 42.0)
+
+
+def test_a_sample_says_when_it_was_taken_and_by_which_process() -> None:
+    collector = Counting()
+    expected = {"ts": "2026-01-01T00:00:00.500Z", "boot_id": "boot-1", "seq": 1, "asked": 1}
+    assert expected == sampler(collector).fields()
+    assert [42.0] == collector.asked_s
+
+
+def test_samples_are_numbered_without_a_gap() -> None:
+    taking = sampler(Counting())
+    assert [1, 2, 3] == [taking.sample().seq for _ in range(3)]
+
+
+def test_warming_up_reads_the_counters_but_uses_no_number() -> None:
+    collector = Counting()
+    taking = sampler(collector)
+    taking.warm_up()
+    sample = taking.sample()
+    assert 1 == sample.seq
+    assert {"seq": 1, "asked": 2}.items() <= json.loads(sample.encoded).items()
+
+
+def test_times_are_written_in_utc_with_milliseconds() -> None:
+    assert "1970-01-01T00:00:00.000Z" == rfc3339(0.0)
+    assert "2026-01-01T00:00:00.999Z" == rfc3339(1_767_225_600.9999)

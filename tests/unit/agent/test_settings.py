@@ -1,0 +1,141 @@
+"""What flags and environment mean, and how mistakes are told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from muster_agent import __version__, settings
+from muster_agent.errors import SettingsError
+from muster_agent.settings import Settings
+
+
+def load(*arguments: str, environ: Mapping[str, str] | None = None, is_root: bool = False) -> Settings:
+    return settings.load(arguments, {"HOME": "/home/ada"} if environ is None else environ, is_root=is_root)
+
+
+def test_defaults() -> None:
+    expected = Settings(
+        server_url="",
+        token="",
+        state_dir=Path("/home/ada/.local/state/muster-agent"),
+        interval_s=5.0,
+        name="",
+        log_level="info",
+        once=False,
+    )
+    assert expected == load()
+
+
+def test_flags_win_over_the_environment() -> None:
+    environ = {
+        "MUSTER_SERVER": "https://environment.example",
+        "MUSTER_ENROL_TOKEN": "from-environment",
+        "MUSTER_AGENT_STATE_DIR": "/from/environment",
+    }
+    from_environment = load(environ=environ)
+    assert "https://environment.example" == from_environment.server_url
+    assert "from-environment" == from_environment.token
+    assert Path("/from/environment") == from_environment.state_dir
+    from_flags = load("--server", "http://flag:8000/", "--token", "flag", "--state-dir", "/flag", environ=environ)
+    assert "http://flag:8000" == from_flags.server_url
+    assert "flag" == from_flags.token
+    assert Path("/flag") == from_flags.state_dir
+
+
+def test_root_keeps_its_state_with_the_systems() -> None:
+    assert Path("/var/lib/muster-agent") == load(is_root=True).state_dir
+
+
+def test_the_users_state_home_is_respected_where_it_is_absolute() -> None:
+    environ = {"HOME": "/home/ada", "XDG_STATE_HOME": "/elsewhere"}
+    assert Path("/elsewhere/muster-agent") == load(environ=environ).state_dir
+    environ["XDG_STATE_HOME"] = "relative"
+    assert Path("/home/ada/.local/state/muster-agent") == load(environ=environ).state_dir
+
+
+def test_without_a_home_a_state_directory_must_be_named() -> None:
+    with pytest.raises(SettingsError, match="give --state-dir"):
+        load(environ={})
+
+
+def test_a_relative_state_directory_is_made_absolute() -> None:
+    assert Path.cwd() / "state" == load("--state-dir", "state").state_dir
+
+
+@pytest.mark.parametrize("url", ["https://muster.example.org", "http://[::1]:8000", "https://example.org/muster"])
+def test_a_servers_url_is_taken_without_its_last_slash(url: str) -> None:
+    assert url == load("--server", url + "/").server_url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "localhost:8000",
+        "muster.example.org",
+        "ftp://example.org",
+        "https://",
+        "http://example.org:99999",
+        "http://exam ple.org",
+        "https://user:word@example.org",
+        "https://example.org/?token=x",
+        "https://example.org/#part",
+    ],
+)
+def test_what_is_no_servers_url_is_told_with_its_source(url: str) -> None:
+    with pytest.raises(SettingsError, match=r"argument --server: .* is not a URL such as"):
+        load("--server", url)
+    with pytest.raises(SettingsError, match=r"MUSTER_SERVER: .* is not a URL such as"):
+        load(environ={"HOME": "/", "MUSTER_SERVER": url})
+
+
+@pytest.mark.parametrize("interval", ["0", "-5", "0.05", "3601", "nan", "inf", "five", ""])
+def test_an_interval_out_of_bounds_is_refused(interval: str) -> None:
+    with pytest.raises(SettingsError, match=r"argument --interval: .* is not a number of seconds from 0\.1 to 3600"):
+        load(f"--interval={interval}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--bogus"], "unrecognized arguments: --bogus"),
+        (["--serv", "http://x"], "unrecognized arguments"),
+        (["--log-level", "loud"], "argument --log-level: invalid choice"),
+        (["--token"], "argument --token: expected one argument"),
+        (["--name", "a\nb"], "argument --name: at most 200 printable characters"),
+        (["--name", "x" * 201], "argument --name: at most 200 printable characters"),
+        (["stray"], "unrecognized arguments: stray"),
+    ],
+)
+def test_a_wrong_flag_is_told_in_one_line(arguments: list[str], message: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(*arguments)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_token_does_not_show_in_what_is_logged() -> None:
+    assert "sesame" not in repr(load("--token", "sesame"))
+
+
+def test_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        load("--version")
+    assert 0 == caught.value.code
+    assert f"muster-agent {__version__}\n" == capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("url", "is_exposed"),
+    [
+        ("https://example.org", False),
+        ("http://example.org", True),
+        ("http://192.0.2.1:8000", True),
+        ("http://localhost:8000", False),
+        ("http://127.0.0.1:8000", False),
+        ("http://[::1]:8000", False),
+    ],
+)
+def test_plain_http_to_another_machine_is_exposed(url: str, *, is_exposed: bool) -> None:
+    assert is_exposed == settings.is_exposed(url)

@@ -1,0 +1,154 @@
+"""What goes over the wire, and what becomes of the answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import httpx
+import pytest
+from muster_agent import __version__
+from muster_agent.answers import Handshake, Rejection
+from muster_agent.credential import Credential
+from muster_agent.errors import CredentialRefused, EnrolmentRefused, TooLarge, Unavailable
+from muster_agent.transport import Transport
+
+from tests.support.scripted_network import ScriptedNetwork, answer
+
+URL = "https://muster.example.org"
+ENROLLED = {"agent_id": "a_1", "secret": "hush", "server_id": "s_1", "workspace_id": "w_1"}
+GREETED = {"server_id": "s_1", "server_time": "2026-01-01T00:00:00Z", "interval_s": 5}
+
+Connect = Callable[..., "tuple[Transport, ScriptedNetwork]"]
+
+
+@pytest.fixture
+def connect() -> Iterator[Connect]:
+    with ExitStack() as opened:
+
+        def connected(*answers: httpx.Response | Exception) -> tuple[Transport, ScriptedNetwork]:
+            network = ScriptedNetwork(*answers)
+            transport = Transport(URL, network)
+            opened.callback(transport.close)
+            return transport, network
+
+        yield connected
+
+
+def test_enrolling_trades_a_token_for_a_credential(connect: Connect) -> None:
+    transport, network = connect(answer(201, ENROLLED))
+    request = {"token": "sesame", "hostname": "vm", "machine_id": "m"}
+    assert Credential("a_1", "hush", "s_1", "w_1", URL) == transport.enrol(request, "key-1")
+    sent = network.requests[0]
+    assert "https://muster.example.org/ingest/v1/enroll" == str(sent.url)
+    assert request == network.body()
+    assert "key-1" == sent.headers["Idempotency-Key"]
+    assert "Authorization" not in sent.headers
+    assert f"muster-agent/{__version__}" == sent.headers["User-Agent"]
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 409, 422])
+def test_a_refused_token_is_not_worth_another_try(connect: Connect, status: int) -> None:
+    transport, _ = connect(answer(status, {"code": "token_spent", "detail": "it was used before"}))
+    with pytest.raises(EnrolmentRefused, match=f"refused the enrolment: HTTP {status}: token_spent: it was used"):
+        transport.enrol({"token": "sesame"}, "key-1")
+
+
+@pytest.mark.parametrize("status", [404, 429, 500, 503])
+def test_a_server_that_cannot_enrol_now_is_worth_another_try(connect: Connect, status: int) -> None:
+    transport, _ = connect(answer(status))
+    with pytest.raises(Exception, match=f"HTTP {status}") as caught:
+        transport.enrol({"token": "sesame"}, "key-1")
+    assert not isinstance(caught.value, EnrolmentRefused)
+
+
+def test_a_handshake_is_authorised_by_the_secret(connect: Connect) -> None:
+    transport, network = connect(answer(200, GREETED))
+    transport.use_secret("hush")
+    assert Handshake("s_1", 5.0) == transport.shake_hands({"boot_id": "b"})
+    assert "Bearer hush" == network.requests[0].headers["Authorization"]
+    assert {"boot_id": "b"} == network.body()
+
+
+def test_a_handshake_with_an_unknown_record_is_tried_again(connect: Connect) -> None:
+    transport, _ = connect(answer(404, {"code": "not_found"}))
+    with pytest.raises(Unavailable, match="HTTP 404: not_found"):
+        transport.shake_hands({})
+
+
+def test_samples_go_as_one_array_of_what_was_encoded(connect: Connect) -> None:
+    transport, network = connect(answer(202, {"accepted": 2, "rejected": []}))
+    assert [] == transport.send_samples([b'{"seq":1}', b'{"seq":2}'])
+    assert b'[{"seq":1},{"seq":2}]' == network.requests[0].content
+    assert "application/json" == network.requests[0].headers["Content-Type"]
+
+
+def test_rejected_samples_are_told(connect: Connect) -> None:
+    rejected = [{"index": 1, "code": "not_finite", "message": "cpu_percent"}]
+    transport, _ = connect(answer(202, {"accepted": 1, "rejected": rejected}))
+    assert [Rejection(1, "not_finite", "cpu_percent")] == transport.send_samples([b"{}", b"{}"])
+
+
+@pytest.mark.parametrize(("status", "kind"), [(200, Unavailable), (401, CredentialRefused), (413, TooLarge)])
+def test_samples_count_as_delivered_by_a_202_alone(connect: Connect, status: int, kind: type[Exception]) -> None:
+    transport, _ = connect(answer(status))
+    with pytest.raises(kind):
+        transport.send_samples([b"{}"])
+
+
+def test_a_redirect_is_not_followed(connect: Connect) -> None:
+    transport, network = connect(answer(307, headers={"Location": "https://elsewhere.example/"}))
+    with pytest.raises(Unavailable, match="redirects to https://elsewhere"):
+        transport.send_samples([b"{}"])
+    assert 1 == len(network.requests)
+
+
+def test_goodbye_is_a_request_of_its_own(connect: Connect) -> None:
+    transport, network = connect(answer(204))
+    transport.say_goodbye()
+    assert ["/disconnect"] == network.paths()
+
+
+@pytest.mark.parametrize("fault", [httpx.ConnectError("Connection refused"), httpx.ReadTimeout("timed out")])
+def test_a_server_that_cannot_be_reached_is_named_with_the_reason(connect: Connect, fault: Exception) -> None:
+    transport, network = connect(fault)
+    with pytest.raises(Unavailable, match=f"cannot reach https://muster.example.org: {fault}"):
+        transport.send_samples([b"{}"])
+    assert 1 == len(network.requests)
+
+
+@pytest.mark.parametrize("fault", [httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError])
+def test_a_connection_closed_while_idle_is_opened_again_at_once(connect: Connect, fault: type[Exception]) -> None:
+    transport, network = connect(fault("gone"), answer(202, {"accepted": 1, "rejected": []}))
+    transport.send_samples([b"{}"])
+    assert ["/metrics", "/metrics"] == network.paths()
+
+
+def test_a_connection_that_breaks_twice_is_an_outage(connect: Connect) -> None:
+    transport, _ = connect(httpx.ReadError("gone"), httpx.ReadError(""))
+    with pytest.raises(Unavailable, match="ReadError"):
+        transport.send_samples([b"{}"])
+
+
+def test_an_enrolment_is_not_repeated_by_the_transport(connect: Connect) -> None:
+    transport, network = connect(httpx.ReadError("gone"))
+    with pytest.raises(Unavailable):
+        transport.enrol({"token": "sesame"}, "key-1")
+    assert ["/enroll"] == network.paths()
+
+
+def test_a_hurried_request_waits_no_longer_than_told(connect: Connect) -> None:
+    transport, network = connect(answer(204), answer(202))
+    transport.say_goodbye(1.5)
+    transport.send_samples([b"{}"])
+    hurried, ordinary = (request.extensions["timeout"] for request in network.requests)
+    assert {"connect": 1.5, "read": 1.5, "write": 1.5, "pool": 1.5} == hurried
+    assert {"connect": 5.0, "read": 10.0, "write": 10.0, "pool": 10.0} == ordinary
+
+
+def test_a_path_in_the_servers_url_is_kept() -> None:
+    network = ScriptedNetwork(answer(204))
+    transport = Transport("https://example.org/muster", network)
+    transport.say_goodbye()
+    transport.close()
+    assert "https://example.org/muster/ingest/v1/disconnect" == str(network.requests[0].url)
