@@ -33,10 +33,10 @@ async def running_appliers(
             await asyncio.wait(tasks)
 
 
-async def until(check: Callable[[], Awaitable[object]]) -> None:
+async def until(check: Callable[[], Awaitable[object]], *, timeout_s: float = DEADLINE_S) -> None:
     """Wait until `check` neither raises nor returns False; its last error is the test's when time runs out."""
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + DEADLINE_S
+    deadline = loop.time() + timeout_s
     while True:
         try:
             if await check() is not False:

@@ -1,0 +1,226 @@
+"""Ingest over HTTP: samples a second of one process on one core, against a bare ASGI handler that only decodes.
+
+    python -m bench.ingest [--seconds 5]
+
+Both run under uvicorn with the settings of a service; Valkey, PostgreSQL and the load have the other cores. The turns
+of both alternate, so that what else the machine does hits them alike.
+"""
+
+import argparse
+import asyncio
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from hashlib import sha256
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+import asyncpg
+import httpx
+import msgspec
+import psutil
+import uvloop
+
+from bench.load import Load
+from shared.io.changelog.append import ChangeLog
+from shared.io.lifecycle import run
+from shared.io.probes import Receive, Scope, Send
+from shared.io.redis import open_redis
+from shared.names import Topic
+from shared.operation import Draft, Operation
+from shared.resources.metrics import Sample
+from shared.resources.servers import Server
+from shared.settings import Http
+from stack.ports import LoopbackPorts
+from tests.support.log import open_log
+from tests.support.postgres import TEMPLATE, PostgresServer
+from tests.support.valkey import ValkeyServer
+
+AGENTS = 128
+ARRAY = 100
+TURN_S = 0.5
+SINGLE_TARGET = 0.6
+ARRAY_TARGET = 8
+_FIRST_SEQ = 10**11  # every seq has as many digits, so that every body is of one length
+_SAMPLE = (
+    b'{"ts":"2026-01-01T02:00:00Z","boot_id":"%b","seq":%d,"cpu_percent":12.5,"load1":0.51,"load5":0.42,"load15":0.33,'
+    b'"mem_used":3123456789,"mem_total":16000000000,"swap_used":0,"swap_total":0,"disk_used":123456789012,'
+    b'"disk_total":500000000000,"disk_read_rate":1234.5,"disk_write_rate":5432.1,"net_rx_total":123456789,'
+    b'"net_tx_total":123456789,"net_rx_rate":1234.5,"net_tx_rate":4321.0,"tcp_connections":42,"udp_connections":7,'
+    b'"processes":180,"uptime_s":123456.7}'
+)
+_decode = msgspec.json.Decoder(Sample | list[Sample]).decode
+
+
+async def bare(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001  (ASGI's form)
+    """Decode the body, and no more."""
+    _decode((await receive())["body"])
+    answer = b'{"accepted":1,"rejected":[]}'
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer))]
+    await send({"type": "http.response.start", "status": 202, "headers": headers})
+    await send({"type": "http.response.body", "body": answer})
+
+
+class Agents:
+    """Makes the requests of `AGENTS` agents, one for each connection."""
+
+    def __init__(self, samples: int) -> None:
+        self._samples = samples
+        self._seqs = [_FIRST_SEQ] * AGENTS
+
+    def request(self, number: int) -> bytes:
+        """Return the agent's next request: one sample, or an array."""
+        first = self._seqs[number]
+        self._seqs[number] += self._samples
+        boot_id = b"boot%d-%d" % (self._samples, number)
+        samples = [_SAMPLE % (boot_id, seq) for seq in range(first, first + self._samples)]
+        body = samples[0] if self._samples == 1 else b"[" + b",".join(samples) + b"]"
+        head = (
+            b"POST /ingest/v1/metrics HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer %b\r\n"
+            b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % (secret(number), len(body))
+        )
+        return head + body
+
+
+def secret(number: int) -> bytes:
+    """Return the secret of an agent."""
+    return b"secret-of-agent-%027d" % number
+
+
+async def prepare(redis_url: str, database_url: str) -> None:
+    """Open the log and register the agents."""
+    redis = open_redis(redis_url)
+    await open_log(redis)
+    connection = await asyncpg.connect(database_url)
+    await connection.execute("INSERT INTO workspaces (id, name) VALUES ('w_bench', 'Bench')")
+    await connection.executemany(
+        "INSERT INTO agent_credentials (agent_id, workspace_id, server_id, secret_hash, name, hostname, machine_id)"
+        " VALUES ($1, 'w_bench', $2, $3, '', '', '')",
+        [(f"a_{n}", f"s_{n}", sha256(secret(n)).digest()) for n in range(AGENTS)],
+    )
+    await connection.close()
+    record = msgspec.json.encode(Server(name="bench"))
+    drafts = tuple(Draft(id=f"s_{n}", action="create", data=record) for n in range(AGENTS))
+    changes = ChangeLog(redis)
+    await changes.append(Operation(topic=Topic("w_bench", "servers"), drafts=drafts, actor="bench"))
+    await changes.aclose()
+    await redis.aclose()
+
+
+class Served(NamedTuple):
+    """A server under test."""
+
+    port: int
+    process: psutil.Process
+
+    def cpu_s(self) -> float:
+        """Return the processor time that it has used."""
+        times = self.process.cpu_times()
+        return times.user + times.system
+
+
+class Rate(NamedTuple):
+    """Requests a second, by the clock and by the processor time of the server."""
+
+    wall: float
+    cpu: float
+
+
+@contextmanager
+def pinned(module: list[str], port: int, environment: dict[str, str]) -> Iterator[Served]:
+    """Run a server on the first core until the block ends."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", *module],
+        env={**os.environ, **environment, "PORT": str(port), "LOG_LEVEL": "warning"},
+    )
+    try:
+        os.sched_setaffinity(process.pid, {0})
+        with httpx.Client(transport=httpx.HTTPTransport(retries=8)) as client:
+            client.get(f"http://127.0.0.1:{port}/health").raise_for_status()
+        yield Served(port, psutil.Process(process.pid))
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+async def measure(servers: Sequence[Served], samples: int, turns: int) -> list[Rate]:
+    """Return the rate of each server, as the median of its turns; the first one warms up."""
+    loads = [
+        await Load.connect(server.port, Agents(samples).request, connections=AGENTS, accepted=b"HTTP/1.1 202")
+        for server in servers
+    ]
+    rates: list[list[Rate]] = [[] for _ in servers]
+    for turn in range(turns + 1):
+        for server, load, own in zip(servers, loads, rates, strict=True):
+            before_s = server.cpu_s()
+            requests, took_s = await load.run(TURN_S)
+            if turn:
+                own.append(Rate(requests / took_s, requests / (server.cpu_s() - before_s)))
+    for load in loads:
+        load.close()
+    return [Rate(*(median(column) for column in zip(*own, strict=True))) for own in rates]
+
+
+def report(servers: Sequence[Served], seconds: float) -> None:
+    """Measure, and print the rates and their ratios."""
+    turns = max(1, int(seconds / (4 * TURN_S)))
+    bare_one, one = uvloop.run(measure(servers, 1, turns))
+    bare_many, many = uvloop.run(measure(servers, ARRAY, turns))
+    print("samples a second                     by the clock   by its processor time")
+    for name, rate, samples in (
+        ("bare handler, one a request", bare_one, 1),
+        ("ingest, one a request", one, 1),
+        (f"bare handler, arrays of {ARRAY}", bare_many, ARRAY),
+        (f"ingest, arrays of {ARRAY}", many, ARRAY),
+    ):
+        print(f"{name:35} {rate.wall * samples:>14,.0f} {rate.cpu * samples:>14,.0f}")
+    print(
+        f"one a request, to the bare handler  {one.wall / bare_one.wall:>14.0%} {one.cpu / bare_one.cpu:>14.0%}"
+        f"   (target: at least {SINGLE_TARGET:.0%})"
+    )
+    print(
+        f"arrays, to one a request            {many.wall * ARRAY / one.wall:>13.1f}x {many.cpu * ARRAY / one.cpu:>13.1f}x"
+        f"   (target: at least {ARRAY_TARGET}x, or 150,000/s)"
+    )
+
+
+def main() -> None:
+    """Run the benchmark on servers of its own."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=8)
+    parser.add_argument("--serve-bare", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.serve_bare:
+        uvloop.run(run(bare, Http(port=int(os.environ["PORT"])), checks={}))
+        return
+    ports = LoopbackPorts()
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores - {0} or cores)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        valkey = ValkeyServer(folder / "valkey", durable=False)
+        valkey.start()
+        stack.callback(valkey.stop)
+        postgres = asyncio.run(PostgresServer.create(folder / "postgres"))
+        stack.callback(postgres.stop)
+        database_url = postgres.database_url(TEMPLATE)
+        asyncio.run(prepare(valkey.url, database_url))
+        environment = {
+            "REDIS_URL": valkey.url,
+            "DATABASE_URL": database_url,
+            "AGENT_SAMPLES_PER_S": "1000000",
+            "AGENT_SAMPLES_AT_ONCE": "1000000",
+        }
+        servers = [
+            stack.enter_context(pinned(["bench.ingest", "--serve-bare"], ports.take(), {})),
+            stack.enter_context(pinned(["services.ingest"], ports.take(), environment)),
+        ]
+        report(servers, arguments.seconds)
+
+
+if __name__ == "__main__":
+    main()
