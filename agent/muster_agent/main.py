@@ -17,6 +17,7 @@ from muster_agent.agent import Agent
 from muster_agent.backoff import Backoff
 from muster_agent.buffer import SampleBuffer
 from muster_agent.collectors import catalogue
+from muster_agent.collectors.base import printable
 from muster_agent.credential import Credential, StateDirectory
 from muster_agent.errors import AgentError, SettingsError
 from muster_agent.exchange import Exchange
@@ -76,7 +77,8 @@ def serve(chosen: Settings) -> int:
 def build(chosen: Settings, state: StateDirectory, credential: Credential | None, transport: Transport) -> Agent:
     """Put an agent together. Nothing of it is running yet."""
     boot_id = _boot_id()
-    application = Application(chosen.token, socket.gethostname(), machine_id(state.random_machine_id), chosen.name)
+    hostname = printable(socket.gethostname()) or "unknown"
+    application = Application(chosen.token, hostname, machine_id(state.random_machine_id), chosen.name)
     exchange = Exchange(SampleBuffer(), chosen.interval_s)
     facts = Facts(boot_id, chosen.interval_s, catalogue.os_collectors(), catalogue.inventory_collectors())
     membership = Membership(state, transport, application, facts, credential)

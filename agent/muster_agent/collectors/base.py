@@ -13,6 +13,8 @@ log = logging.getLogger(__name__)
 
 # Lists and maps of a sample are cut there: a machine with hundreds of mounts is to be seen in its totals.
 LONGEST_LIST = 32
+# As much as the server takes of a name.
+LONGEST_TEXT = 200
 
 
 class Collector(Protocol):
@@ -66,12 +68,22 @@ class CollectorGroup:
 
 
 def known(fields: Mapping[str, object]) -> dict[str, object]:
-    """Leave out what is None or not a finite number, at any depth, and lists and maps that are empty then."""
-    cleaned = {name: _cleaned(value) for name, value in fields.items()}
+    """Leave out what is None or not a finite number, at any depth, and lists and maps that are empty then.
+
+    Texts come out as `printable`.
+    """
+    cleaned = {printable(name): _cleaned(value) for name, value in fields.items()}
     return {name: value for name, value in cleaned.items() if value is not None}
 
 
+def printable(text: str) -> str:
+    """Give a text that is safe in JSON, a log and a database: names of mounts and devices can hold any bytes."""
+    return "".join(character if character.isprintable() else "?" for character in text[:LONGEST_TEXT])
+
+
 def _cleaned(value: object) -> object:
+    if isinstance(value, str):
+        return printable(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):

@@ -25,9 +25,9 @@ def _variables(file: Path) -> dict[str, str]:
     """Read lines `NAME=value`, quoted as a shell would have them."""
     variables: dict[str, str] = {}
     for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
-        name, separator, value = line.strip().partition("=")
-        if separator and not name.startswith("#"):
-            variables[name] = _unquoted(value)
+        # A comment's name begins with "#": nobody asks for it.
+        name, _, value = line.strip().partition("=")
+        variables[name] = _unquoted(value)
     return variables
 
 

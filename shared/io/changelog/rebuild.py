@@ -12,13 +12,14 @@ from redis.asyncio import Redis
 
 from shared.io.database.queries import queries
 from shared.io.database.records import read_records
-from shared.names import PartitionKeys, Topic
+from shared.names import PartitionKeys, Topic, deadline_of, held_deadline_of
 from shared.position import Position
 from shared.resources import METRICS, RESOURCES, SERVERS
 from shared.topic import Record
 
 _STAGED_FOR_S = 3600
 _SLICE = 500
+_MEMBER = {"online": deadline_of, "unknown": held_deadline_of}
 
 
 class _Identified(msgspec.Struct):
@@ -52,7 +53,7 @@ async def stage(redis: Redis, connection: Connection, partition: int, *, epoch: 
             if topic.resource == METRICS.name:
                 await stage.fill("samples", _last_samples(topic, records))
             if topic.resource == SERVERS.name:
-                await stage.arm(_alive(topic, records), now_s * 1000 + offline_after_ms)
+                await stage.arm(_deadlines(topic, records), now_s * 1000 + offline_after_ms)
     await stage.fill("versions", {str(topic): str(version) for topic, version in versions.items()})
     await _remember(redis, keys, operations)
 
@@ -96,9 +97,13 @@ def _last_samples(topic: Topic, records: list[Record]) -> dict[str, str]:
     return {f"{topic}:{server}": f"{sample.boot_id} {sample.seq}" for server, sample in identified if sample.boot_id}
 
 
-def _alive(topic: Topic, records: list[Record]) -> Iterable[str]:
+def _deadlines(topic: Topic, records: list[Record]) -> Iterable[str]:
+    """Yield the members to arm: the agents that were heard, and the servers that are held back as unknown."""
     decode = msgspec.json.Decoder(_WithStatus).decode
-    return (f"{topic.workspace_id}:{r.id}" for r in records if decode(r.data).status != "offline")
+    for record in records:
+        member = _MEMBER.get(decode(record.data).status)
+        if member is not None:
+            yield member(topic.workspace_id, record.id)
 
 
 async def _remember(redis: Redis, keys: PartitionKeys, operations: Iterable[Mapping[str, object]]) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from muster_agent import __version__
 from tests.support.fake_ingest import FakeIngest
 
 DEADLINE_S = 15.0
@@ -135,7 +136,7 @@ def test_it_does_not_log_each_sample(reporting: subprocess.Popen[str], ingest: F
     reporting.send_signal(signal.SIGTERM)
     _, _, error = end(reporting)
     assert [
-        f"info muster-agent 0.1.0 reports to {ingest.url} every 0.1 s",
+        f"info muster-agent {__version__} reports to {ingest.url} every 0.1 s",
         "info enrolled as s_1 (agent a_1)",
         f"info connected to {ingest.url} as s_1",
         "info said goodbye",

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from muster_agent.agent import Agent
 from muster_agent.credential import StateDirectory
 from muster_agent.main import build
 from muster_agent.settings import Settings
 from muster_agent.transport import Transport
-
 from tests.support.fake_ingest import FakeAnswer, FakeIngest
 
 INTERVAL_S = 0.1

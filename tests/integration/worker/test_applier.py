@@ -178,6 +178,7 @@ async def test_flushed_redis_is_rebuilt_from_postgres_in_a_new_epoch(
         await changes.append(sample(7))
         before = await reader.snapshot(SERVERS)
         await applied(database, await changes.append(put(SERVERS, "s_2", server(status="offline"))))
+        await applied(database, await changes.append(put(SERVERS, "s_held", server(status="unknown"))))
         await redis.flushall()
         repeated = await changes.append(put(SERVERS, "s_1", server(), id="op-1"))
         resent = await changes.append(sample(7))
@@ -186,13 +187,13 @@ async def test_flushed_redis_is_rebuilt_from_postgres_in_a_new_epoch(
         after = await reader.snapshot(SERVERS)
     assert (repeated.repeated, repeated.version) == (True, 1)
     assert resent.failures[0].code == "duplicate"
-    assert (result.prev, result.version) == (2, 3)
+    assert (result.prev, result.version) == (3, 4)
     assert result.position is not None
     assert (result.position.epoch, result.position.seq) == (2, 1)
     records = {record.id: record for record in after.records}
-    assert {"s_1": 1, "s_2": 2, "s_3": 3} == {record.id: record.version for record in after.records}
+    assert {"s_1": 1, "s_2": 2, "s_held": 3, "s_3": 4} == {record.id: record.version for record in after.records}
     assert json.loads(before.records[0].data) == json.loads(records["s_1"].data)
-    assert await redis.zrange(PartitionKeys(PARTITION).deadlines, 0, -1) == [b"w_test:s_1"]
+    assert await redis.zrange(PartitionKeys(PARTITION).deadlines, 0, -1) == [b"w_test:s_1", b"w_test:s_held:held"]
 
 
 async def test_entries_that_were_not_applied_survive_a_restart_of_redis(

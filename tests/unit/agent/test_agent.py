@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from muster_agent import agent as agent_module
 from muster_agent.agent import Agent
 from muster_agent.backoff import Backoff
@@ -22,7 +23,6 @@ from muster_agent.membership import Application, Membership
 from muster_agent.reporter import Reporter
 from muster_agent.sampler import Sampler
 from muster_agent.transport import Transport
-
 from tests.support.scripted_network import ScriptedNetwork, answer
 
 URL = "https://muster.example.org"

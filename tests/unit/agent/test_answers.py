@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from muster_agent import answers
 from muster_agent.answers import Answer, Handshake, Rejection
 from muster_agent.errors import (

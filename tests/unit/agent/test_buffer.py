@@ -7,6 +7,7 @@ import itertools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from muster_agent.buffer import Sample, SampleBuffer
 
 
@@ -89,20 +90,20 @@ def test_a_buffer_without_room_is_refused() -> None:
 
 @given(
     st.integers(min_value=4, max_value=20),
-    st.lists(st.one_of(st.just("add"), st.integers(min_value=0, max_value=60)), max_size=80),
+    st.lists(st.tuples(st.integers(min_value=1, max_value=40), st.integers(min_value=0, max_value=10)), max_size=10),
 )
 def test_it_stays_in_order_within_bounds_and_every_sample_is_accounted_for(
-    capacity: int, actions: list[str | int]
+    capacity: int, rounds: list[tuple[int, int]]
 ) -> None:
     buffer = SampleBuffer(capacity)
-    added = discarded = 0
-    for action in actions:
-        if isinstance(action, int):
-            discarded += buffer.discard_through(action)
-        else:
+    added = discarded = thinned = 0
+    for arriving, acknowledged in rounds:
+        for _ in range(arriving):
             added += 1
-            buffer.add(sample(added))
+            thinned += buffer.add(sample(added))
+        discarded += sum(buffer.discard_through(each.seq) for each in buffer.oldest(acknowledged))
         numbers = kept(buffer)
         assert numbers == sorted(set(numbers))
         assert len(buffer) == len(numbers) <= capacity
-        assert added == len(numbers) + discarded + buffer.thinned
+        assert thinned == buffer.thinned
+        assert added == len(numbers) + discarded + thinned

@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 import pytest
+
 from muster_agent.credential import Credential, StateDirectory
 from muster_agent.errors import StateError
 

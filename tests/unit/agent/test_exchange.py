@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+
 from muster_agent.buffer import Sample, SampleBuffer
 from muster_agent.exchange import Exchange
 

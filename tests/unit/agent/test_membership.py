@@ -7,13 +7,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from muster_agent.collectors.base import CollectorGroup
 from muster_agent.credential import Credential, StateDirectory
 from muster_agent.errors import EnrolmentRefused, Unavailable
 from muster_agent.facts import Facts
 from muster_agent.membership import Application, Membership
 from muster_agent.transport import Transport
-
 from tests.support.scripted_network import ScriptedNetwork, answer
 
 URL = "https://muster.example.org"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from muster_agent.backoff import Backoff
 from muster_agent.buffer import Sample, SampleBuffer
 from muster_agent.collectors.base import CollectorGroup, Reading
@@ -18,7 +19,6 @@ from muster_agent.facts import Facts
 from muster_agent.membership import Application, Membership
 from muster_agent.reporter import Reporter
 from muster_agent.transport import Transport
-
 from tests.support.scripted_network import ScriptedNetwork, answer
 
 URL = "https://muster.example.org"
@@ -42,10 +42,11 @@ class Bench:
         self.network = ScriptedNetwork()
         self.exchange = Exchange(SampleBuffer(), 5.0)
         self.os: dict[str, object] = {"name": "Debian"}
+        self.os_reads = 0
         state = StateDirectory(state_dir)
         state.prepare()
         transport = Transport(URL, self.network)
-        machine = CollectorGroup([Reading("the machine", lambda: self.os)])
+        machine = CollectorGroup([Reading("the machine", self.read_os)])
         facts = Facts("boot-1", 5.0, machine, CollectorGroup([]))
         membership = Membership(state, transport, Application("sesame", "vm", "m", ""), facts, credential)
         backoff = Backoff(lambda _low, high: high)
@@ -54,6 +55,10 @@ class Bench:
     def take_samples(self, first: int, last: int) -> None:
         for seq in range(first, last + 1):
             self.exchange.add(Sample(seq, b'{"seq":%d}' % seq))
+
+    def read_os(self) -> Mapping[str, object]:
+        self.os_reads += 1
+        return self.os
 
     def connect(self) -> None:
         self.network.then(greeted())
@@ -246,6 +251,13 @@ def test_a_changed_machine_shakes_hands_again_within_ten_minutes(bench: Bench) -
     assert {"name": "Debian, upgraded"} == bench.network.body()["os"]
     bench.now_s += 600.0
     assert None is bench.reporter.step()
+
+
+def test_an_unchanged_machine_is_looked_at_once_in_ten_minutes(bench: Bench) -> None:
+    bench.connect()
+    bench.now_s += 600.0
+    assert [None, None, None] == [bench.reporter.step() for _ in range(3)]
+    assert 2 == bench.os_reads
 
 
 def test_an_outage_and_its_end_are_one_line_each(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:

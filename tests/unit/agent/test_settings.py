@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+
 from muster_agent import __version__, settings
 from muster_agent.errors import SettingsError
 from muster_agent.settings import Settings
@@ -124,6 +126,11 @@ def test_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> N
         load("--version")
     assert 0 == caught.value.code
     assert f"muster-agent {__version__}\n" == capsys.readouterr().out
+
+
+def test_the_package_is_published_under_the_version_that_it_tells() -> None:
+    project = Path(settings.__file__).parents[1] / "pyproject.toml"
+    assert __version__ == tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"]
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,12 @@ from contextlib import ExitStack
 
 import httpx
 import pytest
+
 from muster_agent import __version__
 from muster_agent.answers import Handshake, Rejection
 from muster_agent.credential import Credential
 from muster_agent.errors import CredentialRefused, EnrolmentRefused, TooLarge, Unavailable
 from muster_agent.transport import Transport
-
 from tests.support.scripted_network import ScriptedNetwork, answer
 
 URL = "https://muster.example.org"

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 
 import pytest
+
 from muster_agent.collectors.base import CollectorGroup, Reading, known
 
 
@@ -60,3 +61,11 @@ def test_what_is_known_stays_as_it_is() -> None:
 
 def test_only_the_unknown_parts_of_an_entry_are_left_out() -> None:
     assert {"interfaces": [{"name": "eth0"}]} == known({"interfaces": [{"name": "eth0", "rx_rate": math.inf}]})
+
+
+def test_texts_are_made_safe_to_pass_on() -> None:
+    mount = b"/mnt/\xff\x00\n".decode(errors="surrogateescape")
+    assert {"disks": [{"mountpoint": "/mnt/???"}]} == known({"disks": [{"mountpoint": mount}]})
+    assert {"temperatures": {"chip?": 40.0}} == known({"temperatures": {"chip\t": 40.0}})
+    assert {"name": "x" * 200} == known({"name": "x" * 300})
+    assert {"name": "Grüße, 世界"} == known({"name": "Grüße, 世界"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import psutil
+
 from muster_agent.collectors.cpu import CpuCollector, read_cpu_times
 
 

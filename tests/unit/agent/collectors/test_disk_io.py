@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import psutil
 import pytest
+
 from muster_agent.collectors.disk_io import DiskCounters, DiskIoCollector, read_disk_counters
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from muster_agent.collectors.filesystems import Mount, filesystems, read_mounts, read_usage
 
 GIB = 1024**3

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import psutil
+
 from muster_agent.collectors.host import processes_and_uptime
 
 

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import psutil
 import pytest
+
 from muster_agent.collectors import inventory
 from muster_agent.collectors.filesystems import Mount
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import psutil
+
 from muster_agent.collectors.network import (
     InterfaceCounters,
     NetworkCollector,
