@@ -38,16 +38,6 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _RESOURCE = re.compile(r"[a-z][a-z_]{0,39}")
 
 
-def enrolment_attempts(address: str) -> str:
-    """Return the key that counts the enrolments which this address tried lately."""
-    return f"muster:enrolments:{address}"
-
-
-def enrolment_failures(address: str) -> str:
-    """Return the key that counts those of them which were refused."""
-    return f"muster:enrolments:{address}:refused"
-
-
 def is_id(text: str) -> bool:
     """Whether `text` can be the id of a record: 1 to 64 letters, digits, `_` and `-`."""
     return _ID.fullmatch(text) is not None

@@ -1,0 +1,1 @@
+"""Api: accounts, records and machines over HTTP, for people and programs."""

@@ -1,0 +1,1 @@
+"""The broadcaster: keeps every connected client at the version of the log."""

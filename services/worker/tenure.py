@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 
 LOOK_EVERY_S = 1.0
 """How often the guardian looks whether the log is still the one it knows."""
+WAIT_MS = 250
+"""How long a read waits for entries: the longest that an idle applier takes to notice that it shall stop."""
 COMMIT_CHANGES = 2_000
 """About so many changes are read, projected and committed together."""
 _MOST_ENTRIES = 500
@@ -123,7 +125,7 @@ class Tenure:
         self._ahead = asyncio.create_task(self._read(batch.entries[-1].position)) if follow else None
         return batch
 
-    async def _read(self, after: Position, block_ms: int | None = int(LOOK_EVERY_S * 1000)) -> _Batch:
+    async def _read(self, after: Position, block_ms: int | None = WAIT_MS) -> _Batch:
         answer = await self._reader.entries({self._partition: after}, block_ms=block_ms, limit=self._read_entries)
         found = answer.get(self._partition, [])
         entries = _dense(after, found)

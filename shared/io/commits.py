@@ -24,6 +24,7 @@ log = structlog.get_logger(__name__)
 
 _LISTEN_PAUSE_S = 0.5
 _MESSAGE_TIMEOUT_S = 5.0
+_CANCEL_AGAIN_S = 0.2
 
 
 class OperationLost(RetryLater):
@@ -95,8 +96,11 @@ class CommitWaiter:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self._listen()), group.create_task(self._answer())]
             await ending.wait()
-            for task in tasks:
-                task.cancel()
+            while pending := [task for task in tasks if not task.done()]:
+                # more than once: redis-py's wait_for may swallow a cancellation, https://bugs.python.org/issue37658
+                for task in pending:
+                    task.cancel()
+                await asyncio.wait(pending, timeout=_CANCEL_AGAIN_S)
 
     def _is_applied(self, partition: int, position: Position) -> bool:
         applied = self._applied.get(partition)

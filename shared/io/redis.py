@@ -1,11 +1,25 @@
 """Connections to Redis or Valkey, with the limits that keep a dead server from holding a caller for ever."""
 
+from typing import Any
+
+import hiredis
 from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.connection import Connection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 SOCKET_TIMEOUT_S = 10.0
 """Longer than any blocking read that Muster makes."""
+
+
+class _Connection(Connection):
+    """Packs commands in C: redis-py does so in its blocking client only, and a call that appends has 1,000 arguments."""
+
+    def pack_command(self, *args: Any) -> list[bytes]:  # noqa: ANN401  (what Redis takes)
+        command, *arguments = args
+        # redis-py names some commands in two words, which the server wants apart
+        words = command.split() if isinstance(command, (str, bytes)) else [command]
+        return [hiredis.pack_command((*words, *arguments))]
 
 
 def open_redis(redis_url: str, *, connections: int = 32) -> Redis:
@@ -15,6 +29,7 @@ def open_redis(redis_url: str, *, connections: int = 32) -> Redis:
     """
     pool = BlockingConnectionPool.from_url(
         redis_url,
+        connection_class=_Connection,
         max_connections=connections,
         timeout=SOCKET_TIMEOUT_S,
         socket_timeout=SOCKET_TIMEOUT_S,

@@ -48,7 +48,7 @@ def stand_still(installation: Installation, number: signal.Signals) -> None:
 
 async def newest_sample(client: SyncClient) -> str:
     state = await client.until(lambda state: len(state.data) == MACHINES, timeout_s=30)
-    return max(sample["ts"] for sample in state.data.values())
+    return str(max(sample["ts"] for sample in state.data.values()))
 
 
 async def test_suspended_installation_calls_nobody_offline(tmp_path: Path) -> None:

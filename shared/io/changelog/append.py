@@ -20,8 +20,9 @@ from shared.io.changelog.script import Rejection, append_script, decode_result, 
 from shared.names import PARTITIONS, PartitionKeys, is_id, partition_of
 from shared.operation import Appended, Failure, Operation
 
-MAX_CALL_DRAFTS = 1000
-"""A call gathers operations up to so many drafts, so that Redis is not held up for more than some milliseconds."""
+MAX_CALL_DRAFTS = 256
+"""A call gathers operations up to so many drafts: it then fits into the socket's buffer, Redis works on it while the
+next ones are decoded, and nobody waits for more than some milliseconds."""
 
 MAX_WAITING_DRAFTS = 50_000
 """Beyond so many drafts waiting for one partition, new operations are refused as Overloaded."""
@@ -33,10 +34,12 @@ _LONGEST_PAUSE_S = 0.5
 class _Waiting:
     """An operation with the future of its result."""
 
-    def __init__(self, operation: Operation, give_up_at: float) -> None:
+    __slots__ = ("give_up_at", "operation", "result")
+
+    def __init__(self, operation: Operation, give_up_at: float, result: asyncio.Future[Appended]) -> None:
         self.operation = operation
         self.give_up_at = give_up_at
-        self.result: asyncio.Future[Appended] = asyncio.get_running_loop().create_future()
+        self.result = result
 
     def settle(self, outcome: Appended | Exception) -> None:
         if self.result.done():  # the caller has gone
@@ -60,18 +63,16 @@ class ChangeLog:
         LogSealed when the log did not open, or Redis did not answer, within `timeout_s`, and Overloaded.
         After LogSealed the outcome may be unknown: repeat with the same id, or with the same samples.
         """
-        (result,) = await self.append_all([operation], timeout_s=timeout_s)
-        if isinstance(result, Rejected):
-            raise result
-        return result
+        (waiting,) = self._appender_of(operation.topic.workspace_id).submit((operation,), timeout_s)
+        return await waiting.result
 
     async def append_all(self, operations: Sequence[Operation], *, timeout_s: float = 5.0) -> list[Appended | Rejected]:
         """Append operations of one workspace in this order, in one call; each succeeds or is rejected alone.
 
         Raises LogSealed and Overloaded as `append` does, for all of them.
         """
-        (partition,) = {partition_of(op.topic.workspace_id, len(self._appenders)) for op in operations}
-        waiting = self._appenders[partition].submit(operations, timeout_s)
+        (workspace_id,) = {operation.topic.workspace_id for operation in operations}
+        waiting = self._appender_of(workspace_id).submit(operations, timeout_s)
         results: list[Appended | Rejected] = []
         for one in waiting:
             try:
@@ -79,6 +80,9 @@ class ChangeLog:
             except Rejected as error:
                 results.append(error)
         return results
+
+    def _appender_of(self, workspace_id: str) -> "_PartitionAppender":
+        return self._appenders[partition_of(workspace_id, len(self._appenders))]
 
     async def aclose(self) -> None:
         """Append what waits, then stop; call it once nothing is submitted any more."""
@@ -98,13 +102,15 @@ class _PartitionAppender:
         self._sender: asyncio.Task[None] | None = None
 
     def submit(self, operations: Sequence[Operation], timeout_s: float) -> list[_Waiting]:
-        for bad in (d.id for op in operations for d in op.drafts if not is_id(d.id)):
-            raise ValueError(f"{bad!r} cannot be the id of a record")
-        drafts = sum(len(op.drafts) for op in operations)
+        drafts = 0
+        for operation in operations:
+            _check_ids(operation)
+            drafts += len(operation.drafts)
         if self._queued_drafts + drafts > MAX_WAITING_DRAFTS:
             raise Overloaded(f"{self._queued_drafts} changes wait for partition {self._partition}")
-        give_up_at = asyncio.get_running_loop().time() + timeout_s
-        waiting = [_Waiting(operation, give_up_at) for operation in operations]
+        loop = asyncio.get_running_loop()
+        give_up_at = loop.time() + timeout_s
+        waiting = [_Waiting(operation, give_up_at, loop.create_future()) for operation in operations]
         self._queue.extend(waiting)
         self._queued_drafts += drafts
         if self._sender is None or self._sender.done():
@@ -183,6 +189,12 @@ class _PartitionAppender:
         if epoch is None:
             raise LogSealed(f"partition {self._partition} is sealed")
         return int(epoch)
+
+
+def _check_ids(operation: Operation) -> None:
+    for record_id in {draft.id for draft in operation.drafts}:
+        if not is_id(record_id):
+            raise ValueError(f"{record_id!r} cannot be the id of a record")
 
 
 _ERRORS: dict[str, Callable[[Failure], Rejected]] = {

@@ -16,8 +16,11 @@ class Group:
     def takes(self, operation: Operation) -> bool:
         """Whether `operation` may join: none has an id, and they agree in all that a change set says once."""
         first = self._operations[0]
-        return not (first.id or operation.id) and (
-            (first.topic, first.actor, first.parent) == (operation.topic, operation.actor, operation.parent)
+        return (
+            not (first.id or operation.id)
+            and first.topic == operation.topic
+            and first.actor == operation.actor
+            and first.parent == operation.parent
         )
 
     def add(self, index: int, operation: Operation) -> None:
@@ -41,7 +44,7 @@ class Group:
 
     def split(self, result: Appended | Rejection) -> Iterator[tuple[int, Appended | Rejection]]:
         """Yield each member's index in the batch with its own part of the result."""
-        if isinstance(result, Rejection) or len(self._indexes) == 1:
+        if isinstance(result, Rejection) or len(self._indexes) == 1 or not (result.failures or result.absent):
             yield from ((index, result) for index in self._indexes)
             return
         first = 0

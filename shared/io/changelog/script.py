@@ -1,6 +1,6 @@
 """The append script: its text for a partition and an epoch, its call, its answer."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import sha1
 from importlib.resources import files
@@ -30,26 +30,19 @@ def encode_call(operations: Sequence[Operation]) -> list[str | bytes | int]:
     """Return the ARGV of the append script for these operations, in the order that the script reads it."""
     arguments: list[str | bytes | int] = [len(operations)]
     for operation in operations:
-        arguments.extend(_encode_operation(operation))
+        parent = str(operation.parent) if operation.parent else ""
+        arguments += (str(operation.topic), operation.id, OPERATION_MEMORY_MS, operation.actor, parent)
+        arguments.append(len(operation.deadlines))
+        for deadline in operation.deadlines:
+            arguments += (deadline.kind, deadline.member, deadline.value)
+        arguments.append(len(operation.drafts))
+        for draft in operation.drafts:
+            boot_id, seq = draft.sample or ("", "")
+            expect = "" if draft.expect is None else draft.expect
+            arguments += (draft.action, draft.id, expect, boot_id, seq, draft.data, len(draft.unique))
+            for claim in draft.unique:
+                arguments += claim
     return arguments
-
-
-def _encode_operation(operation: Operation) -> Iterator[str | bytes | int]:
-    yield str(operation.topic)
-    yield operation.id
-    yield OPERATION_MEMORY_MS
-    yield operation.actor
-    yield str(operation.parent) if operation.parent else ""
-    yield len(operation.deadlines)
-    for deadline in operation.deadlines:
-        yield from (deadline.kind, deadline.member, deadline.value)
-    yield len(operation.drafts)
-    for draft in operation.drafts:
-        boot_id, seq = draft.sample or ("", "")
-        expect = "" if draft.expect is None else draft.expect
-        yield from (draft.action, draft.id, expect, boot_id, seq, draft.data, len(draft.unique))
-        for claim in draft.unique:
-            yield from claim
 
 
 class Rejection(msgspec.Struct, frozen=True):

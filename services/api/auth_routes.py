@@ -1,0 +1,131 @@
+"""Routes of accounts: logging in and out, renewing tokens, who am I."""
+
+from http import HTTPStatus
+from typing import Annotated
+
+import msgspec
+from litestar import get, post
+from litestar.di import NamedDependency
+from litestar.params import JSONBody
+from litestar.response import Response
+from msgspec import Meta
+
+from services.api.accounts import Accounts, TokenPair
+from services.api.passwords import MAX_PASSWORD_CHARACTERS
+from services.api.problems import BODY_PROBLEMS, SESSION_PROBLEMS
+from services.api.requests import ApiRequest, opt
+from services.api.throttle import LoginThrottle, address_of
+from shared.io.litestar_problems import documented
+from shared.tokens import Role
+
+NO_STORE = {"Cache-Control": "no-store"}
+ANYBODY: list[dict[str, list[str]]] = [{}]
+"""OpenAPI's way to say that no token is needed."""
+
+
+class LoginRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who wants to log in."""
+
+    email: Annotated[str, Meta(min_length=1, max_length=320, pattern=r"^[^\x00]*$")]
+    password: Annotated[str, Meta(min_length=1, max_length=MAX_PASSWORD_CHARACTERS)]
+
+
+class RefreshRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A refresh token that was not used yet."""
+
+    refresh_token: Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class User(msgspec.Struct, frozen=True):
+    """The user who asks."""
+
+    id: str
+    email: str
+
+
+class Workspace(msgspec.Struct, frozen=True):
+    """A workspace of the user who asks, and their role in it."""
+
+    id: str
+    name: str
+    role: Role
+
+
+class Me(msgspec.Struct, frozen=True):
+    """The user who asks, and where they may go."""
+
+    user: User
+    workspaces: tuple[Workspace, ...]
+
+
+@post(
+    "/auth/login",
+    opt=opt("public"),
+    security=ANYBODY,
+    status_code=200,
+    operation_id="logIn",
+    summary="Log in",
+    tags=["accounts"],
+    responses=documented(*SESSION_PROBLEMS, *BODY_PROBLEMS, HTTPStatus.TOO_MANY_REQUESTS),
+)
+async def log_in(
+    data: JSONBody[LoginRequest],
+    request: ApiRequest,
+    accounts: NamedDependency[Accounts],
+    throttle: NamedDependency[LoginThrottle],
+) -> Response[TokenPair]:
+    """Open a session."""
+    peer = request.client.host if request.client else ""
+    address = address_of(peer, request.headers.get("x-forwarded-for"))
+    await throttle.enter(data.email, address)
+    pair = await accounts.log_in(data.email, data.password)
+    await throttle.forgive(data.email, address)
+    return Response(pair, headers=NO_STORE)
+
+
+@post(
+    "/auth/refresh",
+    opt=opt("public"),
+    security=ANYBODY,
+    status_code=200,
+    operation_id="refresh",
+    summary="Renew the tokens",
+    tags=["accounts"],
+    responses=documented(*SESSION_PROBLEMS, *BODY_PROBLEMS),
+)
+async def refresh(data: JSONBody[RefreshRequest], accounts: NamedDependency[Accounts]) -> Response[TokenPair]:
+    """Renew the tokens. The refresh token is spent; using it again ends the session."""
+    return Response(await accounts.refresh(data.refresh_token), headers=NO_STORE)
+
+
+@post(
+    "/auth/logout",
+    opt=opt("session"),
+    status_code=204,
+    operation_id="logOut",
+    summary="Log out",
+    tags=["accounts"],
+    responses=documented(*SESSION_PROBLEMS),
+)
+async def log_out(request: ApiRequest, accounts: NamedDependency[Accounts]) -> None:
+    """End the session: its tokens are good no longer, its streams are closed."""
+    await accounts.log_out(request.user)
+
+
+@get(
+    "/me",
+    opt=opt("session"),
+    operation_id="getMe",
+    summary="Who asks",
+    tags=["accounts"],
+    responses=documented(*SESSION_PROBLEMS),
+)
+async def me(request: ApiRequest, accounts: NamedDependency[Accounts]) -> Response[Me]:
+    """Say who asks, and which workspaces they have with which role."""
+    principal = request.user
+    workspaces = tuple(Workspace(m.workspace_id, m.name, m.role) for m in principal.memberships)
+    user = User(principal.user_id, await accounts.email_of(principal.user_id))
+    return Response(Me(user, workspaces), headers=NO_STORE)
+
+
+AUTH_ROUTES = (log_in, refresh, log_out, me)

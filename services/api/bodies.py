@@ -1,0 +1,79 @@
+"""Request bodies: strict JSON into a declared type, or every field that is wrong, by its path. Pure."""
+
+import re
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+import msgspec
+
+from shared.errors import Malformed
+from shared.io.problem import FieldError, HttpError
+
+MAX_REPORTED_FIELDS = 20
+_LONGEST_REPORTED_NAME = 100
+
+_Body = TypeVar("_Body", bound=msgspec.Struct)
+_PATH = re.compile(r"(?s)(.*) - at `\$\.?(.*?)`")
+_NAMED = re.compile(r"field `(.*)`")
+# text that is not UTF-8 and JSON that is nested too deeply have errors of their own
+_NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+def decode_json(body: bytes) -> Any:  # noqa: ANN401  (JSON is what it is)
+    """Decode a body that may be any JSON; raises Malformed."""
+    try:
+        return msgspec.json.decode(body)
+    except _NO_JSON as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise Malformed(f"the body is not JSON that is taken here: {reason}") from error
+
+
+def decode_body(body: bytes, kind: type[_Body]) -> _Body:
+    """Decode a body of this type; raises Malformed (400) when it is no JSON, else HttpError (422) with its fields."""
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        raise invalid(*(_wrong_fields(decode_json(body), kind) or [as_field_error(error)])) from error
+    except _NO_JSON:
+        decode_json(body)
+        raise
+
+
+def invalid(*errors: FieldError) -> HttpError:
+    """Return the error that names fields with unacceptable values."""
+    reported = errors[:MAX_REPORTED_FIELDS]
+    detail = "; ".join(f"{error.field}: {error.message}" if error.field else error.message for error in reported)
+    return HttpError(422, "invalid", detail, errors=reported)
+
+
+def as_field_error(error: msgspec.ValidationError, within: str = "") -> FieldError:
+    """Split what msgspec says into the path of the field and the message; `within` is the path of what was decoded."""
+    text = str(error)
+    if located := _PATH.fullmatch(text):
+        path = located[2]
+        joint = "." if within and path and not path.startswith("[") else ""
+        return FieldError(within + joint + path, located[1])
+    if not within and (named := _NAMED.search(text)):
+        return FieldError(named[1][:_LONGEST_REPORTED_NAME], text)
+    return FieldError(within, text)
+
+
+def _wrong_fields(given: object, kind: type[msgspec.Struct]) -> list[FieldError]:
+    if not isinstance(given, dict):
+        return [FieldError("", "the body must be a JSON object")]
+    return list(_faults(given, kind))
+
+
+def _faults(given: dict[str, Any], kind: type[msgspec.Struct]) -> Iterator[FieldError]:
+    declared = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    for name, value in given.items():
+        if name not in declared:
+            yield FieldError(name[:_LONGEST_REPORTED_NAME], "there is no such field to set here")
+            continue
+        try:
+            msgspec.convert(value, declared[name].type)
+        except msgspec.ValidationError as error:
+            yield as_field_error(error, name)
+    for name, field in declared.items():
+        if field.required and name not in given:
+            yield FieldError(name, "this field is required")

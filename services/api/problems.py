@@ -1,0 +1,19 @@
+"""Which problems a route may answer with, by what it is: for OpenAPI."""
+
+from http import HTTPStatus
+
+PUBLIC_PROBLEMS = (HTTPStatus.BAD_REQUEST, HTTPStatus.SERVICE_UNAVAILABLE)
+SESSION_PROBLEMS = (*PUBLIC_PROBLEMS, HTTPStatus.UNAUTHORIZED)
+WORKSPACE_PROBLEMS = (*SESSION_PROBLEMS, HTTPStatus.FORBIDDEN)
+BODY_PROBLEMS = (
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+)
+WRITE_PROBLEMS = (
+    *WORKSPACE_PROBLEMS,
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.PRECONDITION_FAILED,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+)
+"""Of a write of records, whether or not it has a body."""

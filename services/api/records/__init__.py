@@ -1,0 +1,1 @@
+"""Records over HTTP, driven by the declarations in `shared.resources`."""

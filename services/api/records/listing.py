@@ -1,0 +1,196 @@
+"""Lists of records: from the parameters of a request to SQL, by the resource's declaration. Pure.
+
+Pages are found by key: a page begins after the last record of the one before, whatever was added or removed meanwhile.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from services.api.records.cursor import Cursor, decode_cursor
+from shared.io.problem import FieldError, HttpError
+from shared.resources import Resource
+
+DEFAULT_LIMIT = 100
+MAX_LIMIT = 1000
+MAX_SEARCH_CHARACTERS = 200
+MAX_FILTER_VALUES = 20
+
+
+class ListQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked of a list. `filters` are (field, wanted values)."""
+
+    sort: str
+    limit: int = DEFAULT_LIMIT
+    filters: tuple[tuple[str, tuple[object, ...]], ...] = ()
+    search: str = ""
+    after: Cursor | None = None
+
+    @property
+    def field(self) -> str:
+        """The field that orders the list; the id decides between equals."""
+        return self.sort.removeprefix("-")
+
+    @property
+    def descending(self) -> bool:
+        """Whether the greatest comes first."""
+        return self.sort.startswith("-")
+
+
+def parameter_names(resource: Resource) -> list[str]:
+    """Return the names of the parameters that a list of this resource takes."""
+    return ["limit", "cursor", "sort", *(name for name, _ in resource.filters), *(["q"] if resource.searched else [])]
+
+
+def read_query(resource: Resource, parameters: Iterable[tuple[str, str]]) -> ListQuery:
+    """Read the parameters of a request; raises HttpError (400), which names the one that is wrong.
+
+    A filter may be repeated: a record then has one of the values, or all of them where its field is a list.
+    """
+    given: dict[str, list[str]] = {name: [] for name in parameter_names(resource)}
+    for name, value in parameters:
+        if name not in given:
+            raise _bad(name[:100], "there is no such parameter")
+        if "\x00" in value:
+            raise _bad(name, "must not contain NUL")
+        given[name].append(value)
+    wanted_sort = _one(given, "sort")
+    sort = resource.sortable[0] if wanted_sort is None else wanted_sort
+    if sort.removeprefix("-") not in resource.sortable:
+        raise _bad("sort", f"must be one of {', '.join(resource.sortable)}, or one of them after a -")
+    return ListQuery(
+        sort=sort,
+        limit=_limit(_one(given, "limit")),
+        filters=tuple(
+            (field, _values(resource, name, field, given[name])) for name, field in resource.filters if given[name]
+        ),
+        search=_search(_one(given, "q") if "q" in given else None),
+        after=_cursor(resource, sort, _one(given, "cursor")),
+    )
+
+
+def _bad(parameter: str, message: str) -> HttpError:
+    return HttpError(400, "bad_request", f"{parameter}: {message}", errors=[FieldError(parameter, message)])
+
+
+def _one(given: dict[str, list[str]], name: str) -> str | None:
+    values = given[name]
+    if len(values) > 1:
+        raise _bad(name, "must be given once")
+    return values[0] if values else None
+
+
+def _limit(text: str | None) -> int:
+    if text is None:
+        return DEFAULT_LIMIT
+    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(MAX_LIMIT)) and 1 <= int(text) <= MAX_LIMIT):
+        raise _bad("limit", f"must be a number from 1 to {MAX_LIMIT}")
+    return int(text)
+
+
+def _search(text: str | None) -> str:
+    if text is not None and len(text) > MAX_SEARCH_CHARACTERS:
+        raise _bad("q", f"must have at most {MAX_SEARCH_CHARACTERS} characters")
+    return text or ""
+
+
+def _values(resource: Resource, name: str, field: str, texts: Sequence[str]) -> tuple[object, ...]:
+    """Check the values of a filter against the type of its field; for a list, against the type of its elements."""
+    if len(texts) > MAX_FILTER_VALUES:
+        raise _bad(name, f"must not be repeated more than {MAX_FILTER_VALUES} times")
+    kind = _type_of(resource, field)
+    try:
+        if is_list(resource, field):
+            return tuple(msgspec.convert(list(texts), kind))
+        return tuple(msgspec.convert(text, kind, strict=False) for text in texts)
+    except msgspec.ValidationError as error:
+        raise _bad(name, str(error).partition(" - at ")[0]) from error
+
+
+def _cursor(resource: Resource, sort: str, text: str | None) -> Cursor | None:
+    if text is None:
+        return None
+    try:
+        return decode_cursor(text, sort, _type_of(resource, sort.removeprefix("-")))
+    except ValueError as error:
+        raise _bad("cursor", str(error)) from error
+
+
+def _type_of(resource: Resource, field: str) -> Any:  # noqa: ANN401  (any type that msgspec knows)
+    return next(declared.type for declared in msgspec.structs.fields(resource.model) if declared.name == field)
+
+
+def is_list(resource: Resource, field: str) -> bool:
+    """Whether the field holds several values."""
+    kind = msgspec.inspect.type_info(_type_of(resource, field))
+    return isinstance(kind, msgspec.inspect.VarTupleType | msgspec.inspect.ListType)
+
+
+class Statement(msgspec.Struct, frozen=True):
+    """SQL with its arguments; the names in it are declared ones, every value is an argument."""
+
+    sql: str
+    arguments: tuple[object, ...]
+
+
+class _Conditions:
+    """Collects conditions and their arguments."""
+
+    def __init__(self, workspace_id: str) -> None:
+        self.arguments: list[object] = [workspace_id]
+        self.texts = ["workspace_id = $1"]
+
+    def argument(self, value: object) -> str:
+        self.arguments.append(value)
+        return f"${len(self.arguments)}"
+
+    def add(self, text: str) -> None:
+        self.texts.append(text)
+
+    def statement(self, before: str, after: str = "") -> Statement:
+        return Statement(f"{before} WHERE {' AND '.join(self.texts)}{after}", tuple(self.arguments))
+
+
+def count_statement(resource: Resource, workspace_id: str, query: ListQuery) -> Statement:
+    """Count the records that the filters leave."""
+    conditions = _filtered(resource, workspace_id, query)
+    return conditions.statement(f"SELECT count(*) FROM {resource.name}")  # noqa: S608  (a declared name)
+
+
+def page_statement(resource: Resource, workspace_id: str, query: ListQuery) -> Statement:
+    """Select id and sort value of a page, and of one record more where there is one."""
+    conditions = _filtered(resource, workspace_id, query)
+    if query.after is not None:
+        conditions.add(_after(conditions, query, query.after))
+    field, direction = query.field, "DESC NULLS LAST" if query.descending else "ASC NULLS FIRST"
+    id_direction = "DESC" if query.descending else "ASC"
+    limit = conditions.argument(query.limit + 1)
+    return conditions.statement(
+        f"SELECT id, {field} AS sort_value FROM {resource.name}",  # noqa: S608  (declared names)
+        f" ORDER BY {field} {direction}, id {id_direction} LIMIT {limit}",
+    )
+
+
+def _filtered(resource: Resource, workspace_id: str, query: ListQuery) -> _Conditions:
+    conditions = _Conditions(workspace_id)
+    for field, values in query.filters:
+        wanted = conditions.argument(list(values))
+        conditions.add(f"{field} @> {wanted}" if is_list(resource, field) else f"{field} = ANY({wanted})")
+    if query.search:
+        text = conditions.argument(query.search)
+        found = (f"position(lower({text}) IN lower({field})) > 0" for field in resource.searched)
+        conditions.add(f"({' OR '.join(found)})")
+    return conditions
+
+
+def _after(conditions: _Conditions, query: ListQuery, cursor: Cursor) -> str:
+    """Return the condition of what follows the cursor; NULL is smaller than every value."""
+    field, compare = query.field, "<" if query.descending else ">"
+    record_id = conditions.argument(cursor.id)
+    if cursor.value is None:
+        same = f"({field} IS NULL AND id {compare} {record_id})"
+        return same if query.descending else f"({same} OR {field} IS NOT NULL)"
+    value = conditions.argument(cursor.value)
+    later = f"({field} {compare} {value} OR ({field} = {value} AND id {compare} {record_id})"
+    return f"{later} OR {field} IS NULL)" if query.descending else f"{later})"

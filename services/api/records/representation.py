@@ -1,0 +1,69 @@
+"""Records as the api shows them, and the types by which OpenAPI describes them.
+
+The JSON of a record is passed on as its producer encoded it, with its id and version in front.
+"""
+
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from shared.resources import Resource
+from shared.topic import Record
+
+_EMPTY = b"{}"
+
+
+def represent(record: Record) -> bytes:
+    """Return the JSON object of a record, id and version among its fields."""
+    head = f'{{"id":"{record.id}","version":{record.version}'.encode()
+    return head + (b"}" if record.data == _EMPTY else b"," + record.data[1:])
+
+
+def represent_all(records: Iterable[Record], **more: object) -> bytes:
+    """Return a JSON object with the records as `items`, beside what else is given."""
+    return msgspec.json.encode({"items": [msgspec.Raw(represent(record)) for record in records], **more})
+
+
+@cache
+def record_type(resource: Resource) -> type[msgspec.Struct]:
+    """Return the type of one record."""
+    fields = [(field.name, field.type) for field in msgspec.structs.fields(resource.model)]
+    return msgspec.defstruct(f"{resource.model.__name__}Record", [("id", str), ("version", int), *fields])
+
+
+@cache
+def page_type(resource: Resource) -> type[msgspec.Struct]:
+    """Return the type of one page of a list."""
+    return msgspec.defstruct(
+        f"{resource.model.__name__}Page",
+        [
+            ("items", list[record_type(resource)]),  # type: ignore[misc]  # the type is made at run time
+            ("total", int),
+            ("epoch", str),
+            ("version", int),
+            ("next_cursor", str | None),
+        ],
+    )
+
+
+@cache
+def edited_type(resource: Resource) -> type[msgspec.Struct]:
+    """Return the type of the answer to an edit of several records."""
+    return msgspec.defstruct(
+        f"{resource.model.__name__}Edit",
+        [("items", list[record_type(resource)]), ("epoch", str), ("version", int)],  # type: ignore[misc]  # likewise
+    )
+
+
+@cache
+def patch_type(resource: Resource) -> type[msgspec.Struct]:
+    """Return the type of a merge patch: editable fields only, all optional, null where a field has a default."""
+    fields: list[tuple[str, Any, Any]] = []
+    for field in msgspec.structs.fields(resource.model):
+        if field.name in resource.editable:
+            kind = field.type | UnsetType if field.required else field.type | None | UnsetType
+            fields.append((field.name, kind, UNSET))
+    return msgspec.defstruct(f"{resource.model.__name__}Patch", fields, forbid_unknown_fields=True)

@@ -1,0 +1,158 @@
+"""Writes records: read, change, append with the version that was read, and wait until PostgreSQL has it."""
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from services.api.conditions import WriteTerms
+from services.api.repetition import FirstResult, Repetition
+from shared.errors import Conflict, NotFound, Overloaded, Rejected
+from shared.io.changelog.append import ChangeLog
+from shared.io.changelog.read import LogReader
+from shared.io.commits import CommitWaiter
+from shared.names import Topic, partition_of
+from shared.operation import Appended, Draft, Operation
+from shared.position import Position
+from shared.resources import Resource
+from shared.topic import Record
+
+ATTEMPTS = 8
+"""How often an edit is tried again that lost against others, before the caller is told to come again."""
+
+WAIT_TIMEOUT_S = 5.0
+"""How long an answer waits for the log to take a change in, and then for the commit."""
+
+_LONGEST_PAUSE_S = 0.05
+
+Edit = Callable[[Record], bytes | None]
+"""Returns the new data of a record, None to leave it alone; raises HttpError when that cannot be."""
+
+
+class Written(msgspec.Struct, frozen=True):
+    """The records as they are after a write, and where their topic stands. `committed` says that PostgreSQL has it."""
+
+    records: tuple[Record, ...]
+    epoch: int
+    version: int
+    committed: bool
+
+
+class RecordWriter:
+    """Brings changes of people into the log."""
+
+    def __init__(
+        self,
+        log: ChangeLog,
+        reader: LogReader,
+        commits: CommitWaiter,
+        repetition: Repetition,
+        *,
+        wait_timeout_s: float = WAIT_TIMEOUT_S,
+    ) -> None:
+        self._log = log
+        self._reader = reader
+        self._commits = commits
+        self._repetition = repetition
+        self._wait_timeout_s = wait_timeout_s
+
+    async def edit(self, resource: Resource, ids: Sequence[str], edit: Edit, terms: WriteTerms) -> Written:
+        """Change records, all or none, each in the version that was read; what an edit leaves alone is not appended.
+
+        Raises NotFound, Conflict when `terms` name other versions, Overloaded when others were always faster, and what
+        `append` raises.
+        """
+        topic = Topic(terms.workspace_id, resource.name)
+        first = await self._repetition.first_result(terms)
+        if first is not None:
+            return await self._as_before(topic, ids, first, terms)
+        for _ in range(ATTEMPTS):
+            before = await self.read(topic, ids)
+            for record in before:
+                terms.require(record.version)
+            after = [(record, data) for record in before if (data := edit(record)) is not None]
+            if not after:
+                return await self._unchanged(topic, before, terms)
+            drafts = [Draft(id=r.id, action="update", data=data, expect=r.version) for r, data in after]
+            operation = Operation(topic=topic, drafts=tuple(drafts), actor=terms.actor, id=terms.operation_id)
+            try:
+                appended, committed = await self.append([operation], terms)
+            except Conflict:
+                if terms.versions is not None:
+                    raise
+                await asyncio.sleep(random.uniform(0, _LONGEST_PAUSE_S))  # noqa: S311  (spreads retries, no secret)
+                continue
+            if appended.repeated:
+                return await self._as_before(topic, ids, _first(appended), terms)
+            return _written(before, operation, appended, committed=committed)
+        raise Overloaded("others change this all the time")
+
+    async def read(self, topic: Topic, ids: Sequence[str]) -> list[Record]:
+        """Read the hot copy of records; raises NotFound, which names the unknown ones."""
+        found = await self._reader.records(topic, ids)
+        unknown = [record_id for record_id in ids if record_id not in found]
+        if unknown:
+            raise NotFound(f"there is no {', '.join(unknown[:20])} among the {topic.resource}")
+        return [found[record_id] for record_id in ids]
+
+    async def append(self, operations: Sequence[Operation], terms: WriteTerms) -> tuple[Appended, bool]:
+        """Append operations in one call; return what became of the last, and whether it is committed.
+
+        Raises Rejected when the log refuses the last one or PostgreSQL could not store it, and RetryLater.
+        """
+        await self._repetition.claim(terms)
+        *_, result = await self._log.append_all(operations, timeout_s=self._wait_timeout_s)
+        if isinstance(result, Rejected):
+            await self._repetition.release(terms)
+            raise result
+        return result, await self.committed(result.position, terms)
+
+    async def committed(self, position: Position | None, terms: WriteTerms) -> bool:
+        """Wait, if the caller wants that, until the operation of `terms` is committed; False when time ran out.
+
+        Raises Rejected when PostgreSQL could not store its records, and OperationLost.
+        """
+        if position is None or terms.respond_async:
+            return False
+        outcome = await self._commits.wait(
+            partition_of(terms.workspace_id), position, terms.operation_id, timeout_s=self._wait_timeout_s
+        )
+        if outcome is not None and outcome.rejected:
+            raise Rejected("the database cannot store this record", code=outcome.rejected)
+        return outcome is not None
+
+    async def first_result(self, terms: WriteTerms) -> FirstResult | None:
+        """Return where an earlier request with the same key stands in the log; see `Repetition.first_result`."""
+        return await self._repetition.first_result(terms)
+
+    async def _as_before(self, topic: Topic, ids: Sequence[str], first: FirstResult, terms: WriteTerms) -> Written:
+        """Answer a repeated request: with the records as they are now, when what it did is committed."""
+        committed = await self.committed(first.position, terms)
+        records = await self.read(topic, ids)
+        return Written(tuple(records), first.position.epoch, first.version, committed)
+
+    async def _unchanged(self, topic: Topic, records: Sequence[Record], terms: WriteTerms) -> Written:
+        """Answer an edit that changes nothing, when what was read is committed."""
+        epoch, versions = await self._reader.versions(topic.workspace_id)
+        partition = partition_of(topic.workspace_id)
+        newest = await self._reader.last_position(partition)
+        committed = newest is None
+        if newest is not None and not terms.respond_async:
+            committed = await self._commits.wait(partition, newest, timeout_s=self._wait_timeout_s) is not None
+        return Written(tuple(records), epoch, versions.get(topic.resource, 0), committed)
+
+
+def _first(appended: Appended) -> FirstResult:
+    assert appended.position is not None  # noqa: S101  (what was repeated was appended)
+    return FirstResult(appended.position, appended.version)
+
+
+def _written(before: Sequence[Record], operation: Operation, appended: Appended, *, committed: bool) -> Written:
+    changed = {
+        draft.id: Record(draft.id, version, draft.data)
+        for version, draft in enumerate(operation.drafts, appended.prev + 1)
+    }
+    records = tuple(changed.get(record.id, record) for record in before)
+    epoch = appended.position.epoch if appended.position else 0
+    return Written(records, epoch, appended.version, committed)

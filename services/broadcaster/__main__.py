@@ -1,0 +1,51 @@
+"""Starts the broadcaster."""
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+
+from services.broadcaster.app import build_app
+from services.broadcaster.authenticator import DatabaseAuthenticator
+from services.broadcaster.connection import Surroundings
+from services.broadcaster.hub import Hub, utc_now
+from services.broadcaster.limits import Limits
+from services.broadcaster.outbox import Bounds
+from services.broadcaster.pace import Pace
+from services.broadcaster.settings import Broadcasting, load_origins
+from services.broadcaster.transport import SyncProtocol
+from services.broadcaster.websocket import SyncEndpoint
+from shared.io.changelog.read import LogReader
+from shared.io.database.pool import create_pool
+from shared.io.identity import Identity
+from shared.io.lifecycle import run, start
+from shared.io.redis import open_redis
+from shared.settings import Http, Servers, load
+
+
+async def main(environment: Mapping[str, str]) -> None:
+    """Serve until the process is asked to stop."""
+    servers, http = load(Servers, environment), load(Http, environment)
+    settings, origins = load(Broadcasting, environment), load_origins(environment)
+    async with AsyncExitStack() as stack:
+        redis = open_redis(servers.redis_url)
+        stack.push_async_callback(redis.aclose)
+        pool = await create_pool(servers.database_url)
+        stack.push_async_callback(pool.close)
+        hub = Hub(LogReader(redis), Pace(tick_s=settings.conflation_tick_s), clock=time.monotonic)
+        surroundings = Surroundings(
+            hub, DatabaseAuthenticator(Identity(pool)), Bounds(), time.monotonic, utc_now, Counter()
+        )
+        sync = SyncEndpoint(surroundings, Limits(), origins)
+        await run(
+            build_app(sync),
+            http,
+            checks={"redis": redis.ping, "postgres": lambda: pool.fetchval("SELECT 1"), "log": hub.check},
+            background=(hub.run, sync.watch),
+            on_drain=sync.drain,
+            websocket=SyncProtocol,
+        )
+
+
+if __name__ == "__main__":
+    start("broadcaster", main)

@@ -1,0 +1,53 @@
+"""Who a client is, or that it cannot be told now: the identities of PostgreSQL as connections need them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+import asyncpg
+
+from shared.errors import RetryLater
+from shared.io.identity import Identity
+from shared.tokens import Principal
+
+TIMEOUT_S = 5.0
+_RETRY_AFTER_S = 2.0
+
+
+class Authenticator(Protocol):
+    """What connections ask; raises Rejected for a bad token, RetryLater when there is no answer now."""
+
+    async def authenticate(self, token: str) -> Principal:
+        """Return who sent this token."""
+        ...
+
+    async def ended_sessions(self, session_ids: Iterable[str]) -> set[str]:
+        """Return those of the sessions that were revoked or are over."""
+        ...
+
+
+class DatabaseAuthenticator:
+    """Asks PostgreSQL; a database that does not answer is a passing fault."""
+
+    def __init__(self, identity: Identity) -> None:
+        self._identity = identity
+
+    async def authenticate(self, token: str) -> Principal:
+        """Return who sent this token; raises Unauthenticated, RetryLater."""
+        async with _within_time():
+            return await self._identity.authenticate(token)
+
+    async def ended_sessions(self, session_ids: Iterable[str]) -> set[str]:
+        """Return those of the sessions that were revoked or are over; raises RetryLater."""
+        async with _within_time():
+            return await self._identity.ended_sessions(session_ids)
+
+
+@asynccontextmanager
+async def _within_time() -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(TIMEOUT_S):
+            yield
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        raise RetryLater("tokens cannot be checked at the moment", retry_after_s=_RETRY_AFTER_S) from error

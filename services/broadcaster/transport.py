@@ -1,0 +1,47 @@
+"""uvicorn's WebSocket with a hard end: connections whose peer does not read must not outlive their session."""
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.http11 import Request
+
+EXTENSION = "muster.transport"
+"""The ASGI extension by which an application finds `abort`, which drops the connection with all that it holds."""
+
+_SWITCHING_PROTOCOLS = 101
+
+
+class SyncProtocol(WebSocketsSansIOProtocol):
+    """Closes like uvicorn, which waits for its buffer to be read, but not for ever."""
+
+    def handle_connect(self, event: Request) -> None:
+        """Offer `abort` to the application, whose task has been made and has not begun to run."""
+        super().handle_connect(event)
+        if self.response.status_code == _SWITCHING_PROTOCOLS:
+            self.scope["extensions"][EXTENSION] = {"abort": self.abort}
+
+    def on_task_complete(self, task: asyncio.Task[None]) -> None:
+        """Drop the connection some time after the application has ended, if its closing has not succeeded."""
+        super().on_task_complete(task)
+        self.loop.call_later(self.close_timeout, self.abort)
+
+    def keepalive_timeout(self) -> None:
+        """Drop a connection whose peer does not answer pings: waiting for it to read would be in vain."""
+        super().keepalive_timeout()
+        self._tell_gone()
+        self.abort()
+
+    def handle_parser_exception(self) -> None:
+        """Let `send` fail from now on as it does for a peer that has gone."""
+        super().handle_parser_exception()
+        self.disconnected = True
+
+    def abort(self) -> None:
+        """Drop the connection with all that waits to be sent."""
+        self.transport.abort()
+
+    def _tell_gone(self) -> None:
+        gone: Any = {"type": "websocket.disconnect", "code": 1006}
+        self.disconnected = True
+        self.queue.put_nowait(gone)

@@ -1,0 +1,142 @@
+"""Who an agent is: decided by the secret that it sends, never by what it says."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from functools import partial
+from hashlib import sha256
+from typing import Self
+
+import asyncpg
+import msgspec
+import structlog
+
+from shared.errors import MusterError, Overloaded, RetryLater, Unauthenticated
+from shared.expiring import ExpiringMemory
+from shared.io.database.queries import queries
+from shared.io.faults import as_retry_later
+from shared.names import Topic, deadline_of
+
+MEMORY_S = 5.0
+"""How long a revoked credential may still be accepted."""
+
+MAX_REMEMBERED = 50_000
+UNKNOWN_MEMORY_S = 1.0
+"""How long a credential that is not known is refused without another look."""
+
+MAX_REMEMBERED_UNKNOWN = 10_000
+MAX_LOOKED_UP_AT_ONCE = 1_000
+MAX_WAITING = 10_000
+
+log = structlog.get_logger(__name__)
+
+_SCHEME = b"bearer "
+_LONGEST_SECRET = 200
+
+
+class AgentIdentity(msgspec.Struct, frozen=True):
+    """An agent that has proven who it is, with the names that everything of its server goes by."""
+
+    agent_id: str
+    server_id: str
+    workspace_id: str
+    metrics: Topic
+    servers: Topic
+    deadline: str
+
+    @classmethod
+    def of(cls, agent_id: str, server_id: str, workspace_id: str) -> Self:
+        """Derive the names."""
+        metrics, servers = Topic(workspace_id, "metrics"), Topic(workspace_id, "servers")
+        return cls(agent_id, server_id, workspace_id, metrics, servers, deadline_of(workspace_id, server_id))
+
+
+Refusal = Callable[[], MusterError]
+"""Makes the error with which a request is refused, anew for each."""
+
+_UNKNOWN: Refusal = partial(Unauthenticated, "this secret is not known")
+_UNAVAILABLE: Refusal = partial(RetryLater, "credentials cannot be looked up now", retry_after_s=2)
+_REVOKED: Refusal = partial(Unauthenticated, "this agent was removed", code="credential_revoked")
+
+
+def hash_secret(secret: str | bytes) -> bytes:
+    """Return that by which a secret is stored and found: it has 256 random bits, so that no salt is needed."""
+    return sha256(secret if isinstance(secret, bytes) else secret.encode()).digest()
+
+
+class Credentials:
+    """Tells agents by their secrets. Looks up many at once: while one query is under way, others wait for the next."""
+
+    def __init__(self, pool: asyncpg.Pool, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._pool = pool
+        self._known: ExpiringMemory[bytes, AgentIdentity] = ExpiringMemory(
+            capacity=MAX_REMEMBERED, lifetime_s=MEMORY_S, clock=clock
+        )
+        self._refused: ExpiringMemory[bytes, Refusal] = ExpiringMemory(
+            capacity=MAX_REMEMBERED_UNKNOWN, lifetime_s=UNKNOWN_MEMORY_S, clock=clock
+        )
+        self._waiting: dict[bytes, asyncio.Future[AgentIdentity | Refusal]] = {}
+        self._lookups: asyncio.Task[None] | None = None
+
+    def recall(self, authorization: bytes) -> AgentIdentity | None:
+        """Return the agent behind the value of an `Authorization` header, if it is remembered: the fast way."""
+        return self._known.get(sha256(authorization[7:]).digest())
+
+    async def authenticate(self, authorization: bytes) -> AgentIdentity:
+        """Return the agent behind the value of an `Authorization` header.
+
+        Raises Unauthenticated (with the code `credential_revoked` where that is why), and RetryLater while it cannot
+        be told.
+        """
+        if authorization[:7].lower() != _SCHEME or len(authorization) > _LONGEST_SECRET:
+            raise Unauthenticated("an agent sends `Authorization: Bearer <its secret>`")
+        secret_hash = sha256(authorization[7:]).digest()
+        known = self._known.get(secret_hash)
+        if known is not None:
+            return known
+        refused = self._refused.get(secret_hash)
+        found = await self._look_up(secret_hash) if refused is None else refused
+        if isinstance(found, AgentIdentity):
+            return found
+        raise found()
+
+    def forget(self, secret_hash: bytes) -> None:
+        """Look this credential up again when it is next used; call it after a change to it."""
+        self._known.forget(secret_hash)
+        self._refused.forget(secret_hash)
+
+    async def _look_up(self, secret_hash: bytes) -> AgentIdentity | Refusal:
+        future = self._waiting.get(secret_hash)
+        if future is None:
+            if len(self._waiting) >= MAX_WAITING:
+                raise Overloaded("too many credentials wait to be looked up")
+            future = self._waiting[secret_hash] = asyncio.get_running_loop().create_future()
+        if self._lookups is None or self._lookups.done():
+            self._lookups = asyncio.create_task(self._answer_waiting())
+        # shielded: another request may wait for the same credential
+        return await asyncio.shield(future)
+
+    async def _answer_waiting(self) -> None:
+        while self._waiting:
+            secret_hashes = list(self._waiting)[:MAX_LOOKED_UP_AT_ONCE]
+            try:
+                found = await self._query(secret_hashes)
+            except Exception as error:
+                log.warning("credentials cannot be looked up", exc_info=None if as_retry_later(error) else error)
+                found = dict.fromkeys(secret_hashes, _UNAVAILABLE)
+            for secret_hash in secret_hashes:
+                self._waiting.pop(secret_hash).set_result(found[secret_hash])
+
+    async def _query(self, secret_hashes: list[bytes]) -> dict[bytes, AgentIdentity | Refusal]:
+        async with self._pool.acquire() as connection:
+            rows = [r async for r in queries("enrolment").find_credentials(connection, secret_hashes=secret_hashes)]
+        found: dict[bytes, AgentIdentity | Refusal] = dict.fromkeys(secret_hashes, _UNKNOWN)
+        for row in rows:
+            identity = AgentIdentity.of(row["agent_id"], row["server_id"], row["workspace_id"])
+            found[row["secret_hash"]] = _REVOKED if row["revoked"] else identity
+        for secret_hash, outcome in found.items():
+            if isinstance(outcome, AgentIdentity):
+                self._known.store(secret_hash, outcome)
+            else:
+                self._refused.store(secret_hash, outcome)
+        return found

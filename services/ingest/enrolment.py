@@ -1,0 +1,160 @@
+"""Enrolling: an enrolment token is traded for an id and a secret of the machine's own."""
+
+import hmac
+import secrets
+from typing import Any
+
+import asyncpg
+import msgspec
+import structlog
+
+from services.ingest.credentials import AgentIdentity, Credentials, hash_secret
+from services.ingest.messages import Enrolled, Enrolment
+from services.ingest.presence import Presence
+from services.ingest.registration import Registration
+from shared.errors import AlreadyExists, Forbidden, RetryLater, Unauthenticated
+from shared.io.database.queries import queries
+from shared.io.faults import as_retry_later
+from shared.names import new_id
+
+log = structlog.get_logger(__name__)
+
+
+class Admission(msgspec.Struct, frozen=True):
+    """What a good token gives: a place in a workspace, and the groups to be in."""
+
+    workspace_id: str
+    groups: tuple[str, ...]
+
+
+class Enrolments:
+    """Enrols agents. `shared_token` is that of the environment; empty when there is none."""
+
+    def __init__(
+        self, pool: asyncpg.Pool, credentials: Credentials, presence: Presence, *, shared_token: str = ""
+    ) -> None:
+        self._pool = pool
+        self._credentials = credentials
+        self._presence = presence
+        self._shared_token = shared_token
+        self._sql = queries("enrolment")
+
+    async def enrol(self, request: Enrolment, *, authorization: str = "", idempotency_key: str = "") -> Enrolled:
+        """Register the machine, and make its records.
+
+        With the same `idempotency_key` and token an enrolment may be repeated until the agent has shaken hands.
+        Raises Unauthenticated and Forbidden for a token that is no good, AlreadyExists for an `agent_id` that is
+        taken and whose secret `authorization` does not carry.
+        """
+        proven = await self._proven(request, authorization)
+        secret = secrets.token_urlsafe(32)
+        enrolment_hash = hash_secret(f"{request.token}\n{idempotency_key}") if idempotency_key else None
+        async with self._pool.acquire() as connection, connection.transaction():
+            row = await self._register(connection, request, proven, hash_secret(secret), enrolment_hash)
+        registration = registration_of(row)
+        if proven:
+            self._credentials.forget(hash_secret(authorization.partition(" ")[2]))
+        await self._introduce(registration)
+        return Enrolled(registration.agent_id, secret, registration.server_id, registration.workspace_id)
+
+    async def registration(self, identity: AgentIdentity) -> Registration:
+        """Return what an agent said when it enrolled, and end the time in which it could repeat that.
+
+        Raises Unauthenticated when its credential was revoked a moment ago.
+        """
+        async with self._pool.acquire() as connection:
+            row = await self._sql.find_registration(connection, agent_id=identity.agent_id)
+            if row is None:
+                raise Unauthenticated("this agent was removed", code="credential_revoked")
+            if row["is_repeatable"]:
+                await self._sql.end_enrolment(connection, agent_id=identity.agent_id)
+        return registration_of(row)
+
+    async def _proven(self, request: Enrolment, authorization: str) -> AgentIdentity | None:
+        """Return the agent that asks to be enrolled again, if it has shown its secret."""
+        if not (request.agent_id and authorization):
+            return None
+        try:
+            identity = await self._credentials.authenticate(authorization.encode())
+        except Unauthenticated:
+            return None
+        return identity if identity.agent_id == request.agent_id else None
+
+    async def _register(
+        self,
+        connection: asyncpg.Connection,
+        request: Enrolment,
+        proven: AgentIdentity | None,
+        secret_hash: bytes,
+        enrolment_hash: bytes | None,
+    ) -> Any:  # noqa: ANN401  (a row of asyncpg, which has no types)
+        if enrolment_hash:
+            await self._sql.one_at_a_time(connection, enrolment_hash=enrolment_hash)
+            repeated = await self._sql.repeat_enrolment(
+                connection, enrolment_hash=enrolment_hash, secret_hash=secret_hash
+            )
+            if repeated:
+                return repeated
+        admission = await self._admit(connection, request)
+        said = {
+            "name": request.name or request.hostname,
+            "hostname": request.hostname,
+            "machine_id": request.machine_id,
+            "groups": list(admission.groups),
+            "secret_hash": secret_hash,
+            "enrolment_hash": enrolment_hash,
+        }
+        if proven and proven.workspace_id == admission.workspace_id:
+            row = await self._sql.renew_credential(connection, agent_id=proven.agent_id, **said)
+        else:
+            agent_id = request.agent_id or new_id("a")
+            place = {"agent_id": agent_id, "server_id": new_id("s"), "workspace_id": admission.workspace_id}
+            row = await self._sql.add_credential(connection, **place, **said)
+        if row is None:
+            raise AlreadyExists("this agent_id is taken; its secret proves whose it is", code="agent_exists")
+        return row
+
+    async def _admit(self, connection: asyncpg.Connection, request: Enrolment) -> Admission:
+        """Use the token once; a rollback of the transaction gives it back."""
+        if self._shared_token and hmac.compare_digest(request.token.encode(), self._shared_token.encode()):
+            workspace_id = await self._sql.oldest_workspace(connection)
+            if workspace_id is None:
+                raise RetryLater("no workspace has been set up yet", retry_after_s=5)
+            return Admission(workspace_id, request.groups)
+        token_hash = hash_secret(request.token)
+        row = await self._sql.spend_token(connection, token_hash=token_hash)
+        if row is None:
+            raise await self._why_not(connection, token_hash)
+        return Admission(row["workspace_id"], tuple(row["groups"]))
+
+    async def _why_not(self, connection: asyncpg.Connection, token_hash: bytes) -> Unauthenticated | Forbidden:
+        row = await self._sql.find_token(connection, token_hash=token_hash)
+        if row is None:
+            return Unauthenticated("this enrolment token is not known", code="enrolment_token_unknown")
+        if not row["is_current"]:
+            return Forbidden("this enrolment token has expired", code="enrolment_token_expired")
+        return Forbidden("this enrolment token is used up", code="enrolment_token_used_up")
+
+    async def _introduce(self, registration: Registration) -> None:
+        identity = AgentIdentity.of(registration.agent_id, registration.server_id, registration.workspace_id)
+        try:
+            await self._presence.introduce(identity, registration)
+        except Exception as error:
+            if as_retry_later(error) is None:
+                raise
+            # the agent must get its secret; the handshake makes the records as well
+            log.warning("enrolled without records", agent_id=registration.agent_id, error=str(error))
+
+
+def registration_of(row: Any) -> Registration:  # noqa: ANN401  (a row of asyncpg, which has no types)
+    """Read what an agent said when it enrolled."""
+    return Registration(
+        agent_id=row["agent_id"],
+        server_id=row["server_id"],
+        workspace_id=row["workspace_id"],
+        name=row["name"],
+        hostname=row["hostname"],
+        machine_id=row["machine_id"],
+        groups=tuple(row["groups"]),
+        created_at=row["created_at"],
+    )

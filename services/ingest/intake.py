@@ -1,0 +1,91 @@
+"""Takes an agent's samples in: from the bytes that it sent to the acknowledgement that they are in the log."""
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+
+from services.ingest import counts
+from services.ingest.beacon import Beacon
+from services.ingest.credentials import AgentIdentity
+from services.ingest.messages import MetricsTaken
+from services.ingest.presence import Presence
+from services.ingest.rates import Rates
+from services.ingest.samples import Batch, TooManySamples, read_batch
+from shared.errors import Malformed, NotFound, Rejected
+from shared.io.changelog.append import ChangeLog
+from shared.io.problem import HttpError
+from shared.operation import Appended, Deadline, Operation
+
+
+class Intake:
+    """One for each process; whatever door the samples come in by."""
+
+    def __init__(
+        self, changes: ChangeLog, presence: Presence, beacon: Beacon, rates: Rates, *, now: Callable[[], datetime]
+    ) -> None:
+        self._changes = changes
+        self._presence = presence
+        self._beacon = beacon
+        self._rates = rates
+        self._now = now
+
+    async def take(self, identity: AgentIdentity, body: bytes) -> MetricsTaken:
+        """Append one sample or an array of them; what was sent before counts as accepted.
+
+        Raises HttpError (413, 429), Malformed for what is no JSON, Rejected for a single bad sample, NotFound for a
+        server without a record, and RetryLater: nothing is lost, send it again.
+        """
+        self._spend(identity, 1)
+        batch = _read(body, identity, self._now())
+        count = len(batch.drafts) + len(batch.rejected)
+        if count > 1:
+            self._spend(identity, count - 1)
+        started_s = time.perf_counter()
+        result = await self._changes.append(
+            Operation(
+                topic=identity.metrics,
+                drafts=tuple(batch.drafts),
+                actor="agents",
+                parent=identity.servers,
+                deadlines=(Deadline("touch", identity.deadline, self._presence.offline_after_ms),),
+            )
+        )
+        waited_s = time.perf_counter() - started_s
+        if result.failures:
+            _look_at_failures(result)
+        if result.absent:
+            await self._presence.revive(identity)
+            counts.REVIVED.inc()
+        self._beacon.heard = True
+        counts.TALLY.note(len(batch.drafts), waited_s)
+        return MetricsTaken(len(batch.drafts), batch.rejected)
+
+    def _spend(self, identity: AgentIdentity, samples: int) -> None:
+        wait_s = self._rates.take(identity.agent_id, samples)
+        if wait_s:
+            raise HttpError(429, "too_many_requests", "this agent sends too much", retry_after_s=wait_s)
+
+
+def _read(body: bytes, identity: AgentIdentity, now: datetime) -> Batch:
+    try:
+        batch = read_batch(body, identity.server_id, now)
+    except TooManySamples as error:
+        raise HttpError(413, error.code, str(error)) from error
+    except (Rejected, Malformed) as error:
+        counts.REJECTED.labels(error.code).inc()
+        raise
+    if batch.skewed:
+        counts.SKEWED.inc(batch.skewed)
+    if batch.with_unknown_fields:
+        counts.UNKNOWN_FIELDS.inc(batch.with_unknown_fields)
+    for bad in batch.rejected:
+        counts.REJECTED.labels(bad.code).inc()
+    return batch
+
+
+def _look_at_failures(result: Appended) -> None:
+    """Count repetitions; raises NotFound when the server has no record for its samples to belong to."""
+    for failure in result.failures.values():
+        if failure.code == "orphan":
+            raise NotFound("there is no record of this server; a handshake makes one", code="unknown_server")
+        counts.DUPLICATES.inc()

@@ -1,0 +1,147 @@
+"""Puts servers online and offline as their agents come and go: conditional edits, repeated when another was faster."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+import msgspec
+
+from services.ingest.beacon import Beacon
+from services.ingest.credentials import AgentIdentity
+from services.ingest.messages import Handshake, Status
+from services.ingest.registration import Registration, agent_heard, server_introduced, server_with_status
+from shared.errors import NotFound, Rejected, RetryLater
+from shared.io.changelog.append import ChangeLog
+from shared.io.changelog.read import LogReader
+from shared.names import Topic, held_deadline_of, new_id
+from shared.operation import Deadline, Draft, Operation
+from shared.resources.agents import Agent
+from shared.resources.servers import Server
+
+_ATTEMPTS = 8
+
+_Edit = Callable[[Server | None], Server | None]
+"""Gets the server as it stands, None when there is none; returns it as it shall be, None to leave it alone."""
+
+
+class Presence:
+    """Edits the records of servers and agents on behalf of agents.
+
+    All methods raise RetryLater when the log is closed, or when a record changed too often meanwhile.
+    """
+
+    def __init__(
+        self,
+        changes: ChangeLog,
+        reader: LogReader,
+        beacon: Beacon,
+        *,
+        offline_after_ms: int,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._changes = changes
+        self._reader = reader
+        self._beacon = beacon
+        self.offline_after_ms = offline_after_ms
+        self.now = now
+
+    async def introduce(
+        self, identity: AgentIdentity, registration: Registration, handshake: Handshake | None = None
+    ) -> None:
+        """Make or update the records of a server and its agent, and expect to hear of it again."""
+        now = self.now()
+        agent = agent_heard(await self._agent(identity), registration, now, handshake=handshake)
+        await self._edit_server(
+            identity,
+            lambda server: server_introduced(server, registration, handshake, now),
+            self._expected(identity),
+            beside=self._agent_operation(identity, agent),
+        )
+        self._beacon.heard = True
+
+    async def revive(self, identity: AgentIdentity) -> None:
+        """Put a server online that was not expected to be heard; raises NotFound when there is no such server."""
+
+        def edit(server: Server | None) -> Server:
+            if server is None:
+                raise NotFound("the record of this server was removed", code="unknown_server")
+            return server_with_status(server, "online", self.now())
+
+        await self._edit_server(identity, edit, self._expected(identity))
+
+    async def report(self, identity: AgentIdentity, registration: Registration, status: Status) -> None:
+        """Keep how an agent is."""
+        agent = agent_heard(await self._agent(identity), registration, self.now(), status=status)
+        touch = Deadline("touch", identity.deadline, self.offline_after_ms)
+        result = await self._changes.append(self._agent_operation(identity, agent, touch))
+        self._beacon.heard = True
+        if result.absent:
+            await self.revive(identity)
+
+    async def leave(self, identity: AgentIdentity) -> None:
+        """Put a server offline whose agent said goodbye."""
+        await self._edit_server(
+            identity,
+            lambda server: server and server_with_status(server, "offline", self.now()),
+            (
+                Deadline("drop", identity.deadline),
+                Deadline("drop", held_deadline_of(identity.workspace_id, identity.server_id)),
+            ),
+        )
+
+    def _expected(self, identity: AgentIdentity) -> tuple[Deadline, ...]:
+        return (
+            Deadline("arm", identity.deadline, self.offline_after_ms),
+            Deadline("drop", held_deadline_of(identity.workspace_id, identity.server_id)),
+        )
+
+    async def _edit_server(
+        self,
+        identity: AgentIdentity,
+        edit: _Edit,
+        deadlines: tuple[Deadline, ...],
+        *,
+        beside: Operation | None = None,
+    ) -> None:
+        """Append an edit and its deadlines together; `beside` goes into the same call, once."""
+        for _ in range(_ATTEMPTS):
+            found = await self._reader.records(identity.servers, [identity.server_id])
+            record = found.get(identity.server_id)
+            before = msgspec.json.decode(record.data, type=Server) if record else None
+            after = edit(before)
+            drafts: tuple[Draft, ...] = ()
+            if after is not None and after != before:
+                drafts = (
+                    Draft(
+                        id=identity.server_id,
+                        action="update" if record else "create",
+                        data=msgspec.json.encode(after),
+                        expect=record.version if record else None,
+                    ),
+                )
+            operation = Operation(
+                topic=identity.servers,
+                drafts=drafts,
+                actor=f"agent:{identity.agent_id}",
+                id=new_id("op"),
+                deadlines=deadlines,
+            )
+            result, *_ = await self._changes.append_all([operation, beside] if beside else [operation])
+            if not isinstance(result, Rejected):
+                return
+            beside = None
+        raise RetryLater("the server's record changes too often", retry_after_s=1)
+
+    async def _agent(self, identity: AgentIdentity) -> Agent | None:
+        found = await self._reader.records(Topic(identity.workspace_id, "agents"), [identity.agent_id])
+        record = found.get(identity.agent_id)
+        return msgspec.json.decode(record.data, type=Agent) if record else None
+
+    def _agent_operation(self, identity: AgentIdentity, agent: Agent, *deadlines: Deadline) -> Operation:
+        draft = Draft(id=identity.agent_id, action="put", data=msgspec.json.encode(agent))
+        return Operation(
+            topic=Topic(identity.workspace_id, "agents"),
+            drafts=(draft,),
+            actor=f"agent:{identity.agent_id}",
+            id=new_id("op"),
+            deadlines=deadlines,
+        )

@@ -1,0 +1,125 @@
+"""The `muster` command: reads its flags, says in one line what is wrong."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import NoReturn
+
+from stack.errors import StackError
+from stack.machine import Options
+from stack.services import SCALABLE
+from stack.status import status
+from stack.terminal import Terminal
+from stack.up import up
+
+DEFAULT_DATA_DIR = Path(".muster")
+DEFAULT_PORT = 8000
+HIGHEST_PORT = 65_535
+MOST_REPLICAS = 16
+MOST_DEMO_MACHINES = 10_000
+
+ENVIRONMENT = """\
+environment:
+  REDIS_URL, DATABASE_URL    servers to use instead of the ones that come with Muster
+  MUSTER_ADMIN_EMAIL         the administrator (default admin@localhost)
+  MUSTER_ADMIN_PASSWORD      their password; without it one is generated and kept in the data folder
+  AGENT_SHARED_TOKEN         what agents enrol with; without it one is generated and kept in the data folder
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, where argparse would print the usage before it."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (try {self.prog} --help)\n")
+
+
+def port(text: str) -> int:
+    """Read a port."""
+    return _whole_number(text, 1, HIGHEST_PORT)
+
+
+def demo_machines(text: str) -> int:
+    """Read how many machines to simulate."""
+    return _whole_number(text, 0, MOST_DEMO_MACHINES)
+
+
+def scale(text: str) -> dict[str, int]:
+    """Read replicas by service, such as `ingest=2,broadcaster=2`."""
+    replicas = {}
+    for part in text.split(","):
+        service, _, number = part.strip().partition("=")
+        if service not in SCALABLE:
+            raise argparse.ArgumentTypeError(f"{service!r} is no service, there are {', '.join(SCALABLE)}")
+        replicas[service] = _whole_number(number, 1, MOST_REPLICAS)
+    return replicas
+
+
+def _whole_number(text: str, lowest: int, highest: int) -> int:
+    if not (text.isascii() and text.isdecimal() and lowest <= int(text) <= highest):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {lowest} to {highest}")
+    return int(text)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    root = _Parser(prog="muster", description="Keeps a fleet accounted for.")
+    root.add_argument("--version", action="version", version=f"muster {metadata.version('muster')}")
+    commands = root.add_subparsers(dest="command", required=True, metavar="up|status")
+    run = commands.add_parser(
+        "up",
+        help="run the whole system on this machine",
+        description="Run the whole system on this machine, until Ctrl-C.",
+        epilog=ENVIRONMENT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_data_dir(run)
+    run.add_argument("--port", type=port, default=DEFAULT_PORT, help="where the page is (default %(default)s)")
+    run.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 for all (default %(default)s)")
+    run.add_argument("--scale", type=scale, default={}, metavar="SERVICE=N,…", help="replicas of services")
+    run.add_argument("--demo", type=demo_machines, default=0, metavar="N", help="add N simulated machines")
+    run.add_argument("--no-agent", action="store_true", help="do not watch this machine itself")
+    show = commands.add_parser("status", help="show what runs", description="Show what runs in a data folder.")
+    _add_data_dir(show)
+    return root
+
+
+def _add_data_dir(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--data-dir",
+        type=Path,
+        default=DEFAULT_DATA_DIR,
+        metavar="DIR",
+        help="where everything is kept (default %(default)s)",
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit status."""
+    given = parser().parse_args(arguments)
+    try:
+        if given.command == "status":
+            return asyncio.run(status(given.data_dir.absolute(), Terminal()))
+        options = Options(
+            data_dir=given.data_dir,
+            host=given.host,
+            port=given.port,
+            scale=given.scale,
+            demo_machines=given.demo,
+            has_agent=not given.no_agent,
+        )
+        asyncio.run(up(options, os.environ, Terminal()))
+    except StackError as error:
+        print(f"muster: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,163 @@
+"""A broadcaster inside the test's own process, on a free port, over a real log; and identities without a database."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from redis.asyncio import Redis
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from services.broadcaster.app import build_app
+from services.broadcaster.connection import Surroundings
+from services.broadcaster.hub import Hub, utc_now
+from services.broadcaster.limits import Limits
+from services.broadcaster.outbox import Bounds
+from services.broadcaster.pace import Pace
+from services.broadcaster.transport import SyncProtocol
+from services.broadcaster.websocket import SyncEndpoint
+from shared.errors import RetryLater, Unauthenticated
+from shared.io import lifecycle
+from shared.io.changelog.read import LogReader
+from shared.io.probes import Probes
+from shared.settings import Http
+from shared.tokens import Membership, Principal
+from tests.support.sync_client import SUBPROTOCOL
+
+WORKSPACE = "w_first"
+TOKEN = "token-of-u_1"
+
+PACE, LIMITS, BOUNDS = Pace(), Limits(), Bounds()
+
+Messages = list[dict[str, Any]]
+
+
+class FakeAuthenticator:
+    """Knows the tokens in `principals`; `is_down` makes it answer that it cannot tell."""
+
+    def __init__(self) -> None:
+        self.principals = {TOKEN: principal()}
+        self.ended: set[str] = set()
+        self.is_down = False
+
+    async def authenticate(self, token: str) -> Principal:
+        """Return who is known by this token."""
+        if self.is_down:
+            raise RetryLater("tokens cannot be checked", retry_after_s=0.5)
+        if token not in self.principals:
+            raise Unauthenticated("the token is unknown")
+        return self.principals[token]
+
+    async def ended_sessions(self, session_ids: Iterable[str]) -> set[str]:
+        """Return those of the sessions that the test has ended."""
+        if self.is_down:
+            raise RetryLater("sessions cannot be looked up")
+        return self.ended & set(session_ids)
+
+
+def principal(
+    *workspaces: str, user: str = "u_1", session: str = "session_1", lasts: timedelta = timedelta(minutes=15)
+) -> Principal:
+    """Return a user who is a viewer of these workspaces."""
+    memberships = tuple(Membership(w, w.title(), "viewer") for w in workspaces or (WORKSPACE,))
+    return Principal(user, session, datetime.now(UTC) + lasts, memberships)
+
+
+class Broadcaster:
+    """A running broadcaster; `url` is that of its `/ws`."""
+
+    def __init__(self, port: int, hub: Hub, sync: SyncEndpoint) -> None:
+        self.port = port
+        self.url = f"ws://127.0.0.1:{port}/ws"
+        self.hub = hub
+        self.sync = sync
+
+
+@asynccontextmanager
+async def broadcasting(  # noqa: PLR0913  (what a test may want otherwise, by name)
+    redis: Redis,
+    authenticator: FakeAuthenticator,
+    *,
+    pace: Pace = PACE,
+    limits: Limits = LIMITS,
+    bounds: Bounds = BOUNDS,
+    origins: frozenset[str] = frozenset(),
+    sweep_s: float = 0.02,
+) -> AsyncIterator[Broadcaster]:
+    """Run a broadcaster, as its process would."""
+    hub = Hub(LogReader(redis), pace, clock=time.monotonic)
+    surroundings = Surroundings(hub, authenticator, bounds, time.monotonic, utc_now, Counter())
+    sync = SyncEndpoint(surroundings, limits, origins, sweep_s=sweep_s)
+    app = Probes(build_app(sync), {"log": hub.check})
+    server = lifecycle._Server(lifecycle._config(app, Http(), SyncProtocol))
+    listener = socket.create_server(("127.0.0.1", 0))
+    asked_to_end = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(hub.run(asked_to_end))
+        group.create_task(sync.watch(asked_to_end))
+        serving = group.create_task(server.serve([listener]))
+        try:
+            yield Broadcaster(listener.getsockname()[1], hub, sync)
+        finally:
+            await sync.drain()
+            server.should_exit = True
+            await serving
+            asked_to_end.set()
+
+
+class RawClient:
+    """A WebSocket that sends what a test says, and gives what comes, within a deadline."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self.connection = connection
+
+    async def send(self, message: dict[str, Any]) -> None:
+        """Send one message."""
+        await self.connection.send(json.dumps(message))
+
+    async def receive(self, *, timeout_s: float = 5.0) -> dict[str, Any]:
+        """Return the next message."""
+        async with asyncio.timeout(timeout_s):
+            message: dict[str, Any] = json.loads(await self.connection.recv())
+        return message
+
+    async def until(self, op: str, *, timeout_s: float = 5.0) -> dict[str, Any]:
+        """Return the next message of this kind; what comes before it is lost."""
+        async with asyncio.timeout(timeout_s):
+            while True:
+                message = await self.receive()
+                if message["op"] == op:
+                    return message
+
+    async def close_code(self, *, timeout_s: float = 5.0) -> tuple[int, Messages]:
+        """Return the code with which the server closes, and the messages that came before."""
+        messages: Messages = []
+        async with asyncio.timeout(timeout_s):
+            while True:
+                try:
+                    messages.append(json.loads(await self.connection.recv()))
+                except ConnectionClosed as closed:
+                    return closed.rcvd.code if closed.rcvd else 1006, messages
+
+
+@asynccontextmanager
+async def raw_client(
+    broadcaster: Broadcaster, token: str | None = TOKEN, *, max_queue: int | None = 16
+) -> AsyncIterator[RawClient]:
+    """Connect, and be welcomed unless `token` is None; at most `max_queue` messages are read ahead."""
+    async with connect(
+        broadcaster.url, subprotocols=[SUBPROTOCOL], proxy=None, close_timeout=1, max_queue=max_queue
+    ) as connection:
+        client = RawClient(connection)
+        if token is not None:
+            await client.send({"op": "auth", "token": token})
+            assert (await client.receive())["op"] == "welcome"
+        yield client

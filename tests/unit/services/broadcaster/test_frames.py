@@ -1,0 +1,89 @@
+"""Frames are encoded once for all who get the same."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import msgspec
+
+from services.broadcaster.frames import Frames, TopicFrames
+from shared.change import Change, ChangeSet
+from shared.names import Topic
+from shared.position import Position
+from shared.topic import Snapshot, TopicState
+
+TOPIC = Topic("w_1", "servers")
+AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def topic_frames() -> TopicFrames:
+    return TopicFrames(TOPIC, lambda: AT)
+
+
+def change(state: TopicState, record_id: str, data: bytes = b"{}") -> None:
+    version = state.version + 1
+    changes = (Change(record_id, "updated", version, msgspec.Raw(data)),)
+    state.apply(ChangeSet(Position(state.epoch, version), TOPIC, version - 1, version, 0, "", "", changes))
+
+
+def state_after(*record_ids: str, ring_changes: int = 100) -> TopicState:
+    state = TopicState(Snapshot(3, 0, ()), ring_changes=ring_changes)
+    for record_id in record_ids:
+        change(state, record_id)
+    return state
+
+
+def ops(frames: Frames) -> list[str]:
+    return [json.loads(frame.text)["op"] for frame in frames]
+
+
+def test_a_frame_knows_its_size_in_bytes() -> None:
+    state = state_after()
+    change(state, "s_1", '{"name":"Zürich"}'.encode())
+    (frame,) = topic_frames().since(state, 0)
+    assert len(frame.text.encode()) == frame.size_bytes
+    assert len(frame.text) < frame.size_bytes
+
+
+def test_a_snapshot_is_encoded_once_for_each_version() -> None:
+    frames, state = topic_frames(), state_after("s_1")
+    first = frames.snapshot(state)
+    assert first is frames.snapshot(state)
+    change(state, "s_2")
+    assert 2 == json.loads(frames.snapshot(state)[0].text)["version"]
+    assert 2 == frames.snapshots_encoded
+
+
+def test_changes_are_encoded_once_for_each_span() -> None:
+    frames, state = topic_frames(), state_after("s_1", "s_2")
+    assert frames.since(state, 1) is frames.since(state, 1)
+    assert [1, 0] == [json.loads(frames.since(state, version)[0].text)["prev"] for version in (1, 0)]
+
+
+def test_a_span_is_encoded_again_when_the_topic_has_changed() -> None:
+    frames, state = topic_frames(), state_after("s_1")
+    frames.since(state, 0)
+    change(state, "s_2")
+    assert 2 == json.loads(frames.since(state, 0)[0].text)["version"]
+
+
+def test_the_same_version_of_another_epoch_is_something_else() -> None:
+    frames = topic_frames()
+    frames.snapshot(state_after("s_1"))
+    assert "4" == json.loads(frames.snapshot(TopicState(Snapshot(4, 1, ())))[0].text)["epoch"]
+
+
+def test_a_span_that_the_ring_forgot_is_a_snapshot() -> None:
+    frames, state = topic_frames(), state_after("s_1", "s_2", "s_3", ring_changes=1)
+    assert (["snapshot"], ["changes"]) == (ops(frames.since(state, 1)), ops(frames.since(state, 2)))
+
+
+def test_nothing_missed_is_no_frame() -> None:
+    assert () == topic_frames().since(state_after("s_1"), 1)
+
+
+def test_a_bookmark_tells_the_time_and_the_digest() -> None:
+    state = state_after("s_1")
+    bookmark = json.loads(topic_frames().bookmark(state).text)
+    assert ("2026-01-02T03:04:05Z", state.digest, 1) == (bookmark["at"], bookmark["digest"], bookmark["version"])
