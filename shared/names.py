@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from functools import lru_cache
 from typing import Self
 from zlib import crc32
 
@@ -34,12 +35,18 @@ def throttle_key(kind: str, digest: str) -> str:
     return f"muster:throttle:{kind}:{digest}"
 
 
-_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_LONGEST_ID = 64
+_ID = re.compile(r"[A-Za-z0-9_-]+")
 _RESOURCE = re.compile(r"[a-z][a-z_]{0,39}")
 
 
 def is_id(text: str) -> bool:
     """Whether `text` can be the id of a record: 1 to 64 letters, digits, `_` and `-`."""
+    return len(text) <= _LONGEST_ID and _has_form_of_id(text)
+
+
+@lru_cache(maxsize=10_000)
+def _has_form_of_id(text: str) -> bool:
     return _ID.fullmatch(text) is not None
 
 
@@ -48,6 +55,7 @@ def new_id(prefix: str) -> str:
     return f"{prefix}_{secrets.token_urlsafe(12)}"
 
 
+@lru_cache(maxsize=10_000)
 def partition_of(workspace_id: str, partitions: int = PARTITIONS) -> int:
     """Return the partition in which everything of this workspace lives."""
     return crc32(workspace_id.encode()) % partitions

@@ -35,31 +35,19 @@ class Repetition:
         if not terms.request_digest:
             return None
         keys = self._keys(terms)
-        operation, request = await self._redis.mget(
-            keys.operation(terms.operation_id), keys.request(terms.operation_id)
-        )
-        _require_same(request, terms)
+        operation, digest = await self._redis.mget(keys.operation(terms.operation_id), keys.request(terms.operation_id))
         if operation is None:
             return None
+        if digest is not None and digest.decode() != terms.request_digest:
+            raise HttpError(422, "idempotency_key_reused", "this Idempotency-Key was used for another request")
         position, _, version = operation.split()
         return FirstResult(Position.parse(position), int(version))
 
     async def claim(self, terms: WriteTerms) -> None:
-        """Take the key for this request; raises HttpError (422) when another one has it."""
+        """Remember for what request the key is used from now on; until the log has taken it in, another may follow."""
         if terms.request_digest:
             key = self._keys(terms).request(terms.operation_id)
-            other = await self._redis.set(key, terms.request_digest, nx=True, get=True, px=OPERATION_MEMORY_MS)
-            _require_same(other, terms)
-
-    async def release(self, terms: WriteTerms) -> None:
-        """Give the key back: the request was refused, so that a better one may use it."""
-        if terms.request_digest:
-            await self._redis.delete(self._keys(terms).request(terms.operation_id))
+            await self._redis.set(key, terms.request_digest, px=OPERATION_MEMORY_MS)
 
     def _keys(self, terms: WriteTerms) -> PartitionKeys:
         return PartitionKeys(partition_of(terms.workspace_id, self._partitions))
-
-
-def _require_same(digest: bytes | None, terms: WriteTerms) -> None:
-    if digest is not None and digest.decode() != terms.request_digest:
-        raise HttpError(422, "idempotency_key_reused", "this Idempotency-Key was used for another request")

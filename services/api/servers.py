@@ -4,7 +4,7 @@ from typing import Annotated
 
 import asyncpg
 import msgspec
-from litestar import delete, post
+from litestar import MediaType, delete, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 from litestar.response import Response
@@ -13,7 +13,7 @@ from msgspec import Meta
 from services.api.bodies import invalid
 from services.api.conditions import WriteTerms
 from services.api.problems import BODY_PROBLEMS, WRITE_PROBLEMS
-from services.api.records.answers import ACCEPTED, OK, described, edited_answer, preference_applied
+from services.api.records.answers import ACCEPTED, NO_CONTENT, OK, described, edited_answer, preference_applied
 from services.api.records.merge import relabelled
 from services.api.records.representation import edited_type
 from services.api.records.writer import RecordWriter
@@ -54,9 +54,11 @@ class Servers:
         Return whether that is committed. Raises NotFound, Conflict, and what `RecordWriter.append` raises; the agents
         are locked out by then.
         """
-        first = await self._writer.first_result(terms)
-        if first is not None:
-            return await self._writer.committed(first.position, terms)
+        return await self._writer.once(
+            terms, lambda: self._delete(server_id, terms), lambda first: self._writer.committed(first.position, terms)
+        )
+
+    async def _delete(self, server_id: str, terms: WriteTerms) -> bool:
         workspace_id = terms.workspace_id
         if not is_id(server_id):
             raise NotFound("there is no such server")
@@ -92,11 +94,12 @@ def _deletion(terms: WriteTerms, resource: str, record_id: str) -> Operation:
 @delete(
     "/servers/{record_id:str}",
     opt=opt("write"),
-    status_code=204,
+    status_code=NO_CONTENT,
     operation_id="deleteServer",
     summary="Delete a server, its metrics and its agents",
     tags=["servers"],
     responses={
+        NO_CONTENT: described(None, "The server is deleted, and that is committed"),
         ACCEPTED: described(None, "The deletion is in the log; it will be committed"),
         **documented(*WRITE_PROBLEMS),
     },
@@ -106,7 +109,8 @@ async def delete_server(
 ) -> Response[None]:
     """Answer 204 once it is committed."""
     committed = await servers.delete(record_id, terms)
-    return Response(None, status_code=204 if committed else ACCEPTED, headers=preference_applied(terms))
+    status = NO_CONTENT if committed else ACCEPTED
+    return Response(None, status_code=status, media_type=MediaType.TEXT, headers=preference_applied(terms))
 
 
 @post(

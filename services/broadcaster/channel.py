@@ -166,7 +166,7 @@ class Channel:
             if subscription.version == state.version:  # it came after these changes
                 continue
             if subscription.outbox.offer(frames):
-                subscription.version = state.version
+                pass
             else:
                 skipped.append(subscription)
         for subscription in skipped:

@@ -64,6 +64,12 @@ def hash_secret(secret: str | bytes) -> bytes:
     return sha256(secret if isinstance(secret, bytes) else secret.encode()).digest()
 
 
+def _secret_hash(authorization: bytes) -> bytes:
+    if authorization[:7].lower() != _SCHEME or len(authorization) > _LONGEST_SECRET:
+        raise Unauthenticated("an agent sends `Authorization: Bearer <its secret>`")
+    return sha256(authorization[7:]).digest()
+
+
 class Credentials:
     """Tells agents by their secrets. Looks up many at once: while one query is under way, others wait for the next."""
 
@@ -80,7 +86,7 @@ class Credentials:
 
     def recall(self, authorization: bytes) -> AgentIdentity | None:
         """Return the agent behind the value of an `Authorization` header, if it is remembered: the fast way."""
-        return self._known.get(sha256(authorization[7:]).digest())
+        return self._known.get(_secret_hash(authorization))
 
     async def authenticate(self, authorization: bytes) -> AgentIdentity:
         """Return the agent behind the value of an `Authorization` header.
@@ -88,9 +94,7 @@ class Credentials:
         Raises Unauthenticated (with the code `credential_revoked` where that is why), and RetryLater while it cannot
         be told.
         """
-        if authorization[:7].lower() != _SCHEME or len(authorization) > _LONGEST_SECRET:
-            raise Unauthenticated("an agent sends `Authorization: Bearer <its secret>`")
-        secret_hash = sha256(authorization[7:]).digest()
+        secret_hash = _secret_hash(authorization)
         known = self._known.get(secret_hash)
         if known is not None:
             return known

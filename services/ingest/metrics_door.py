@@ -30,8 +30,6 @@ class MetricsDoor:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, whatever happens."""
         try:
-            if scope["method"] != "POST":
-                raise HttpError(405, "method_not_allowed", "samples are POSTed", headers=(("Allow", "POST"),))
             authorization = _authorization(scope)
             identity = self._credentials.recall(authorization) or await self._credentials.authenticate(authorization)
             body = await read_body(receive, limit_bytes=MAX_BODY_BYTES)
@@ -47,7 +45,9 @@ class MetricsDoor:
 
 
 def _authorization(scope: Scope) -> bytes:
-    """Return the value of that header; raises HttpError for what other headers promise."""
+    """Return the value of that header; raises HttpError for a request whose head is enough to refuse it."""
+    if scope["method"] != "POST":
+        raise HttpError(405, "method_not_allowed", "samples are POSTed", headers=(("Allow", "POST"),))
     authorization = b""
     for name, value in scope["headers"]:
         if name == b"authorization":

@@ -1,1 +1,1 @@
-"""Sweeper: tells which servers have gone silent, and when the silence is our own fault."""
+"""The sweeper: finds the servers that went silent, and tells their silence from our own deafness."""

@@ -5,21 +5,14 @@ from collections.abc import Mapping
 
 from services.worker.applier import Applier
 from services.worker.jobs import Jobs
-from shared.errors import NotFound
 from shared.io.changelog.append import ChangeLog
 from shared.io.changelog.read import LogReader
 from shared.io.database.pool import create_pool
 from shared.io.lifecycle import run, start
-from shared.io.probes import Receive, Scope, Send
-from shared.io.problem import answer_problem
+from shared.io.problem import nothing_here
 from shared.io.redis import open_redis
 from shared.names import PARTITIONS
 from shared.settings import Http, Liveness, Servers, load
-
-
-async def no_such_page(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001  (ASGI's form)
-    """Answer everything but the probes."""
-    await answer_problem(NotFound("this process has nothing but /health, /readiness and /metrics"), send)
 
 
 async def main(environment: Mapping[str, str]) -> None:
@@ -37,7 +30,7 @@ async def main(environment: Mapping[str, str]) -> None:
             for partition in range(PARTITIONS)
         ]
         await run(
-            no_such_page,
+            nothing_here,
             load(Http, environment),
             checks={
                 "redis": redis.ping,

@@ -17,7 +17,7 @@ from shared.errors import (
     RetryLater,
     Unauthenticated,
 )
-from shared.io.probes import Send
+from shared.io.probes import Receive, Scope, Send
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -103,3 +103,8 @@ async def answer_problem(error: MusterError, send: Send) -> None:
     encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": problem.status, "headers": encoded})
     await send({"type": "http.response.body", "body": msgspec.json.encode(problem)})
+
+
+async def nothing_here(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001  (ASGI's form)
+    """Answer for a process that serves nothing but its probes."""
+    await answer_problem(NotFound("this process has nothing but /health, /readiness and /metrics"), send)

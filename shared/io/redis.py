@@ -13,7 +13,7 @@ SOCKET_TIMEOUT_S = 10.0
 
 
 class _Connection(Connection):
-    """Packs commands in C: redis-py does so in its blocking client only, and a call that appends has 1,000 arguments."""
+    """Packs commands in C: redis-py does so in its blocking client only, and an append has a thousand arguments."""
 
     def pack_command(self, *args: Any) -> list[bytes]:  # noqa: ANN401  (what Redis takes)
         command, *arguments = args

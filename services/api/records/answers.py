@@ -14,6 +14,7 @@ JSON_BYTES = "application/json"
 
 OK = 200
 ACCEPTED = 202
+NO_CONTENT = 204
 
 
 def record_answer(record: Record) -> Response[bytes]:

@@ -2,7 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 import msgspec
 
@@ -25,6 +26,8 @@ WAIT_TIMEOUT_S = 5.0
 """How long an answer waits for the log to take a change in, and then for the commit."""
 
 _LONGEST_PAUSE_S = 0.05
+
+_Answer = TypeVar("_Answer")
 
 Edit = Callable[[Record], bytes | None]
 """Returns the new data of a record, None to leave it alone; raises HttpError when that cannot be."""
@@ -64,9 +67,28 @@ class RecordWriter:
         `append` raises.
         """
         topic = Topic(terms.workspace_id, resource.name)
+        return await self.once(
+            terms, lambda: self._edit(topic, ids, edit, terms), lambda first: self._as_before(topic, ids, first, terms)
+        )
+
+    async def once(
+        self,
+        terms: WriteTerms,
+        act: Callable[[], Awaitable[_Answer]],
+        again: Callable[[FirstResult], Awaitable[_Answer]],
+    ) -> _Answer:
+        """Act, unless the same request did so before, or does so at the same time: then answer it again."""
         first = await self._repetition.first_result(terms)
-        if first is not None:
-            return await self._as_before(topic, ids, first, terms)
+        if first is None:
+            try:
+                return await act()
+            except Rejected:
+                first = await self._repetition.first_result(terms)
+                if first is None:
+                    raise
+        return await again(first)
+
+    async def _edit(self, topic: Topic, ids: Sequence[str], edit: Edit, terms: WriteTerms) -> Written:
         for _ in range(ATTEMPTS):
             before = await self.read(topic, ids)
             for record in before:
@@ -104,7 +126,6 @@ class RecordWriter:
         await self._repetition.claim(terms)
         *_, result = await self._log.append_all(operations, timeout_s=self._wait_timeout_s)
         if isinstance(result, Rejected):
-            await self._repetition.release(terms)
             raise result
         return result, await self.committed(result.position, terms)
 
@@ -121,10 +142,6 @@ class RecordWriter:
         if outcome is not None and outcome.rejected:
             raise Rejected("the database cannot store this record", code=outcome.rejected)
         return outcome is not None
-
-    async def first_result(self, terms: WriteTerms) -> FirstResult | None:
-        """Return where an earlier request with the same key stands in the log; see `Repetition.first_result`."""
-        return await self._repetition.first_result(terms)
 
     async def _as_before(self, topic: Topic, ids: Sequence[str], first: FirstResult, terms: WriteTerms) -> Written:
         """Answer a repeated request: with the records as they are now, when what it did is committed."""

@@ -146,11 +146,14 @@ class _PartitionAppender:
                 self._queued_drafts += len(waiting.operation.drafts)
 
     def _take_batch(self) -> list[_Waiting]:
-        batch = [self._queue.popleft()]
-        drafts = len(batch[0].operation.drafts)
-        while self._queue and drafts + len(self._queue[0].operation.drafts) <= MAX_CALL_DRAFTS:
-            drafts += len(self._queue[0].operation.drafts)
-            batch.append(self._queue.popleft())
+        batch: list[_Waiting] = []
+        queue, drafts = self._queue, 0
+        while queue:
+            more = len(queue[0].operation.drafts)
+            if batch and drafts + more > MAX_CALL_DRAFTS:
+                break
+            drafts += more
+            batch.append(queue.popleft())
         self._queued_drafts -= drafts
         return batch
 

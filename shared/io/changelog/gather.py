@@ -1,6 +1,7 @@
 """Gathers neighbouring operations into one change set, and tells each its own result afterwards. Pure."""
 
 from collections.abc import Iterator, Sequence
+from itertools import chain, repeat
 
 from shared.io.changelog.script import Rejection
 from shared.operation import Appended, Operation
@@ -38,14 +39,14 @@ class Group:
             topic=first.topic,
             actor=first.actor,
             parent=first.parent,
-            drafts=tuple(draft for operation in self._operations for draft in operation.drafts),
-            deadlines=tuple(deadline for operation in self._operations for deadline in operation.deadlines),
+            drafts=tuple(chain.from_iterable([operation.drafts for operation in self._operations])),
+            deadlines=tuple(chain.from_iterable([operation.deadlines for operation in self._operations])),
         )
 
     def split(self, result: Appended | Rejection) -> Iterator[tuple[int, Appended | Rejection]]:
         """Yield each member's index in the batch with its own part of the result."""
         if isinstance(result, Rejection) or len(self._indexes) == 1 or not (result.failures or result.absent):
-            yield from ((index, result) for index in self._indexes)
+            yield from zip(self._indexes, repeat(result), strict=False)
             return
         first = 0
         for index, operation in zip(self._indexes, self._operations, strict=True):

@@ -88,7 +88,12 @@ async def test_the_document_describes_records_as_the_model_does(document: dict[s
 
 
 async def test_without_a_token_only_public_routes_answer(api: Api, document: dict[str, Any]) -> None:
-    wrong = ({}, {"Authorization": "Bearer nonsense"}, {"Authorization": "Basic YTpi"}, {"Authorization": "Bearer"})
+    wrong: tuple[dict[str, str], ...] = (
+        {},
+        {"Authorization": "Bearer nonsense"},
+        {"Authorization": "Basic YTpi"},
+        {"Authorization": "Bearer"},
+    )
     for method, path, operation in operations(document):
         for headers in wrong:
             answer = await ask(api, method, path, headers)

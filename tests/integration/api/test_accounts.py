@@ -63,24 +63,21 @@ async def test_a_wrong_password_and_an_unknown_user_get_the_same_answer(api: Api
     assert (wrong.status_code, wrong.json()) == (unknown.status_code, unknown.json())
 
 
-@pytest.mark.parametrize(
-    ("body", "status"),
-    [
-        (b"", 400),
-        (b"{", 400),
-        (b'{"email": "a\\ud800", "password": "b"}', 400),
-        (b"[]", 422),
-        (b"{}", 422),
-        (b'{"email": 5, "password": "b"}', 422),
-        (b'{"email": "a\\u0000", "password": "b"}', 422),
-        (b'{"email": "a", "password": ""}', 422),
-        (b'{"email": "a", "password": "%b"}' % (b"x" * 1025), 422),
-        (b'{"email": "a", "password": "b", "admin": true}', 422),
-    ],
-)
-async def test_what_is_no_login_is_refused(api: Api, body: bytes, status: int) -> None:
-    answer = await api.http.post(LOGIN, content=body, headers={"Content-Type": "application/json"})
-    assert (status, "application/problem+json") == (answer.status_code, answer.headers["content-type"])
+async def test_what_is_no_login_is_refused(api: Api) -> None:
+    for status, body in (
+        (400, b""),
+        (400, b"{"),
+        (400, b'{"email": "a\\ud800", "password": "b"}'),
+        (422, b"[]"),
+        (422, b"{}"),
+        (422, b'{"email": 5, "password": "b"}'),
+        (422, b'{"email": "a\\u0000", "password": "b"}'),
+        (422, b'{"email": "a", "password": ""}'),
+        (422, b'{"email": "a", "password": "%b"}' % (b"x" * 1025)),
+        (422, b'{"email": "a", "password": "b", "admin": true}'),
+    ):
+        answer = await api.http.post(LOGIN, content=body, headers={"Content-Type": "application/json"})
+        assert (status, "application/problem+json") == (answer.status_code, answer.headers["content-type"]), body[:50]
 
 
 async def test_a_password_with_nul_is_only_a_wrong_one(api: Api) -> None:
@@ -116,10 +113,10 @@ async def test_of_several_that_use_a_refresh_token_at_once_one_succeeds(api: Api
     assert [200, 401, 401, 401, 401] == sorted(answer.status_code for answer in answers)
 
 
-@pytest.mark.parametrize("token", ["mr_unknown", "\x00", "é"])
-async def test_an_unknown_refresh_token_is_refused(api: Api, token: str) -> None:
-    answer = await api.http.post(REFRESH, json={"refresh_token": token})
-    assert (401, "session_ended") == (answer.status_code, answer.json()["code"])
+async def test_an_unknown_refresh_token_is_refused(api: Api) -> None:
+    for token in ("mr_unknown", "\x00", "é"):
+        answer = await api.http.post(REFRESH, json={"refresh_token": token})
+        assert (401, "session_ended") == (answer.status_code, answer.json()["code"])
 
 
 async def test_logging_out_ends_the_session_and_its_tokens(api: Api) -> None:

@@ -1,0 +1,78 @@
+"""Who is offline, and whose fault it is. Pure; all times are of the Redis server, in ms.
+
+Silence means something only while somebody listened: for `offline_after_ms` after the sweeper or ingest was away,
+nobody is called offline, because agents had no chance to be heard. When very many of a workspace fall silent at once,
+the fault is taken to be between us and them: they become `unknown` first, and offline if they stay silent.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from enum import Enum
+
+import msgspec
+
+from shared.names import INGEST_ABSENT_AFTER_MS
+
+HELD_SHARE = 0.3
+"""A larger share of a workspace's servers than this, falling silent in one sweep, is held back."""
+HELD_LEAST = 5
+"""Fewer than this are never held back."""
+
+
+class Listening(msgspec.Struct, frozen=True):
+    """Since when we have been listening; None where it never was noted.
+
+    `swept_since_ms` begins the current run of sweeps without a break, `beat_ms` is ingest's newest sign of life,
+    `returned_ms` begins the time since which it has been there without a break.
+    """
+
+    swept_since_ms: int | None
+    beat_ms: int | None
+    returned_ms: int | None
+
+
+class Due(msgspec.Struct, frozen=True, order=True):
+    """A deadline that has passed: its score, whose it is, and whether it is that of a server held back already."""
+
+    score_ms: int
+    workspace_id: str
+    server_id: str
+    is_held: bool = False
+
+
+class Verdict(Enum):
+    """What a passed deadline leads to."""
+
+    OFFLINE = "offline"
+    UNKNOWN = "unknown"
+
+
+def longest_gap_ms(sweep_interval_s: float) -> int:
+    """Return how far apart two sweeps may be before the sweepers count as having been away."""
+    return int(sweep_interval_s * 2000) + 1000
+
+
+def deafness(now_ms: int, listening: Listening, offline_after_ms: int) -> str | None:
+    """Say why nobody may be called offline now; None when silence means something."""
+    if listening.beat_ms is None or now_ms - listening.beat_ms > INGEST_ABSENT_AFTER_MS:
+        return "ingest is away"
+    if listening.returned_ms is None or now_ms - listening.returned_ms < offline_after_ms:
+        return "ingest was away"
+    if listening.swept_since_ms is None or now_ms - listening.swept_since_ms < offline_after_ms:
+        return "the sweepers were away"
+    return None
+
+
+def judge(due: Iterable[Due], armed: Mapping[str, int]) -> list[tuple[Due, Verdict]]:
+    """Decide on the deadlines that have passed; `armed` counts each workspace's servers that have one, not held."""
+    passed = sorted(due)
+    silent = Counter(one.workspace_id for one in passed if not one.is_held)
+    held_back = {
+        workspace_id
+        for workspace_id, count in silent.items()
+        if count >= HELD_LEAST and count > HELD_SHARE * armed[workspace_id]
+    }
+    return [
+        (one, Verdict.UNKNOWN if one.workspace_id in held_back and not one.is_held else Verdict.OFFLINE)
+        for one in passed
+    ]

@@ -1,0 +1,13 @@
+-- Notes a sweep, and since when sweeps have come without a break.
+-- KEYS: the sweepers' memory. ARGV: the longest gap (ms) that is no break. Returns now and since, in ms.
+local time = redis.call('TIME')
+local now_ms = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local now = string.format('%.0f', now_ms)
+
+local at = redis.call('HGET', KEYS[1], 'at')
+-- a sweep from the future was before the clock was set back: it tells nothing either
+if not at or math.abs(now_ms - tonumber(at)) > tonumber(ARGV[1]) then
+  redis.call('HSET', KEYS[1], 'since', now)
+end
+redis.call('HSET', KEYS[1], 'at', now)
+return {now, redis.call('HGET', KEYS[1], 'since')}

@@ -1,0 +1,146 @@
+"""One round over the deadlines that have passed: each becomes a change of its server, by whoever comes first.
+
+Any number of sweepers may run: a deadline is expired in the same step in which the change is appended, and only if it
+is still the one that was read.
+"""
+
+import asyncio
+import contextlib
+import datetime as dt
+from collections import Counter
+from collections.abc import Iterable
+from importlib.resources import files
+from itertools import islice
+
+import msgspec
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from services.sweeper.liveness import Due, Listening, Verdict, deafness, judge, longest_gap_ms
+from shared.errors import Rejected, RetryLater
+from shared.io import telemetry
+from shared.io.changelog.append import ChangeLog
+from shared.io.changelog.read import LogReader
+from shared.names import (
+    INGEST_PRESENCE,
+    INGEST_RETURNED,
+    SWEEPS,
+    PartitionKeys,
+    Topic,
+    deadline_of,
+    held_deadline_of,
+    new_id,
+)
+from shared.operation import Deadline, Draft, Operation
+from shared.resources.servers import Server
+from shared.settings import Liveness
+from shared.topic import Record
+
+log = structlog.get_logger(__name__)
+
+_SWEEP = files(__package__).joinpath("sweep.lua").read_text()
+_LARGEST_ROUND = 10_000
+_CALL = 200
+
+_FLIPS = telemetry.Counter("muster_sweeper_flips_total", "Servers whose status a sweep changed", ["status"])
+_DEAF = telemetry.Counter("muster_sweeper_deaf_total", "Sweeps in which silence meant nothing", ["reason"])
+
+
+class Sweeper:
+    """Sweeps all partitions, over and over."""
+
+    def __init__(self, redis: Redis, changes: ChangeLog, reader: LogReader, liveness: Liveness) -> None:
+        self._redis = redis
+        self._changes = changes
+        self._reader = reader
+        self._interval_s = liveness.sweep_interval_s
+        self._offline_after_ms = int(liveness.offline_after_s * 1000)
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Sweep until `stopping`; a round that fails in passing is made up for by the next."""
+        while not stopping.is_set():
+            try:
+                await self.sweep()
+            except (RedisError, OSError, RetryLater) as error:
+                log.warning("sweep failed", reason=repr(error))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), self._interval_s)
+
+    async def sweep(self) -> None:
+        """Look at every deadline that has passed, once. Raises RedisError, OSError and RetryLater."""
+        now_ms, listening = await self._listen()
+        reason = deafness(now_ms, listening, self._offline_after_ms)
+        if reason is not None:
+            _DEAF.labels(reason).inc()
+            log.info("silence means nothing", reason=reason)
+            return
+        for partition in range(self._reader.partitions):
+            due = await self._due(partition, now_ms)
+            if due:
+                await self._act(judge(due, await self._armed(partition)))
+
+    async def _listen(self) -> tuple[int, Listening]:
+        now, since = await self._redis.eval(_SWEEP, 1, SWEEPS, str(longest_gap_ms(self._interval_s)))  # type: ignore[misc]  # redis-py types it for both of its clients
+        newest = await self._redis.zrevrange(INGEST_PRESENCE, 0, 0, withscores=True)
+        returned = await self._redis.get(INGEST_RETURNED)
+        beat_ms = int(newest[0][1]) if newest else None
+        return int(now), Listening(int(since), beat_ms, None if returned is None else int(returned))
+
+    async def _due(self, partition: int, now_ms: int) -> list[Due]:
+        passed = await self._redis.zrangebyscore(
+            PartitionKeys(partition).deadlines, "-inf", now_ms, start=0, num=_LARGEST_ROUND, withscores=True
+        )
+        return [_parse(member, int(score)) for member, score in passed]
+
+    async def _armed(self, partition: int) -> Counter[str]:
+        members = await self._redis.zrange(PartitionKeys(partition).deadlines, 0, -1)
+        everyone = (_parse(member, 0) for member in members)
+        return Counter(one.workspace_id for one in everyone if not one.is_held)
+
+    async def _act(self, judged: list[tuple[Due, Verdict]]) -> None:
+        """Append the changes, a call's worth at a time; those that lost against others are left to the next sweep."""
+        by_workspace: dict[str, list[tuple[Due, Verdict]]] = {}
+        for one, verdict in judged:
+            by_workspace.setdefault(one.workspace_id, []).append((one, verdict))
+        for workspace_id, ones in by_workspace.items():
+            rest = iter(ones)
+            while part := list(islice(rest, _CALL)):
+                await self._flip(workspace_id, part)
+
+    async def _flip(self, workspace_id: str, part: list[tuple[Due, Verdict]]) -> None:
+        topic = Topic(workspace_id, "servers")
+        records = await self._reader.records(topic, {one.server_id for one, _ in part})
+        operations = [self._operation(topic, one, verdict, records.get(one.server_id)) for one, verdict in part]
+        results = await self._changes.append_all(operations)
+        for operation, (_, verdict), result in zip(operations, part, results, strict=True):
+            if operation.drafts and not isinstance(result, Rejected):
+                _FLIPS.labels(verdict.value).inc()
+
+    def _operation(self, topic: Topic, one: Due, verdict: Verdict, record: Record | None) -> Operation:
+        """Expire the deadline together with the change that it leads to; without a record there is none."""
+        drafts: tuple[Draft, ...] = ()
+        deadlines = list(self._deadlines(one, verdict if record is not None else Verdict.OFFLINE))
+        if record is not None:
+            server = msgspec.json.decode(record.data, type=Server)
+            changed = msgspec.structs.replace(server, status=verdict.value, last_seen=self._last_seen(one, server))
+            if changed != server:
+                data = msgspec.json.encode(changed)
+                drafts = (Draft(id=one.server_id, action="update", data=data, expect=record.version),)
+        return Operation(topic=topic, drafts=drafts, actor="sweeper", id=new_id("op"), deadlines=tuple(deadlines))
+
+    def _last_seen(self, one: Due, server: Server) -> dt.datetime | None:
+        if one.is_held:  # it was noted when the server became unknown
+            return server.last_seen
+        return dt.datetime.fromtimestamp((one.score_ms - self._offline_after_ms) / 1000, dt.UTC)
+
+    def _deadlines(self, one: Due, verdict: Verdict) -> Iterable[Deadline]:
+        name = held_deadline_of if one.is_held else deadline_of
+        yield Deadline("expire", name(one.workspace_id, one.server_id), one.score_ms)
+        if verdict is Verdict.UNKNOWN:
+            yield Deadline("arm", held_deadline_of(one.workspace_id, one.server_id), self._offline_after_ms)
+
+
+def _parse(member: bytes, score_ms: int) -> Due:
+    workspace_id, server_id, *held = member.decode().split(":")
+    return Due(score_ms, workspace_id, server_id, bool(held))
