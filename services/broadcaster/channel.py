@@ -153,7 +153,7 @@ class Channel:
         state = self._state
         if state is not None and self._pacing.due_at <= now:
             self._fan_out(state, now)
-        if self._bookmark_at <= now and not self._pacing.is_pending:
+        if self._bookmark_at <= now:
             self._bookmark_at = now + self._pace.bookmark_s
             self._send_bookmarks()
         for subscription in [s for s in self._waiting if self._patience_ends_at(s) <= now]:
@@ -166,7 +166,7 @@ class Channel:
             if subscription.version == state.version:  # it came after these changes
                 continue
             if subscription.outbox.offer(frames):
-                pass
+                subscription.version = state.version
             else:
                 skipped.append(subscription)
         for subscription in skipped:

@@ -1,0 +1,66 @@
+"""Who is offline, and whose fault it is."""
+
+import pytest
+
+from services.sweeper.liveness import Due, Listening, Verdict, deafness, judge, longest_gap_ms
+
+NOW = 1_000_000
+OFFLINE_AFTER = 60_000
+LONG_AGO = NOW - OFFLINE_AFTER
+
+
+@pytest.mark.parametrize(
+    ("listening", "reason"),
+    [
+        (Listening(LONG_AGO, NOW - 1_000, LONG_AGO), None),
+        (Listening(LONG_AGO, NOW - 5_000, LONG_AGO), None),
+        (Listening(LONG_AGO, NOW - 5_001, LONG_AGO), "ingest is away"),
+        (Listening(LONG_AGO, None, LONG_AGO), "ingest is away"),
+        (Listening(LONG_AGO, NOW, LONG_AGO + 1), "ingest was away"),
+        (Listening(LONG_AGO, NOW, None), "ingest was away"),
+        (Listening(LONG_AGO + 1, NOW, LONG_AGO), "the sweepers were away"),
+        (Listening(None, NOW, LONG_AGO), "the sweepers were away"),
+    ],
+)
+def test_silence_means_something_once_everyone_has_listened_for_long_enough(
+    listening: Listening, reason: str | None
+) -> None:
+    assert reason == deafness(NOW, listening, OFFLINE_AFTER)
+
+
+def test_sweepers_may_miss_one_round() -> None:
+    assert 21_000 == longest_gap_ms(10)
+
+
+def due(workspace: str, count: int, *, held: bool = False) -> list[Due]:
+    return [Due(NOW - 1, workspace, f"s_{number}", held) for number in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("silent", "armed", "verdict"),
+    [
+        (1, 1, Verdict.OFFLINE),
+        (4, 4, Verdict.OFFLINE),
+        (5, 16, Verdict.UNKNOWN),
+        (5, 17, Verdict.OFFLINE),
+        (30, 100, Verdict.OFFLINE),
+        (31, 100, Verdict.UNKNOWN),
+    ],
+)
+def test_large_share_of_a_workspace_is_held_back(silent: int, armed: int, verdict: Verdict) -> None:
+    assert {verdict} == {given for _, given in judge(due("w_1", silent), {"w_1": armed})}
+
+
+def test_workspaces_are_judged_apart() -> None:
+    judged = judge(due("w_1", 10) + due("w_2", 1), {"w_1": 10, "w_2": 10})
+    assert {("w_1", Verdict.UNKNOWN), ("w_2", Verdict.OFFLINE)} == {(one.workspace_id, given) for one, given in judged}
+
+
+def test_server_that_was_held_back_and_stays_silent_is_offline() -> None:
+    judged = judge(due("w_1", 10, held=True) + due("w_1", 1), {"w_1": 10})
+    assert [Verdict.OFFLINE] * 11 == [given for _, given in judged]
+
+
+def test_longest_silent_comes_first() -> None:
+    first, second = Due(1, "w_1", "s_2"), Due(2, "w_1", "s_1")
+    assert [first, second] == [one for one, _ in judge([second, first], {"w_1": 9})]
