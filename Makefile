@@ -7,6 +7,7 @@
 #   make unit                                            the tests that need nothing running
 #   make format                                          put the code into its form
 #   make page                                            build the page
+#   make schema                                          write the schema that the migrations make anew
 #   make lock                                            write the locks anew; ARGS=--upgrade takes newer releases
 #   make clean                                           take away what was installed and built, but no data
 
@@ -17,7 +18,7 @@ INSTALL = "$(or $(PYTHON),$(error Muster needs Python 3.11 or newer))" -m stack.
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up test check unit format page lock clean packages
+.PHONY: help up test check unit format page schema lock clean packages
 
 help:
 	@sed -n '2,/^$$/s/^# \{0,1\}//p' Makefile
@@ -48,6 +49,9 @@ test: page check
 format: packages
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+schema: packages
+	$(BIN)/python -m tests.support.schema
 
 lock:
 	@$(INSTALL) lock $(ARGS)

@@ -1,0 +1,380 @@
+CREATE FUNCTION public.ensure_metrics_day(day date) RETURNS void
+    LANGUAGE plpgsql
+    AS $_$
+DECLARE
+    partition_name text := 'metrics_history_' || to_char(day, 'YYYYMMDD');
+    first_moment timestamptz := day::timestamp AT TIME ZONE 'UTC';
+    last_moment timestamptz := (day + 1)::timestamp AT TIME ZONE 'UTC';
+BEGIN
+    IF to_regclass(partition_name) IS NOT NULL THEN
+        RETURN;
+    END IF;
+    -- two processes may want the same day at once
+    PERFORM pg_advisory_xact_lock(hashtext('ensure_metrics_day'));
+    IF to_regclass(partition_name) IS NOT NULL THEN
+        RETURN;
+    END IF;
+    EXECUTE format('CREATE TABLE %I (LIKE metrics_history INCLUDING ALL)', partition_name);
+    -- samples of that day may have come before its partition did
+    EXECUTE format(
+        'WITH moved AS (DELETE FROM metrics_history_default WHERE ts >= $1 AND ts < $2 RETURNING *) '
+        'INSERT INTO %I SELECT * FROM moved', partition_name)
+    USING first_moment, last_moment;
+    EXECUTE format(
+        'ALTER TABLE metrics_history ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
+        partition_name, first_moment, last_moment);
+END
+$_$;
+
+CREATE TABLE public.agent_credentials (
+    agent_id text NOT NULL,
+    workspace_id text NOT NULL,
+    server_id text NOT NULL,
+    secret_hash bytea NOT NULL,
+    enrolment_hash bytea,
+    name text NOT NULL,
+    hostname text NOT NULL,
+    machine_id text NOT NULL,
+    groups text[] DEFAULT '{}'::text[] NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    revoked_at timestamp with time zone
+);
+
+CREATE TABLE public.agents (
+    workspace_id text NOT NULL,
+    id text NOT NULL,
+    version bigint NOT NULL,
+    name text NOT NULL,
+    groups text[] NOT NULL,
+    healthy boolean NOT NULL,
+    last_heartbeat timestamp with time zone NOT NULL,
+    clients_count bigint NOT NULL,
+    sync_revision bigint NOT NULL,
+    server_id text NOT NULL,
+    agent_version text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.checkpoints (
+    partition integer NOT NULL,
+    epoch bigint DEFAULT 0 NOT NULL,
+    seq bigint DEFAULT 0 NOT NULL,
+    fence bigint DEFAULT 0 NOT NULL,
+    redis_run text DEFAULT ''::text NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.dead_letters (
+    id bigint NOT NULL,
+    partition integer NOT NULL,
+    epoch bigint NOT NULL,
+    seq bigint NOT NULL,
+    workspace_id text NOT NULL,
+    resource text NOT NULL,
+    record_id text NOT NULL,
+    version bigint NOT NULL,
+    action text NOT NULL,
+    data text,
+    sqlstate text NOT NULL,
+    reason text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    compensated_at timestamp with time zone
+);
+
+ALTER TABLE public.dead_letters ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.dead_letters_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.enrolment_tokens (
+    id text NOT NULL,
+    workspace_id text NOT NULL,
+    name text NOT NULL,
+    token_hash bytea NOT NULL,
+    groups text[] DEFAULT '{}'::text[] NOT NULL,
+    uses_left integer NOT NULL,
+    created_by text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT enrolment_tokens_uses_left_check CHECK ((uses_left >= 0))
+);
+
+CREATE TABLE public.members (
+    workspace_id text NOT NULL,
+    user_id text NOT NULL,
+    role text NOT NULL,
+    CONSTRAINT members_role_check CHECK ((role = ANY (ARRAY['owner'::text, 'editor'::text, 'viewer'::text])))
+);
+
+CREATE TABLE public.metrics (
+    workspace_id text NOT NULL,
+    id text NOT NULL,
+    version bigint NOT NULL,
+    ts timestamp with time zone NOT NULL,
+    boot_id text,
+    seq bigint,
+    cpu_percent double precision,
+    load1 double precision,
+    load5 double precision,
+    load15 double precision,
+    mem_used bigint,
+    mem_total bigint,
+    swap_used bigint,
+    swap_total bigint,
+    disk_used bigint,
+    disk_total bigint,
+    disk_read_rate double precision,
+    disk_write_rate double precision,
+    net_rx_total bigint,
+    net_tx_total bigint,
+    net_rx_rate double precision,
+    net_tx_rate double precision,
+    tcp_connections bigint,
+    udp_connections bigint,
+    processes bigint,
+    uptime_s double precision,
+    temperatures jsonb,
+    gpus jsonb,
+    disks jsonb,
+    interfaces jsonb,
+    containers jsonb
+);
+
+CREATE TABLE public.metrics_history (
+    server_id text NOT NULL,
+    ts timestamp with time zone NOT NULL,
+    boot_id text,
+    seq bigint,
+    cpu_percent real,
+    load1 real,
+    load5 real,
+    load15 real,
+    mem_used bigint,
+    mem_total bigint,
+    swap_used bigint,
+    swap_total bigint,
+    disk_used bigint,
+    disk_total bigint,
+    disk_read_rate real,
+    disk_write_rate real,
+    net_rx_total bigint,
+    net_tx_total bigint,
+    net_rx_rate real,
+    net_tx_rate real,
+    tcp_connections bigint,
+    udp_connections bigint,
+    processes bigint,
+    uptime_s real,
+    details jsonb
+)
+PARTITION BY RANGE (ts);
+
+CREATE TABLE public.metrics_history_default (
+    server_id text CONSTRAINT metrics_history_server_id_not_null NOT NULL,
+    ts timestamp with time zone CONSTRAINT metrics_history_ts_not_null NOT NULL,
+    boot_id text,
+    seq bigint,
+    cpu_percent real,
+    load1 real,
+    load5 real,
+    load15 real,
+    mem_used bigint,
+    mem_total bigint,
+    swap_used bigint,
+    swap_total bigint,
+    disk_used bigint,
+    disk_total bigint,
+    disk_read_rate real,
+    disk_write_rate real,
+    net_rx_total bigint,
+    net_tx_total bigint,
+    net_rx_rate real,
+    net_tx_rate real,
+    tcp_connections bigint,
+    udp_connections bigint,
+    processes bigint,
+    uptime_s real,
+    details jsonb
+);
+
+CREATE TABLE public.operations (
+    id text NOT NULL,
+    partition integer NOT NULL,
+    epoch bigint NOT NULL,
+    seq bigint NOT NULL,
+    prev bigint NOT NULL,
+    version bigint NOT NULL,
+    rejected text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.refresh_tokens (
+    token_hash bytea NOT NULL,
+    session_id text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    spent_at timestamp with time zone
+);
+
+CREATE TABLE public.servers (
+    workspace_id text NOT NULL,
+    id text NOT NULL,
+    version bigint NOT NULL,
+    name text NOT NULL,
+    hostname text NOT NULL,
+    machine_id text NOT NULL,
+    status text NOT NULL,
+    last_seen timestamp with time zone,
+    tags text[] NOT NULL,
+    groups text[] NOT NULL,
+    notes text NOT NULL,
+    hidden boolean NOT NULL,
+    "position" integer NOT NULL,
+    os jsonb NOT NULL,
+    agent_version text NOT NULL,
+    provider text NOT NULL,
+    price double precision,
+    currency text NOT NULL,
+    billing_cycle text NOT NULL,
+    expires_at timestamp with time zone,
+    traffic_limit_bytes bigint
+);
+
+CREATE TABLE public.sessions (
+    id text NOT NULL,
+    user_id text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    revoked_at timestamp with time zone
+);
+
+CREATE TABLE public.signing_keys (
+    id text NOT NULL,
+    secret bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.topics (
+    workspace_id text NOT NULL,
+    resource text NOT NULL,
+    partition integer NOT NULL,
+    version bigint NOT NULL
+);
+
+CREATE TABLE public.users (
+    id text NOT NULL,
+    email text NOT NULL,
+    password_hash text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.workspaces (
+    id text NOT NULL,
+    name text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY public.metrics_history ATTACH PARTITION public.metrics_history_default DEFAULT;
+
+ALTER TABLE ONLY public.agent_credentials
+    ADD CONSTRAINT agent_credentials_enrolment_hash_key UNIQUE (enrolment_hash);
+
+ALTER TABLE ONLY public.agent_credentials
+    ADD CONSTRAINT agent_credentials_pkey PRIMARY KEY (agent_id);
+
+ALTER TABLE ONLY public.agent_credentials
+    ADD CONSTRAINT agent_credentials_secret_hash_key UNIQUE (secret_hash);
+
+ALTER TABLE ONLY public.agents
+    ADD CONSTRAINT agents_pkey PRIMARY KEY (workspace_id, id);
+
+ALTER TABLE ONLY public.checkpoints
+    ADD CONSTRAINT checkpoints_pkey PRIMARY KEY (partition);
+
+ALTER TABLE ONLY public.dead_letters
+    ADD CONSTRAINT dead_letters_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.enrolment_tokens
+    ADD CONSTRAINT enrolment_tokens_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.enrolment_tokens
+    ADD CONSTRAINT enrolment_tokens_token_hash_key UNIQUE (token_hash);
+
+ALTER TABLE ONLY public.members
+    ADD CONSTRAINT members_pkey PRIMARY KEY (workspace_id, user_id);
+
+ALTER TABLE ONLY public.metrics
+    ADD CONSTRAINT metrics_pkey PRIMARY KEY (workspace_id, id);
+
+ALTER TABLE ONLY public.operations
+    ADD CONSTRAINT operations_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.refresh_tokens
+    ADD CONSTRAINT refresh_tokens_pkey PRIMARY KEY (token_hash);
+
+ALTER TABLE ONLY public.servers
+    ADD CONSTRAINT servers_pkey PRIMARY KEY (workspace_id, id);
+
+ALTER TABLE ONLY public.sessions
+    ADD CONSTRAINT sessions_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.signing_keys
+    ADD CONSTRAINT signing_keys_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.topics
+    ADD CONSTRAINT topics_pkey PRIMARY KEY (workspace_id, resource);
+
+ALTER TABLE ONLY public.users
+    ADD CONSTRAINT users_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.workspaces
+    ADD CONSTRAINT workspaces_pkey PRIMARY KEY (id);
+
+CREATE INDEX agent_credentials_server ON public.agent_credentials USING btree (workspace_id, server_id);
+
+CREATE INDEX dead_letters_pending ON public.dead_letters USING btree (partition, id) WHERE (compensated_at IS NULL);
+
+CREATE INDEX enrolment_tokens_workspace ON public.enrolment_tokens USING btree (workspace_id);
+
+CREATE INDEX members_user ON public.members USING btree (user_id);
+
+CREATE INDEX metrics_history_server_ts ON ONLY public.metrics_history USING btree (server_id, ts);
+
+CREATE INDEX metrics_history_default_server_id_ts_idx ON public.metrics_history_default USING btree (server_id, ts);
+
+CREATE INDEX operations_partition ON public.operations USING btree (partition, created_at);
+
+CREATE INDEX refresh_tokens_session ON public.refresh_tokens USING btree (session_id);
+
+CREATE INDEX sessions_user ON public.sessions USING btree (user_id);
+
+CREATE INDEX topics_partition ON public.topics USING btree (partition);
+
+CREATE UNIQUE INDEX users_email ON public.users USING btree (lower(email));
+
+ALTER INDEX public.metrics_history_server_ts ATTACH PARTITION public.metrics_history_default_server_id_ts_idx;
+
+ALTER TABLE ONLY public.agent_credentials
+    ADD CONSTRAINT agent_credentials_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES public.workspaces(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.enrolment_tokens
+    ADD CONSTRAINT enrolment_tokens_created_by_fkey FOREIGN KEY (created_by) REFERENCES public.users(id) ON DELETE SET NULL;
+
+ALTER TABLE ONLY public.enrolment_tokens
+    ADD CONSTRAINT enrolment_tokens_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES public.workspaces(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.members
+    ADD CONSTRAINT members_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.members
+    ADD CONSTRAINT members_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES public.workspaces(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.refresh_tokens
+    ADD CONSTRAINT refresh_tokens_session_id_fkey FOREIGN KEY (session_id) REFERENCES public.sessions(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.sessions
+    ADD CONSTRAINT sessions_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
