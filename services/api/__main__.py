@@ -23,7 +23,10 @@ async def main(environment: Mapping[str, str]) -> None:
         stack.push_async_callback(pool.close)
         log = ChangeLog(redis)
         stack.push_async_callback(log.aclose)
-        commits = CommitWaiter(redis, pool)
+        # a connection of its own: whoever waits for a commit shall not queue behind long lists
+        commits_pool = await create_pool(servers.database_url, size=1)
+        stack.push_async_callback(commits_pool.close)
+        commits = CommitWaiter(redis, commits_pool)
         parts = make_parts(redis, pool, log, commits)
         await run(
             build_app(parts),  # type: ignore[arg-type]  # Litestar has types of its own for ASGI's messages

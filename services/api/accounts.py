@@ -11,6 +11,7 @@ from hashlib import sha256
 
 import asyncpg
 import msgspec
+import structlog
 
 from services.api.passwords import Passwords
 from shared.errors import Unauthenticated
@@ -21,6 +22,8 @@ from shared.tokens import ACCESS_TOKEN_LIFETIME, Principal, encode_token, new_cl
 
 SESSION_LIFETIME = timedelta(days=30)
 _SQL = queries("accounts")
+
+log = structlog.get_logger(__name__)
 
 
 class TokenPair(msgspec.Struct, frozen=True):
@@ -72,6 +75,7 @@ class Accounts:
             if reused:
                 await _SQL.end_session(connection, id=reused)
         if reused:
+            log.warning("refresh token used again, session ended", session=reused)
             self._identity.forget(reused)
             raise Unauthenticated("this refresh token was used before: log in again", code="refresh_token_reused")
         if not session:

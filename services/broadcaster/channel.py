@@ -121,8 +121,6 @@ class Channel:
         self._pacing.clear()
         self._is_dirty = True
         self.needs_load = True
-        for subscription in list(self._live):
-            self._wait(subscription)
 
     def begin_load(self) -> None:
         """Keep what the log brings from now on; the topic is read after this."""
@@ -144,7 +142,6 @@ class Channel:
         self.needs_load = False
         self._buffer = None
         self._state, self._sent = state, state.version
-        self._pacing.clear()
         for subscription in self._subscribers:
             self._owe(subscription)
 
@@ -153,7 +150,7 @@ class Channel:
         state = self._state
         if state is not None and self._pacing.due_at <= now:
             self._fan_out(state, now)
-        if self._bookmark_at <= now:
+        if self._bookmark_at <= now and not self._pacing.is_pending:
             self._bookmark_at = now + self._pace.bookmark_s
             self._send_bookmarks()
         for subscription in [s for s in self._waiting if self._patience_ends_at(s) <= now]:
@@ -192,7 +189,7 @@ class Channel:
         """Read a topic again that stays behind what its subscriber has seen; in the end say that it cannot be read."""
         if not subscription.is_impatient:
             subscription.is_impatient = True
-            self.needs_load = self.needs_load or (self._state is not None and self._buffer is None)
+            self.needs_load = True
             return
         self.unsubscribe(subscription, now)
         refusal = Refusal(

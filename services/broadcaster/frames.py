@@ -5,6 +5,7 @@ from datetime import datetime
 
 import msgspec
 
+from services.broadcaster import metrics
 from shared.errors import MustRefetch
 from shared.names import Topic
 from shared.protocol import Subscribed, bookmark_of, changes_of, encode, snapshot_parts
@@ -34,10 +35,7 @@ def frames_of(messages: Iterable[msgspec.Struct]) -> Frames:
 
 
 class TopicFrames:
-    """Frames of a topic's state, kept until it changes. `utc_now` is the time that bookmarks tell.
-
-    `snapshots_encoded` counts how often a snapshot had to be encoded.
-    """
+    """Frames of a topic's state, kept until it changes. `utc_now` is the time that bookmarks tell."""
 
     def __init__(self, topic: Topic, utc_now: Callable[[], datetime]) -> None:
         self._topic = topic
@@ -45,14 +43,13 @@ class TopicFrames:
         self._position = (0, 0)
         self._snapshot: Frames = ()
         self._spans: dict[int, Frames] = {}
-        self.snapshots_encoded = 0
 
     def snapshot(self, state: TopicState) -> Frames:
         """Return the frames of all records as they stand."""
         self._renew(state)
         if not self._snapshot:
             self._snapshot = frames_of(snapshot_parts(self._topic, state.snapshot()))
-            self.snapshots_encoded += 1
+            metrics.SNAPSHOT_ENCODES.inc()
         return self._snapshot
 
     def since(self, state: TopicState, version: int) -> Frames:

@@ -53,6 +53,7 @@ class Hub:
         self._sleeps_until = inf
         self._woken = asyncio.Event()
         self._loads: dict[Channel, asyncio.Task[None]] = {}
+        self._opening = asyncio.Event()
         self._group: asyncio.TaskGroup | None = None
 
     async def run(self, asked_to_end: asyncio.Event) -> None:
@@ -104,7 +105,9 @@ class Hub:
             self._attend(channel)
 
     def epoch_opened(self, partition: int, epoch: int) -> None:
-        """Read the topics of a partition again that are of an earlier epoch."""
+        """Read the topics of a partition again that are of an earlier epoch, also those that could not be read."""
+        self._opening.set()
+        self._opening = asyncio.Event()
         for channel in self._channels_of(partition):
             channel.opened(epoch)
             self._attend(channel)
@@ -143,25 +146,30 @@ class Hub:
         pause_s = _FIRST_PAUSE_S
         await self._tail.started.wait()
         while self._channels.get(channel.topic) is channel:
-            channel.begin_load()
-            try:
-                snapshot = await self._reader.snapshot(channel.topic)
-                recent = await self._reader.recent(channel.topic, entries=WARM_ENTRIES)
-                channel.finish_load(snapshot, recent)
-            except (LogSealed, MustRefetch, RedisError, OSError) as error:
-                metrics.TOPIC_LOADS.labels("failed").inc()
-                log.info(
-                    "a topic cannot be read yet", topic=str(channel.topic), reason=f"{type(error).__name__}: {error}"
-                )
-            else:
-                metrics.TOPIC_LOADS.labels("done").inc()
+            opening = self._opening
+            if await self._try_to_load(channel):
                 break
-            await asyncio.sleep(pause_s * random.uniform(0.5, 1))  # noqa: S311  (spreads retries, no secret)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause_s * random.uniform(0.5, 1)):  # noqa: S311  (spreads retries, no secret)
+                    await opening.wait()
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
         # from here on without waiting: what comes up after this begins another load
         del self._loads[channel]
         if self._channels.get(channel.topic) is channel:
             self._attend(channel)
+
+    async def _try_to_load(self, channel: Channel) -> bool:
+        channel.begin_load()
+        try:
+            snapshot = await self._reader.snapshot(channel.topic)
+            recent = await self._reader.recent(channel.topic, entries=WARM_ENTRIES)
+            channel.finish_load(snapshot, recent)
+        except (LogSealed, MustRefetch, RedisError, OSError) as error:
+            metrics.TOPIC_LOADS.labels("failed").inc()
+            log.debug("a topic cannot be read yet", topic=str(channel.topic), reason=f"{type(error).__name__}: {error}")
+            return False
+        metrics.TOPIC_LOADS.labels("done").inc()
+        return True
 
     async def _keep_time(self) -> None:
         while True:

@@ -37,12 +37,19 @@ class SyncEndpoint:
     """Serves `/ws`. `origins` are the pages besides our own that may connect, as `normal_origin` writes them."""
 
     def __init__(
-        self, surroundings: Surroundings, limits: Limits, origins: Collection[str], *, sweep_s: float = SWEEP_S
+        self,
+        surroundings: Surroundings,
+        limits: Limits,
+        origins: Collection[str],
+        *,
+        sweep_s: float = SWEEP_S,
+        sessions_check_s: float = SESSIONS_CHECK_S,
     ) -> None:
         self._surroundings = surroundings
         self._limits = limits
         self._origins = origins
         self._sweep_s = sweep_s
+        self._sessions_check_s = sessions_check_s
         self._connections: set[Connection] = set()
         self._is_draining = False
 
@@ -78,7 +85,7 @@ class SyncEndpoint:
             await self._in_slices(self._sweep)
             if clock() >= sessions_check_at:
                 await self._check_sessions()
-                sessions_check_at = clock() + SESSIONS_CHECK_S
+                sessions_check_at = clock() + self._sessions_check_s
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._sweep_s):
                     await asked_to_end.wait()

@@ -1,21 +1,20 @@
 """Puts ingest together: the plain door for samples in front of Litestar, which answers everything else."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
-from litestar import Litestar, Router
-from litestar.datastructures import State
+from litestar import Litestar
 from litestar.di import Provide
+from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 from redis.asyncio import Redis
 
 from services.ingest import metrics_door, routes
-from services.ingest.authentication import AgentAuthentication
+from services.ingest.authentication import guard_for
 from services.ingest.beacon import Beacon
 from services.ingest.credentials import Credentials
 from services.ingest.enrolment import Enrolments
@@ -23,10 +22,12 @@ from services.ingest.intake import Intake
 from services.ingest.metrics_door import MetricsDoor
 from services.ingest.presence import Presence
 from services.ingest.rates import Rates
+from services.ingest.requests import AgentRequest
 from services.ingest.settings import Admission
 from services.ingest.throttle import Throttle
 from shared.io.changelog.append import ChangeLog
 from shared.io.changelog.read import LogReader
+from shared.io.litestar_openapi import document_route, openapi_document
 from shared.io.litestar_problems import exception_handlers
 from shared.io.probes import AsgiApp, Receive, Scope, Send
 from shared.settings import Liveness
@@ -63,7 +64,9 @@ def build_app(  # noqa: PLR0913  (its parts, by name)
         "presence": presence,
         "throttle": Throttle(redis),
     }
-    litestar = _litestar(credentials, parts)
+    document = openapi_document(_litestar([*routes.ROUTES, routes.describe_metrics], credentials, parts, _openapi()))
+    served = [*routes.ROUTES, document_route("/ingest/openapi.json", document, routes.FOR_ANYONE)]
+    litestar = _litestar(served, credentials, parts, None)
 
     def app(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         hot = scope["type"] == "http" and scope["path"] == metrics_door.PATH
@@ -72,35 +75,38 @@ def build_app(  # noqa: PLR0913  (its parts, by name)
     return app
 
 
-def _litestar(credentials: Credentials, parts: dict[str, Any]) -> Litestar:
-    agents_only = Router(
-        "/",
-        route_handlers=[routes.handshake, routes.status, routes.disconnect, routes.describe_metrics],
-        middleware=[AgentAuthentication],
-    )
+def _litestar(
+    handlers: Sequence[HTTPRouteHandler],
+    credentials: Credentials,
+    parts: Mapping[str, object],
+    openapi: OpenAPIConfig | None,
+) -> Litestar:
     return Litestar(
-        [routes.enroll, agents_only],
-        state=State({"credentials": credentials}),
-        dependencies={name: Provide(_constant(part), sync_to_thread=False) for name, part in parts.items()},
+        handlers,
+        request_class=AgentRequest,
+        guards=[guard_for(credentials)],
+        dependencies={name: _provide(part) for name, part in parts.items()},
         exception_handlers=exception_handlers(),
         request_max_body_size=metrics_door.MAX_BODY_BYTES,
+        openapi_config=openapi,
         logging_config=None,
-        openapi_config=OpenAPIConfig(
-            title="Muster ingest",
-            version="1",
-            description="What agents call: they enrol once, say what they are, and send samples.",
-            path="/ingest",
-            render_plugins=[JsonRenderPlugin(path="/openapi.json")],
-            components=Components(
-                security_schemes={
-                    "agentSecret": SecurityScheme(
-                        type="http", scheme="bearer", description="the secret that enrolling gave"
-                    )
-                }
-            ),
-        ),
+        debug=False,
     )
 
 
-def _constant(part: object) -> Callable[[], Any]:
-    return lambda: part
+def _provide(part: object) -> Provide:
+    def provide() -> Any:  # noqa: ANN401  (each part has a type of its own)
+        return part
+
+    return Provide(provide, sync_to_thread=False)
+
+
+def _openapi() -> OpenAPIConfig:
+    scheme = SecurityScheme(type="http", scheme="bearer", description="the secret that enrolling gave")
+    return OpenAPIConfig(
+        title="Muster ingest",
+        version="1",
+        description="What agents call: they enrol once, say what they are, and send samples.",
+        use_handler_docstrings=True,
+        components=Components(security_schemes={routes.SECURITY_SCHEME: scheme}),
+    )

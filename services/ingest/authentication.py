@@ -3,19 +3,23 @@
 from typing import Any
 
 from litestar.connection import ASGIConnection
-from litestar.middleware import AbstractAuthenticationMiddleware, AuthenticationResult
+from litestar.handlers.base import BaseRouteHandler
+from litestar.types import Guard
 
 from services.ingest.credentials import Credentials
 
 
-class AgentAuthentication(AbstractAuthenticationMiddleware):
-    """Sets `request.user` to the AgentIdentity of the secret; raises what `Credentials.authenticate` raises.
+def guard_for(credentials: Credentials) -> Guard:
+    """Return the guard of all routes: it makes the AgentIdentity the `request.user`.
 
-    The application's state has the `credentials`: Litestar copies what is given to a middleware.
+    A route that is for anyone says so in its `opt`.
     """
 
-    async def authenticate_request(self, connection: ASGIConnection[Any, Any, Any, Any]) -> AuthenticationResult:
-        """Tell the agent by its `Authorization` header."""
-        credentials: Credentials = connection.app.state.credentials
+    async def admit_agent(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+        # Litestar answers OPTIONS with the methods of the route
+        if handler.opt.get("for_anyone") or connection.scope.get("method") == "OPTIONS":
+            return
         authorization = connection.headers.get("authorization", "").encode()
-        return AuthenticationResult(user=await credentials.authenticate(authorization), auth=None)
+        connection.scope["user"] = await credentials.authenticate(authorization)
+
+    return admit_agent

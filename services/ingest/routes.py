@@ -3,26 +3,24 @@
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from litestar import Request, post
-from litestar.datastructures import State
-from litestar.params import Parameter
+from litestar import post
+from litestar.di import NamedDependency
+from litestar.params import HeaderParameter, JSONBody
 
-from services.ingest.credentials import AgentIdentity
 from services.ingest.enrolment import Enrolments
 from services.ingest.messages import Enrolled, Enrolment, Handshake, MetricsTaken, Status, StatusTaken, Welcome
 from services.ingest.presence import Presence
 from services.ingest.registration import interval_granted
+from services.ingest.requests import AgentRequest
 from services.ingest.throttle import Throttle
 from shared.errors import Rejected
 from shared.io.litestar_problems import documented
 from shared.resources.metrics import Sample
 
-AgentRequest = Request[AgentIdentity, None, State]
-
 IdempotencyKey = Annotated[
     str,
-    Parameter(
-        header="Idempotency-Key",
+    HeaderParameter(
+        name="Idempotency-Key",
         max_length=200,
         description="Repeating an enrolment with the same key and token gives the same agent a new secret, until it "
         "has shaken hands: for an answer that was lost.",
@@ -35,12 +33,18 @@ _NOT_TAKEN = (
     HTTPStatus.UNPROCESSABLE_ENTITY,
     HTTPStatus.SERVICE_UNAVAILABLE,
 )
-_AGENTS_ONLY: list[dict[str, list[str]]] = [{"agentSecret": []}]
+FOR_ANYONE: dict[str, Any] = {"for_anyone": True}
+"""The `opt` of a route that wants no secret."""
+
+SECURITY_SCHEME = "agentSecret"
+_AGENTS_ONLY: list[dict[str, list[str]]] = [{SECURITY_SCHEME: []}]
 
 
 @post(
     "/ingest/v1/enroll",
+    operation_id="enroll",
     summary="Trade an enrolment token for a credential",
+    opt=FOR_ANYONE,
     responses=documented(
         *_NOT_TAKEN,
         HTTPStatus.UNAUTHORIZED,
@@ -50,10 +54,10 @@ _AGENTS_ONLY: list[dict[str, list[str]]] = [{"agentSecret": []}]
     ),
 )
 async def enroll(
-    request: Request[Any, Any, State],
-    data: Enrolment,
-    enrolments: Enrolments,
-    throttle: Throttle,
+    request: AgentRequest,
+    data: JSONBody[Enrolment],
+    enrolments: NamedDependency[Enrolments],
+    throttle: NamedDependency[Throttle],
     idempotency_key: IdempotencyKey = "",
 ) -> Enrolled:
     """Register a machine. An `agent_id` that exists is proven by its secret in `Authorization`."""
@@ -69,6 +73,7 @@ async def enroll(
 
 @post(
     "/ingest/v1/handshake",
+    operation_id="handshake",
     summary="Say what the agent and its machine are",
     status_code=HTTPStatus.OK,
     security=_AGENTS_ONLY,
@@ -76,9 +81,9 @@ async def enroll(
 )
 async def handshake(
     request: AgentRequest,
-    data: Handshake,
-    enrolments: Enrolments,
-    presence: Presence,
+    data: JSONBody[Handshake],
+    enrolments: NamedDependency[Enrolments],
+    presence: NamedDependency[Presence],
 ) -> Welcome:
     """Put the server online; the answer says how often to send samples."""
     registration = await enrolments.registration(request.user)
@@ -92,6 +97,7 @@ async def handshake(
 
 @post(
     "/ingest/v1/status",
+    operation_id="sendStatus",
     summary="Say how the agent is",
     status_code=HTTPStatus.ACCEPTED,
     security=_AGENTS_ONLY,
@@ -99,9 +105,9 @@ async def handshake(
 )
 async def status(
     request: AgentRequest,
-    data: Status,
-    enrolments: Enrolments,
-    presence: Presence,
+    data: JSONBody[Status],
+    enrolments: NamedDependency[Enrolments],
+    presence: NamedDependency[Presence],
 ) -> StatusTaken:
     """Keep how an agent is; what is left out stays as it was."""
     registration = await enrolments.registration(request.user)
@@ -111,18 +117,20 @@ async def status(
 
 @post(
     "/ingest/v1/disconnect",
+    operation_id="disconnect",
     summary="Say goodbye",
     status_code=HTTPStatus.NO_CONTENT,
     security=_AGENTS_ONLY,
     responses=documented(HTTPStatus.UNAUTHORIZED, HTTPStatus.SERVICE_UNAVAILABLE),
 )
-async def disconnect(request: AgentRequest, presence: Presence) -> None:
+async def disconnect(request: AgentRequest, presence: NamedDependency[Presence]) -> None:
     """Put the server offline at once."""
     await presence.leave(request.user)
 
 
 @post(
     "/ingest/v1/metrics",
+    operation_id="sendMetrics",
     summary="Take samples in",
     status_code=HTTPStatus.ACCEPTED,
     security=_AGENTS_ONLY,
@@ -135,7 +143,10 @@ async def disconnect(request: AgentRequest, presence: Presence) -> None:
         HTTPStatus.TOO_MANY_REQUESTS,
     ),
 )
-async def describe_metrics(data: Sample | list[Sample]) -> MetricsTaken:
+async def describe_metrics(data: JSONBody[Sample | list[Sample]]) -> MetricsTaken:
     """Take one sample or an array of up to 1,000: the good ones are kept when others are bad."""
-    # stands here for the sake of the OpenAPI document: MetricsDoor answers before Litestar is asked
+    # MetricsDoor is what answers; this one is never served, but stands in the OpenAPI document
     raise NotImplementedError
+
+
+ROUTES = (enroll, handshake, status, disconnect)

@@ -1,11 +1,11 @@
 """Reads a body of metrics: which samples are good, as they will be stored, and what is wrong with the others. Pure."""
 
-import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from services.ingest.faults import UNREADABLE, fault_of, not_json
 from services.ingest.messages import BadSample
 from shared.errors import Malformed, MusterError, Rejected
 from shared.operation import Draft
@@ -38,17 +38,13 @@ class TooManySamples(MusterError):
     code = "too_many_samples"
 
 
+_BAD = "invalid_sample"
+
 _decode_one = msgspec.json.Decoder(_KnownSample).decode
 _decode_many = msgspec.json.Decoder(list[_KnownSample]).decode
 _decode_lenient = msgspec.json.Decoder(Sample).decode
 _decode_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
-_decode_anything = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
-
-# a string that is not UTF-8 and a value nested too deeply have errors of their own
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-_PATH = re.compile(r"(.*) - at `\$\.?(.*)`", re.DOTALL)
-_NAMED_FIELD = re.compile(r"field `([^`]*)`")
 
 
 def read_batch(body: bytes, server_id: str, now: datetime) -> Batch:
@@ -77,7 +73,7 @@ class _Reader:
         """Take all samples of an array at once; only where that fails, one by one."""
         try:
             samples: Sequence[Sample] = _decode_many(body)
-        except _UNREADABLE:
+        except UNREADABLE:
             return self._read_one_by_one(body)
         _check_count(len(samples))
         try:
@@ -91,8 +87,8 @@ class _Reader:
     def _read_one_by_one(self, body: bytes) -> Batch:
         try:
             raw_samples = _decode_array(body)
-        except _UNREADABLE as error:
-            raise _not_json(error) from error
+        except UNREADABLE as error:
+            raise not_json(error) from error
         _check_count(len(raw_samples))
         for index, raw in enumerate(raw_samples):
             try:
@@ -100,26 +96,26 @@ class _Reader:
             except (Rejected, Malformed) as error:
                 field = getattr(error, "field", None)
                 message = f"{field}: {error}" if field else str(error)
-                self.batch.rejected.append(BadSample(index, "invalid_sample", message))
+                self.batch.rejected.append(BadSample(index, _BAD, message))
         return _in_order_of_seq(self.batch)
 
     def decode(self, body: bytes | msgspec.Raw) -> Sample:
         """Decode a sample, and count it when it has fields that are not known (they are dropped)."""
         try:
             return _decode_one(body)
-        except _UNREADABLE:
+        except UNREADABLE:
             pass
         try:
             sample = _decode_lenient(body)
-        except _UNREADABLE as error:
-            raise _fault(body, error) from error
+        except UNREADABLE as error:
+            raise fault_of(body, error, code=_BAD) from error
         self.batch.with_unknown_fields += 1
         return sample
 
     def take(self, index: int, sample: Sample) -> None:
         """Add a sample in its canonical form; raises Rejected when it cannot be stored."""
         if sample.cpu_percent is None and not _has_measurement(sample):
-            raise Rejected("a sample needs at least one measurement", code="invalid_sample")
+            raise Rejected("a sample needs at least one measurement", code=_BAD)
         if sample.ts.tzinfo is not UTC:
             sample = msgspec.structs.replace(sample, ts=_as_utc(sample.ts))
         if sample.ts > self._latest:
@@ -135,36 +131,11 @@ def _check_count(count: int) -> None:
         raise TooManySamples(f"{count} samples in one request, at most {MAX_SAMPLES} are taken")
 
 
-def _fault(body: bytes | msgspec.Raw, error: Exception) -> Rejected | Malformed:
-    """Tell a value of the wrong type from what is no JSON at all, which may come later in the body."""
-    if isinstance(error, msgspec.ValidationError):
-        try:
-            _decode_anything(body)
-        except _UNREADABLE as earlier:
-            return _not_json(earlier)
-        return _wrong_value(error)
-    return _not_json(error)
-
-
-def _not_json(error: Exception) -> Malformed:
-    reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-    return Malformed(f"this is not JSON that is taken here: {reason}")
-
-
-def _wrong_value(error: msgspec.ValidationError) -> Rejected:
-    text, field = str(error), ""
-    if located := _PATH.fullmatch(text):
-        text, field = located[1], located[2]
-    elif named := _NAMED_FIELD.search(text):
-        field = named[1]
-    return Rejected(text, code="invalid_sample", field=field or None)
-
-
 def _as_utc(ts: datetime) -> datetime:
     try:
         return ts.astimezone(UTC)
     except OverflowError as error:
-        raise Rejected("the time is outside of the calendar", code="invalid_sample", field="ts") from error
+        raise Rejected("the time is outside of the calendar", code=_BAD, field="ts") from error
 
 
 def _has_measurement(sample: Sample) -> bool:

@@ -17,11 +17,13 @@ from redis.exceptions import RedisError
 
 from shared.errors import RetryLater
 from shared.io.database.queries import queries
+from shared.io.telemetry import Histogram
 from shared.names import PARTITIONS, PartitionKeys
 from shared.position import Position
 
 log = structlog.get_logger(__name__)
 
+_SECONDS = Histogram("muster_commit_wait_seconds", "Time from an append to the answer that it is committed")
 _LISTEN_PAUSE_S = 0.5
 _MESSAGE_TIMEOUT_S = 5.0
 _CANCEL_AGAIN_S = 0.2
@@ -86,8 +88,9 @@ class CommitWaiter:
             heapq.heappush(self._waiting[partition], (position, next(self._order), waiting))
         self._wake.set()
         try:
-            async with asyncio.timeout(timeout_s):
-                return await waiting.outcome
+            with _SECONDS.time():
+                async with asyncio.timeout(timeout_s):
+                    return await waiting.outcome
         except TimeoutError:
             return None
 

@@ -12,6 +12,7 @@ from litestar import Litestar, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.response import Response
 from litestar.routes import HTTPRoute
+from litestar.typing import FieldDefinition
 
 MEDIA_TYPE = "application/vnd.oai.openapi+json"
 _REFERENCE = "#/components/schemas/{name}"
@@ -40,12 +41,17 @@ def document_route(path: str, document: bytes, opt: dict[str, Any]) -> HTTPRoute
 def _kinds_of(route: HTTPRoute) -> Iterator[type[msgspec.Struct]]:
     """Yield the types that a route takes and gives."""
     for handler in route.route_handlers:
-        taken = handler.parsed_data_field
-        given = handler.parsed_fn_signature.return_type
-        annotations = [given.annotation, *(inner.annotation for inner in given.inner_types)]
-        if taken is not None:
-            annotations.append(taken.annotation)
-        annotations.extend(spec.data_container for spec in (handler.responses or {}).values())
-        for kind in annotations:
-            if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-                yield kind
+        yield from _structs_in(handler.parsed_fn_signature.return_type)
+        if handler.parsed_data_field is not None:
+            yield from _structs_in(handler.parsed_data_field)
+        for spec in (handler.responses or {}).values():
+            if isinstance(spec.data_container, type) and issubclass(spec.data_container, msgspec.Struct):
+                yield spec.data_container
+
+
+def _structs_in(field: FieldDefinition) -> Iterator[type[msgspec.Struct]]:
+    """Yield the type of a parameter or an answer, or those that a union or an array is made of."""
+    if isinstance(field.annotation, type) and issubclass(field.annotation, msgspec.Struct):
+        yield field.annotation
+    for inner in field.inner_types:
+        yield from _structs_in(inner)

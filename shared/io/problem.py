@@ -100,9 +100,11 @@ def problem_of(error: MusterError) -> tuple[Problem, dict[str, str]]:
 async def answer_problem(error: MusterError, send: Send) -> None:
     """Answer an ASGI request with `error`."""
     problem, headers = problem_of(error)
+    body = msgspec.json.encode(problem)
+    headers["Content-Length"] = str(len(body))
     encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": problem.status, "headers": encoded})
-    await send({"type": "http.response.body", "body": msgspec.json.encode(problem)})
+    await send({"type": "http.response.body", "body": body})
 
 
 async def nothing_here(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001  (ASGI's form)

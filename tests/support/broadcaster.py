@@ -26,14 +26,18 @@ from services.broadcaster.transport import SyncProtocol
 from services.broadcaster.websocket import SyncEndpoint
 from shared.errors import RetryLater, Unauthenticated
 from shared.io import lifecycle
+from shared.io.changelog.append import ChangeLog
 from shared.io.changelog.read import LogReader
 from shared.io.probes import Probes
+from shared.names import Topic
+from shared.operation import Draft, Operation
 from shared.settings import Http
 from shared.tokens import Membership, Principal
 from tests.support.sync_client import SUBPROTOCOL
 
 WORKSPACE = "w_first"
 TOKEN = "token-of-u_1"
+SERVERS = Topic(WORKSPACE, "servers")
 
 PACE, LIMITS, BOUNDS = Pace(), Limits(), Bounds()
 
@@ -71,6 +75,25 @@ def principal(
     return Principal(user, session, datetime.now(UTC) + lasts, memberships)
 
 
+class Producer:
+    """Appends to the topic `servers` of the workspace."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._log = ChangeLog(redis)
+
+    async def put(self, record_id: str, **data: object) -> int:
+        """Append a record as it now stands; returns the version of the topic."""
+        return await self.append(Draft(id=record_id, action="put", data=json.dumps(data).encode()))
+
+    async def delete(self, record_id: str) -> int:
+        """Append a deletion; returns the version of the topic."""
+        return await self.append(Draft(id=record_id, action="delete"))
+
+    async def append(self, *drafts: Draft) -> int:
+        """Append one change set; returns the version of the topic."""
+        return (await self._log.append(Operation(topic=SERVERS, drafts=drafts, actor="test"))).version
+
+
 class Broadcaster:
     """A running broadcaster; `url` is that of its `/ws`."""
 
@@ -90,12 +113,12 @@ async def broadcasting(  # noqa: PLR0913  (what a test may want otherwise, by na
     limits: Limits = LIMITS,
     bounds: Bounds = BOUNDS,
     origins: frozenset[str] = frozenset(),
-    sweep_s: float = 0.02,
+    sessions_check_s: float = 5.0,
 ) -> AsyncIterator[Broadcaster]:
     """Run a broadcaster, as its process would."""
     hub = Hub(LogReader(redis), pace, clock=time.monotonic)
     surroundings = Surroundings(hub, authenticator, bounds, time.monotonic, utc_now, Counter())
-    sync = SyncEndpoint(surroundings, limits, origins, sweep_s=sweep_s)
+    sync = SyncEndpoint(surroundings, limits, origins, sweep_s=0.02, sessions_check_s=sessions_check_s)
     app = Probes(build_app(sync), {"log": hub.check})
     server = lifecycle._Server(lifecycle._config(app, Http(), SyncProtocol))
     listener = socket.create_server(("127.0.0.1", 0))
@@ -149,12 +172,10 @@ class RawClient:
 
 
 @asynccontextmanager
-async def raw_client(
-    broadcaster: Broadcaster, token: str | None = TOKEN, *, max_queue: int | None = 16
-) -> AsyncIterator[RawClient]:
-    """Connect, and be welcomed unless `token` is None; at most `max_queue` messages are read ahead."""
+async def raw_client(broadcaster: Broadcaster, token: str | None = TOKEN) -> AsyncIterator[RawClient]:
+    """Connect, and be welcomed unless `token` is None."""
     async with connect(
-        broadcaster.url, subprotocols=[SUBPROTOCOL], proxy=None, close_timeout=1, max_queue=max_queue
+        broadcaster.url, subprotocols=[SUBPROTOCOL], compression=None, proxy=None, close_timeout=1
     ) as connection:
         client = RawClient(connection)
         if token is not None:

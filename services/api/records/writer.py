@@ -101,8 +101,6 @@ class RecordWriter:
             try:
                 appended, committed = await self.append([operation], terms)
             except Conflict:
-                if terms.versions is not None:
-                    raise
                 await asyncio.sleep(random.uniform(0, _LONGEST_PAUSE_S))  # noqa: S311  (spreads retries, no secret)
                 continue
             if appended.repeated:

@@ -63,7 +63,9 @@ async def pages(api: Api, headers: dict[str, str], sort: str, limit: int) -> lis
     found: list[str] = []
     cursor: str | None = None
     while True:
-        parameters = {"sort": sort, "limit": limit} | ({"cursor": cursor} if cursor else {})
+        parameters: dict[str, str | int] = {"sort": sort, "limit": limit}
+        if cursor:
+            parameters["cursor"] = cursor
         body = (await api.http.get(LIST, headers=headers, params=parameters)).json()
         assert 5 == body["total"]
         found += [item["id"] for item in body["items"]]

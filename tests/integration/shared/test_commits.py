@@ -144,7 +144,7 @@ async def test_waiting_ends_when_its_time_is_over_and_is_not_remembered(redis: R
         other = asyncio.create_task(waiter.wait(PARTITION, Position(1, 9), "o_2"))
 
         async def only_the_other_is_left() -> bool:
-            return len(waiter._waiting[PARTITION]) == 1
+            return ["o_2"] == [waiting.operation_id for _, _, waiting in waiter._waiting[PARTITION]]
 
         await until(only_the_other_is_left)
         other.cancel()

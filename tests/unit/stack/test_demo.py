@@ -9,8 +9,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from muster_agent.backoff import Backoff
 
+from muster_agent.backoff import Backoff
 from stack import demo
 from stack.demo import Credential, Credentials, Reporter, measure_in_turn
 from stack.simulated import SimulatedMachine

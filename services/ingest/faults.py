@@ -1,0 +1,41 @@
+"""Tells what is wrong with a body: no JSON at all, or JSON with a value that cannot be, and which. Pure."""
+
+import re
+
+import msgspec
+
+from shared.errors import Malformed, Rejected
+
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for a body; text that is not UTF-8 and too deep a nesting have errors of their own."""
+
+_decode_anything = msgspec.json.Decoder().decode
+_PATH = re.compile(r"(.*) - at `\$\.?(.*)`", re.DOTALL)
+_NAMED_FIELD = re.compile(r"field `([^`]*)`")
+
+
+def fault_of(body: bytes | msgspec.Raw, error: Exception, *, code: str) -> Malformed | Rejected:
+    """Return what to answer to a body with which decoding ended in `error`, one of UNREADABLE.
+
+    A value of the wrong type is Rejected with `code` and the field's path, unless what comes after it is no JSON.
+    """
+    if not isinstance(error, msgspec.ValidationError):
+        return not_json(error)
+    try:
+        _decode_anything(body)
+    except msgspec.ValidationError:
+        pass
+    except UNREADABLE as later:
+        return not_json(later)
+    text, field = str(error), ""
+    if located := _PATH.fullmatch(text):
+        text, field = located[1], located[2]
+    elif named := _NAMED_FIELD.search(text):
+        field = named[1]
+    return Rejected(text, code=code, field=field or None)
+
+
+def not_json(error: Exception) -> Malformed:
+    """Return what to answer to a body that is no JSON."""
+    reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+    return Malformed(f"this is not JSON that is taken here: {reason}")

@@ -1,0 +1,141 @@
+"""Servers go online and offline as their agents come and go; what people wrote of them stays."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from shared.names import Topic, deadline_of, held_deadline_of
+from shared.operation import Deadline, Draft, Operation
+from tests.support.ingest import (
+    HANDSHAKE,
+    MACHINE,
+    OFFLINE_AFTER_S,
+    WORKSPACE,
+    ContestedLog,
+    Enrolled,
+    Ingest,
+    running_ingest,
+)
+from tests.support.log import open_log
+
+SERVERS = Topic(WORKSPACE, "servers")
+NOW = "2026-01-02T03:04:05Z"
+LATER = "2026-01-02T03:05:05Z"
+
+
+async def edit(ingest: Ingest, agent: Enrolled, *deadlines: Deadline, **fields: object) -> None:
+    """Change a server's record as a person or the sweeper would."""
+    record = await ingest.record("servers", agent.server_id) | fields
+    draft = Draft(id=agent.server_id, action="update", data=msgspec.json.encode(record))
+    await ingest.log.append(Operation(topic=SERVERS, drafts=(draft,), actor="test", deadlines=deadlines))
+
+
+async def hold_back(ingest: Ingest, agent: Enrolled) -> None:
+    """Do what the sweeper does with a server that it holds back."""
+    drop = Deadline("drop", deadline_of(WORKSPACE, agent.server_id))
+    hold = Deadline("arm", held_deadline_of(WORKSPACE, agent.server_id), 300_000)
+    await edit(ingest, agent, drop, hold, status="unknown")
+
+
+def assert_expected_to_be_heard(deadlines: dict[str, int], agent: Enrolled) -> None:
+    assert [deadline_of(WORKSPACE, agent.server_id)] == list(deadlines)
+    assert 0 <= OFFLINE_AFTER_S * 1000 - deadlines[deadline_of(WORKSPACE, agent.server_id)] < 10_000
+
+
+async def test_handshake_says_what_the_machine_is(ingest: Ingest, agent: Enrolled) -> None:
+    answer = await ingest.post("handshake", HANDSHAKE, agent)
+    assert {"server_id": agent.server_id, "server_time": NOW, "interval_s": 5.0} == answer.json()
+    server = await ingest.record("servers", agent.server_id)
+    told = {"os": HANDSHAKE["os"], "agent_version": "1.2.3", "status": "online", "last_seen": NOW, **MACHINE}
+    assert told.items() <= server.items()
+    registration = await ingest.record("agents", agent.agent_id)
+    assert ("1.2.3", NOW) == (registration["agent_version"], registration["last_heartbeat"])
+    assert_expected_to_be_heard(await ingest.deadlines(), agent)
+
+
+async def test_interval_is_bounded_so_that_lost_samples_do_not_mean_offline(ingest: Ingest, agent: Enrolled) -> None:
+    answer = await ingest.post("handshake", {**HANDSHAKE, "interval_s": 3600}, agent)
+    assert OFFLINE_AFTER_S / 4 == answer.json()["interval_s"]
+
+
+async def test_handshake_that_says_nothing_new_leaves_the_server_alone(ingest: Ingest, agent: Enrolled) -> None:
+    await ingest.post("handshake", HANDSHAKE, agent)
+    before = await ingest.versions()
+    ingest.clock.advance(60)
+    await ingest.post("handshake", HANDSHAKE, agent)
+    after = await ingest.versions()
+    assert before["servers"] == after["servers"]
+    assert before["agents"] + 1 == after["agents"]
+
+
+async def test_handshake_keeps_what_people_wrote(ingest: Ingest, agent: Enrolled) -> None:
+    written: dict[str, Any] = {"name": "Mail", "tags": ["db"], "groups": ["x"], "notes": "rack 4", "hidden": True}
+    await edit(ingest, agent, **written)
+    await ingest.post("handshake", HANDSHAKE, agent)
+    server = await ingest.record("servers", agent.server_id)
+    assert written.items() <= server.items()
+    assert "1.2.3" == server["agent_version"]
+
+
+@pytest.mark.parametrize(("path", "status"), [("handshake", "online"), ("disconnect", "offline")])
+async def test_edit_that_comes_first_is_not_lost(redis_url: str, database_url: str, path: str, status: str) -> None:
+    async with running_ingest(redis_url, database_url, log=ContestedLog) as ingest:
+        await open_log(ingest.redis)
+        agent = await ingest.enrol()
+        record = await ingest.record("servers", agent.server_id) | {"tags": ["db"]}
+        draft = Draft(id=agent.server_id, action="update", data=msgspec.json.encode(record))
+        assert isinstance(ingest.log, ContestedLog)
+        ingest.log.before_next = Operation(topic=SERVERS, drafts=(draft,), actor="u_editor")
+        assert (await ingest.post(path, HANDSHAKE, agent)).is_success
+        server = await ingest.record("servers", agent.server_id)
+        assert (["db"], status) == (server["tags"], server["status"])
+
+
+async def test_handshake_makes_records_that_are_missing(ingest: Ingest, agent: Enrolled) -> None:
+    for topic, record_id in ((SERVERS, agent.server_id), (Topic(WORKSPACE, "agents"), agent.agent_id)):
+        draft = Draft(id=record_id, action="delete")
+        await ingest.log.append(Operation(topic=topic, drafts=(draft,), actor="test"))
+    await ingest.post("handshake", HANDSHAKE, agent)
+    assert MACHINE["hostname"] == (await ingest.record("servers", agent.server_id))["name"]
+    assert agent.server_id == (await ingest.record("agents", agent.agent_id))["server_id"]
+
+
+async def test_goodbye_is_offline_at_once_and_may_be_said_twice(ingest: Ingest, agent: Enrolled) -> None:
+    ingest.clock.advance(60)
+    answers = [await ingest.post("disconnect", {}, agent), await ingest.post("disconnect", b"", agent)]
+    assert [204, 204] == [answer.status_code for answer in answers]
+    server = await ingest.record("servers", agent.server_id)
+    assert ("offline", LATER) == (server["status"], server["last_seen"])
+    assert {} == await ingest.deadlines()
+    assert 2 == (await ingest.versions())["servers"]
+
+
+@pytest.mark.parametrize("path", ["metrics", "status", "handshake"])
+@pytest.mark.parametrize("gone", ["offline", "held back"])
+async def test_any_message_brings_a_server_back(ingest: Ingest, agent: Enrolled, path: str, gone: str) -> None:
+    await (hold_back(ingest, agent) if gone == "held back" else ingest.post("disconnect", {}, agent))
+    ingest.clock.advance(60)
+    body = {"metrics": {"ts": LATER, "cpu_percent": 1}, "status": {"healthy": True}, "handshake": HANDSHAKE}[path]
+    assert (await ingest.post(path, body, agent)).is_success
+    server = await ingest.record("servers", agent.server_id)
+    assert ("online", LATER) == (server["status"], server["last_seen"])
+    assert_expected_to_be_heard(await ingest.deadlines(), agent)
+
+
+async def test_status_keeps_what_it_does_not_mention(ingest: Ingest, agent: Enrolled) -> None:
+    told = {"healthy": False, "clients_count": 7, "sync_revision": 41, "groups": ["a", "b"]}
+    assert 202 == (await ingest.post("status", told, agent)).status_code
+    ingest.clock.advance(60)
+    assert 202 == (await ingest.post("status", {"healthy": True}, agent)).status_code
+    registration = await ingest.record("agents", agent.agent_id)
+    assert (told | {"healthy": True, "last_heartbeat": LATER}).items() <= registration.items()
+
+
+async def test_removed_registration_is_made_again_with_its_first_date(ingest: Ingest, agent: Enrolled) -> None:
+    created_at = (await ingest.record("agents", agent.agent_id))["created_at"]
+    draft = Draft(id=agent.agent_id, action="delete")
+    await ingest.log.append(Operation(topic=Topic(WORKSPACE, "agents"), drafts=(draft,), actor="sweeper"))
+    await ingest.post("status", {"clients_count": 2}, agent)
+    registration = await ingest.record("agents", agent.agent_id)
+    assert (created_at, 2) == (registration["created_at"], registration["clients_count"])
