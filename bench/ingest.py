@@ -49,7 +49,7 @@ SINGLE_TARGET = 0.6
 ARRAY_TARGET = 8
 _FIRST_SEQ = 10**11  # every seq has as many digits, so that every body is of one length
 _SAMPLE = (
-    b'{"ts":"2026-01-01T02:00:00Z","boot_id":"%b","seq":%d,"cpu_percent":12.5,"load1":0.51,"load5":0.42,"load15":0.33,'
+    b'{"ts":"2026-01-01T02:00:00Z","boot_id":"BOOT","seq":%d,"cpu_percent":12.5,"load1":0.51,"load5":0.42,"load15":0.33,'
     b'"mem_used":3123456789,"mem_total":16000000000,"swap_used":0,"swap_total":0,"disk_used":123456789012,'
     b'"disk_total":500000000000,"disk_read_rate":1234.5,"disk_write_rate":5432.1,"net_rx_total":123456789,'
     b'"net_tx_total":123456789,"net_rx_rate":1234.5,"net_tx_rate":4321.0,"tcp_connections":42,"udp_connections":7,'
@@ -74,18 +74,23 @@ class Agents:
         self._samples = samples
         self._seqs = [_FIRST_SEQ] * AGENTS
         self._turns = [cycle(range(connection, AGENTS, CONNECTIONS)) for connection in range(CONNECTIONS)]
+        self._templates = [self._template(number) for number in range(AGENTS)]
 
     def request(self, connection: int) -> bytes:
         """Return the next request of a connection: one sample, or an array."""
         number = next(self._turns[connection])
         first = self._seqs[number]
         self._seqs[number] += self._samples
-        boot_id = b"boot%d-%d" % (self._samples, number)
-        samples = [_SAMPLE % (boot_id, seq) for seq in range(first, first + self._samples)]
-        body = samples[0] if self._samples == 1 else b"[" + b",".join(samples) + b"]"
+        return self._templates[number] % tuple(range(first, first + self._samples))
+
+    def _template(self, number: int) -> bytes:
+        """Return the whole request of an agent, with a place for each `seq`."""
+        sample = _SAMPLE.replace(b"BOOT", b"boot-%d-%d" % (number, self._samples))
+        body = sample if self._samples == 1 else b"[" + b",".join([sample] * self._samples) + b"]"
+        size_bytes = len(body % tuple([_FIRST_SEQ] * self._samples))
         head = (
             b"POST /ingest/v1/metrics HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer %b\r\n"
-            b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % (secret(number), len(body))
+            b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % (secret(number), size_bytes)
         )
         return head + body
 

@@ -38,8 +38,13 @@ local function read_operation()
     op.deadlines[i] = {kind = take(), member = take(), value = take()}
   end
   for i = 1, tonumber(take()) do
-    local draft = {action = take(), id = take(), expect = take(), boot = take(), seq = take(), data = take()}
-    local count = tonumber(take())
+    -- by index, because this is most of what a call carries
+    local draft = {
+      action = ARGV[at + 1], id = ARGV[at + 2], expect = ARGV[at + 3],
+      boot = ARGV[at + 4], seq = ARGV[at + 5], data = ARGV[at + 6],
+    }
+    local count = tonumber(ARGV[at + 7])
+    at = at + 7
     if count > 0 then
       draft.unique = {}
       for j = 1, count do
@@ -53,7 +58,10 @@ end
 
 -- What the drafts before this one, of the same operation, have made of the state.
 local function new_overlay(op)
-  return {state = PREFIX .. 'state:' .. op.topic, known = {}, samples = {}, holders = {}, values = {}}
+  return {
+    state = PREFIX .. 'state:' .. op.topic,
+    known = {}, has_parent = {}, last_boot = {}, last_seq = {}, holders = {}, values = {},
+  }
 end
 
 -- The version of a record (0 where only its existence was asked for), or false.
@@ -69,16 +77,30 @@ local function stored_version(overlay, id, exact)
   return value and tonumber(string.match(value, '^%d+'))
 end
 
+-- Whether a record of the draft's id exists in the parent topic.
+local function has_parent(overlay, op, id)
+  local known = overlay.has_parent[id]
+  if known == nil then
+    known = redis.call('HEXISTS', PREFIX .. 'state:' .. op.parent, id) == 1
+    overlay.has_parent[id] = known
+  end
+  return known
+end
+
 local function is_duplicate(overlay, op, draft)
-  local key = op.topic .. ':' .. draft.id
-  local last = overlay.samples[key] or redis.call('HGET', SAMPLES, key)
-  if last then
-    local boot, seq = string.match(last, '^(%S+) (%d+)$')
-    if boot == draft.boot and tonumber(draft.seq) <= tonumber(seq) then
-      return true
+  local id, seq = draft.id, tonumber(draft.seq)
+  local boot, last = overlay.last_boot[id], overlay.last_seq[id]
+  if not boot then
+    local stored = redis.call('HGET', SAMPLES, op.topic .. ':' .. id)
+    if stored then
+      boot, last = string.match(stored, '^(%S+) (%d+)$')
+      last = tonumber(last)
     end
   end
-  overlay.samples[key] = draft.boot .. ' ' .. draft.seq
+  if boot == draft.boot and seq <= last then
+    return true
+  end
+  overlay.last_boot[id], overlay.last_seq[id] = draft.boot, seq
   return false
 end
 
@@ -119,7 +141,7 @@ end
 
 -- nil when the draft may happen, else a code and what it concerns.
 local function objection(overlay, op, draft)
-  if op.parent ~= '' and redis.call('HEXISTS', PREFIX .. 'state:' .. op.parent, draft.id) == 0 then
+  if op.parent ~= '' and not has_parent(overlay, op, draft.id) then
     return 'orphan', ''
   end
   local version = stored_version(overlay, draft.id, draft.expect ~= '')
@@ -214,7 +236,7 @@ local function write(op, overlay, accepted, prev)
       if draft.action == 'delete' then
         redis.call('HDEL', overlay.state, draft.id)
         redis.call('HDEL', SAMPLES, op.topic .. ':' .. draft.id)
-        overlay.samples[op.topic .. ':' .. draft.id] = nil
+        overlay.last_boot[draft.id] = nil
       else
         state[#state + 1] = draft.id
         state[#state + 1] = integer(prev + i) .. ' ' .. draft.data
@@ -223,9 +245,9 @@ local function write(op, overlay, accepted, prev)
   end
   set_fields(overlay.state, state)
   local samples = {}
-  for key, value in pairs(overlay.samples) do
-    samples[#samples + 1] = key
-    samples[#samples + 1] = value
+  for id, boot in pairs(overlay.last_boot) do
+    samples[#samples + 1] = op.topic .. ':' .. id
+    samples[#samples + 1] = boot .. ' ' .. integer(overlay.last_seq[id])
   end
   set_fields(SAMPLES, samples)
   if op.id ~= '' then
@@ -246,16 +268,25 @@ local function is_due(op)
   return true
 end
 
+-- Moves a deadline that is set; says whether it was.
+local function touch(member, score)
+  -- the answer 0 may also mean that it is moved by nothing
+  return redis.call('ZADD', DEADLINES, 'XX', 'CH', score, member) == 1 or redis.call('ZSCORE', DEADLINES, member)
+end
+
 local function move_deadlines(op)
   local absent = {}
   for _, deadline in ipairs(op.deadlines) do
     local kind, member = deadline.kind, deadline.member
     if kind == 'drop' or kind == 'expire' then
       redis.call('ZREM', DEADLINES, member)
-    elseif kind == 'arm' or redis.call('ZSCORE', DEADLINES, member) then
-      redis.call('ZADD', DEADLINES, integer(now_ms + tonumber(deadline.value)), member)
     else
-      absent[#absent + 1] = member
+      local score = integer(now_ms + tonumber(deadline.value))
+      if kind == 'arm' then
+        redis.call('ZADD', DEADLINES, score, member)
+      elseif not touch(member, score) then
+        absent[#absent + 1] = member
+      end
     end
   end
   return absent
