@@ -1,0 +1,1 @@
+"""The processes that Muster is made of; they never import each other."""

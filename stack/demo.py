@@ -23,9 +23,9 @@ from typing import Any
 
 import httpx
 import msgspec
+
 from muster_agent.answers import Answer, description, retry_after_s
 from muster_agent.backoff import Backoff
-
 from stack.folders import write_private
 from stack.simulated import SimulatedMachine
 
