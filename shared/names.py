@@ -101,6 +101,8 @@ class PartitionKeys:
         """Stream of change sets; the stream id is the position."""
         self.epoch = self.prefix + "epoch"
         """The open epoch; missing while the log is sealed."""
+        self.guardian = self.prefix + "guardian"
+        """The fence of the last guardian that sealed the log."""
         self.versions = self.prefix + "versions"
         """Hash: topic → its version."""
         self.deadlines = self.prefix + "deadlines"

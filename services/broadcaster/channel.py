@@ -157,7 +157,7 @@ class Channel:
             self._lose_patience(subscription, now)
 
     def _fan_out(self, state: TopicState, now: float) -> None:
-        frames = self._frames.since(state, self._sent)
+        frames = self._frames.since(state, self._sent) if self._live else ()
         skipped: list[Subscription] = []
         for subscription in self._live:
             if subscription.version == state.version:  # it came after these changes

@@ -5,7 +5,6 @@ nobody is called offline, because agents had no chance to be heard. When very ma
 the fault is taken to be between us and them: they become `unknown` first, and offline if they stay silent.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from enum import Enum
 
@@ -63,10 +62,12 @@ def deafness(now_ms: int, listening: Listening, offline_after_ms: int) -> str | 
     return None
 
 
-def judge(due: Iterable[Due], armed: Mapping[str, int]) -> list[tuple[Due, Verdict]]:
-    """Decide on the deadlines that have passed; `armed` counts each workspace's servers that have one, not held."""
-    passed = sorted(due)
-    silent = Counter(one.workspace_id for one in passed if not one.is_held)
+def judge(due: Iterable[Due], silent: Mapping[str, int], armed: Mapping[str, int]) -> list[tuple[Due, Verdict]]:
+    """Decide on deadlines that have passed.
+
+    `silent` and `armed` count each workspace's servers whose deadline has passed, and all that have one; those held
+    back are in neither. `due` may be a part of the silent ones.
+    """
     held_back = {
         workspace_id
         for workspace_id, count in silent.items()
@@ -74,5 +75,5 @@ def judge(due: Iterable[Due], armed: Mapping[str, int]) -> list[tuple[Due, Verdi
     }
     return [
         (one, Verdict.UNKNOWN if one.workspace_id in held_back and not one.is_held else Verdict.OFFLINE)
-        for one in passed
+        for one in sorted(due)
     ]

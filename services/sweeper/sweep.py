@@ -78,7 +78,7 @@ class Sweeper:
         for partition in range(self._reader.partitions):
             due = await self._due(partition, now_ms)
             if due:
-                await self._act(judge(due, await self._armed(partition)))
+                await self._act(judge(due, *await self._census(partition, now_ms)))
 
     async def _listen(self) -> tuple[int, Listening]:
         now, since = await self._redis.eval(_SWEEP, 1, SWEEPS, str(longest_gap_ms(self._interval_s)))  # type: ignore[misc]  # redis-py types it for both of its clients
@@ -93,10 +93,12 @@ class Sweeper:
         )
         return [_parse(member, int(score)) for member, score in passed]
 
-    async def _armed(self, partition: int) -> Counter[str]:
-        members = await self._redis.zrange(PartitionKeys(partition).deadlines, 0, -1)
-        everyone = (_parse(member, 0) for member in members)
-        return Counter(one.workspace_id for one in everyone if not one.is_held)
+    async def _census(self, partition: int, now_ms: int) -> tuple[Counter[str], Counter[str]]:
+        """Count by workspace the servers that are silent, and all that have a deadline; not those held back."""
+        members = await self._redis.zrange(PartitionKeys(partition).deadlines, 0, -1, withscores=True)
+        expected = [one for one in (_parse(member, int(score)) for member, score in members) if not one.is_held]
+        silent = Counter(one.workspace_id for one in expected if one.score_ms <= now_ms)
+        return silent, Counter(one.workspace_id for one in expected)
 
     async def _act(self, judged: list[tuple[Due, Verdict]]) -> None:
         """Append the changes, a call's worth at a time; those that lost against others are left to the next sweep."""

@@ -25,6 +25,7 @@ async def main(environment: Mapping[str, str]) -> None:
         pool = await create_pool(servers.database_url, size=2)
         stack.push_async_callback(pool.close)
         changes = ChangeLog(redis)
+        stack.push_async_callback(changes.aclose)
         appliers = [
             Applier(redis, changes, servers.database_url, partition, offline_after_ms=offline_after_ms)
             for partition in range(PARTITIONS)

@@ -26,12 +26,13 @@ from shared.resources import RESOURCES
 
 log = structlog.get_logger(__name__)
 _SQL = queries("applier")
+_SLICE = 100
 _DEAD_LETTERS = Counter("muster_dead_letters_total", "Changes that PostgreSQL could not store", ["resource"])
 
 
 def poison_code(error: Exception) -> str | None:
     """Return the SQLSTATE of an error that is the record's own fault, else None."""
-    if isinstance(error, msgspec.ValidationError | UnicodeError):
+    if isinstance(error, msgspec.DecodeError | UnicodeError):
         return "22000"
     code = getattr(error, "sqlstate", None) if isinstance(error, asyncpg.PostgresError) else None
     if isinstance(error, asyncpg.DataError) and code is None:
@@ -46,13 +47,29 @@ async def commit_around(
     try:
         return await committer.commit(checkpoint, entries)
     except Exception as error:
-        if poison_code(error) is None:
+        code, reason = poison_code(error), str(error)
+        if code is None:
             raise
+    if len(entries) == 1 and entries[0].operation:
+        return await _put_operation_aside(committer, connection, checkpoint, entries[0], code, reason)
     if len(entries) == 1:
         return await _commit_change_by_change(committer, connection, checkpoint, entries[0])
     half = len(entries) // 2
     checkpoint = await commit_around(committer, connection, checkpoint, entries[:half])
     return await commit_around(committer, connection, checkpoint, entries[half:])
+
+
+async def _put_operation_aside(  # noqa: PLR0913, PLR0917  (what failed, where, and why)
+    committer: Committer, connection: Connection, checkpoint: Checkpoint, entry: ChangeSet, code: str, reason: str
+) -> Checkpoint:
+    """Store nothing of an operation: it is all or nothing."""
+    async with connection.transaction():
+        after = await committer.advance(checkpoint, entry.position)
+        await committer.save(project([msgspec.structs.replace(entry, changes=())]))
+        for change in entry.changes:
+            await _put_aside(connection, entry, change, code, reason)
+        await _SQL.reject_operation(connection, id=entry.operation, code="not_storable")
+    return after
 
 
 async def _commit_change_by_change(
@@ -70,16 +87,14 @@ async def _commit_change(committer: Committer, connection: Connection, entry: Ch
     alone = msgspec.structs.replace(entry, changes=(change,), operation="")
     try:
         projection = project([alone])
-        await committer.ensure_days(projection)
         async with connection.transaction():
+            await committer.ensure_days(projection)
             await committer.save(projection)
     except Exception as error:
         code = poison_code(error)
         if code is None:
             raise
         await _put_aside(connection, entry, change, code, str(error))
-        if entry.operation:
-            await _SQL.reject_operation(connection, id=entry.operation, code="not_storable")
 
 
 async def _put_aside(connection: Connection, entry: ChangeSet, change: Change, code: str, reason: str) -> None:
@@ -102,21 +117,17 @@ async def _put_aside(connection: Connection, entry: ChangeSet, change: Change, c
     )
 
 
-async def compensate(log_of_changes: ChangeLog, connection: Connection, partition: int) -> None:
+async def compensate(log_of_changes: ChangeLog, connection: Connection, partition: int) -> bool:
     """Put the hot state of dead letters back to what PostgreSQL holds, by changes like any other.
 
     A record that was written again meanwhile is left alone. Repeating it does no harm: each has an operation id.
+    Returns whether there may be more of them.
     """
-    pending = [row async for row in _SQL.pending_dead_letters(connection, partition=partition)]
+    pending = [row async for row in _SQL.pending_dead_letters(connection, partition=partition, limit=_SLICE)]
     for row in pending:
         topic = Topic(row["workspace_id"], row["resource"])
-        stored = await read_records(connection, topic, [row["record_id"]])
-        draft = (
-            Draft(id=row["record_id"], action="put", data=stored[0].data, expect=row["version"])
-            if stored
-            else Draft(id=row["record_id"], action="delete", expect=row["version"])
-        )
         if topic.resource in RESOURCES:
+            draft = await _compensation(connection, topic, row["record_id"], row["version"])
             try:
                 await log_of_changes.append(
                     Operation(topic=topic, drafts=(draft,), actor="worker", id=f"dead-letter-{row['id']}")
@@ -124,3 +135,16 @@ async def compensate(log_of_changes: ChangeLog, connection: Connection, partitio
             except (Conflict, NotFound) as error:
                 log.info("dead letter needs no compensation", topic=str(topic), record=draft.id, reason=str(error))
         await _SQL.compensated(connection, id=row["id"])
+    return len(pending) == _SLICE
+
+
+async def _compensation(connection: Connection, topic: Topic, record_id: str, version: int) -> Draft:
+    """Return the draft that undoes a change, provided that the record is still at its version."""
+    unique = RESOURCES[topic.resource].unique
+    stored = await read_records(connection, topic, [record_id])
+    if not stored:
+        given_up = tuple((field, "") for field in unique)
+        return Draft(id=record_id, action="delete", expect=version, unique=given_up)
+    fields = msgspec.json.decode(stored[0].data)
+    claims = tuple((field, str(fields[field])) for field in unique)
+    return Draft(id=record_id, action="put", data=stored[0].data, expect=version, unique=claims)

@@ -85,8 +85,8 @@ class Tenure:
             log.error("hole in the log", partition=self._partition, found=str(batch.hole))
             await self._open_new_epoch()
         if self._may_owe_compensation:
-            await compensate(self._changes, self._connection, self._partition)
-            self._may_owe_compensation = False
+            more = await compensate(self._changes, self._connection, self._partition)
+            self._may_owe_compensation = more
 
     async def distrust(self) -> None:
         """Look at the log anew before the next step: the connection to it was lost."""
@@ -110,7 +110,7 @@ class Tenure:
     async def _open_new_epoch(self) -> None:
         """Seal the log, apply what it holds beyond the checkpoint, and begin anew from PostgreSQL."""
         await self.aclose()
-        await self._guardian.seal()
+        await self._guardian.seal(self._checkpoint)
         while (batch := await self._read(self._checkpoint.position, block_ms=None)).entries:
             await self._commit(batch)
         self._checkpoint = await self._guardian.open_epoch(self._checkpoint)
@@ -136,7 +136,7 @@ class Tenure:
             self._read_entries = max(1, min(fitting, 2 * self._read_entries, _MOST_ENTRIES))
         try:
             return _Batch(entries, project(entries), hole)
-        except msgspec.ValidationError:
+        except msgspec.DecodeError:
             return _Batch(entries, None, hole)
 
     async def _commit(self, batch: _Batch) -> None:

@@ -101,6 +101,8 @@ def _config(app: AsgiApp, http: Http, websocket: type[asyncio.Protocol] | None) 
         ws_max_size=1_000_000,
         ws_ping_interval=25,
         ws_ping_timeout=25,
+        # compressing for each connection alone costs more than it saves: twice the time for a frame, and a window each
+        ws_per_message_deflate=False,
         lifespan="off",
         log_config=None,
         access_log=False,

@@ -10,9 +10,10 @@ from redis.exceptions import ResponseError
 from shared.change import ChangeSet, EpochOpened
 from shared.errors import AlreadyExists, Conflict, LogSealed, NotFound, Overloaded
 from shared.io.changelog import append as append_module
+from shared.io.changelog import script as script_module
 from shared.io.changelog.append import ChangeLog
 from shared.io.changelog.read import LogReader
-from shared.io.changelog.script import OPEN, append_script
+from shared.io.changelog.script import OPEN, REMEMBER, SEAL, append_script
 from shared.names import PartitionKeys, Topic, partition_of
 from shared.operation import Appended, Deadline, Draft, Failure, Operation
 from shared.position import Position
@@ -107,7 +108,7 @@ async def test_producer_follows_to_a_new_epoch(open_redis_log: Redis) -> None:
 
 async def test_epoch_cannot_be_opened_by_a_guardian_that_was_overtaken(redis: Redis) -> None:
     await open_log(redis, epoch=3)
-    assert 0 == await redis.eval(OPEN, 1, KEYS.prefix, "3")  # type: ignore[misc]  # redis-py types it for both of its clients
+    assert 0 == await redis.eval(OPEN, 1, KEYS.prefix, "3", "3")  # type: ignore[misc]  # redis-py types it for both of its clients
     assert b"3" == await redis.get(KEYS.epoch)
 
 
@@ -293,3 +294,39 @@ async def test_closing_appends_what_waits(open_redis_log: Redis) -> None:
     await changes.aclose()
     assert all(task.done() for task in appending)
     assert 3 == (await LogReader(open_redis_log).snapshot(THINGS)).version
+
+
+async def test_guardian_that_was_overtaken_can_neither_seal_nor_open(open_redis_log: Redis) -> None:
+    prefix = KEYS.prefix
+    assert 1 == await open_redis_log.eval(SEAL, 1, prefix, "7")  # type: ignore[misc]  # redis-py types it for both of its clients
+    assert 0 == await open_redis_log.eval(SEAL, 1, prefix, "6")  # type: ignore[misc]  # likewise
+    assert 0 == await open_redis_log.eval(OPEN, 1, prefix, "6", "9")  # type: ignore[misc]  # likewise
+    assert 0 == await open_redis_log.eval(REMEMBER, 1, prefix, "6", "op", "1-1 0 1 9", "1000")  # type: ignore[misc]  # likewise
+    assert None is await open_redis_log.get(KEYS.epoch)
+
+
+async def test_result_that_the_epoch_does_not_vouch_for_is_not_given_again(open_redis_log: Redis) -> None:
+    changes = ChangeLog(open_redis_log)
+    await changes.append(operation(draft("a", "create"), id="op-1"))
+    await open_log(open_redis_log, epoch=2)
+    again = await changes.append(operation(draft("a", "create"), id="op-1"))
+    assert (Position(2, 1), False) == (again.position, again.repeated)
+
+
+async def test_new_epoch_drops_the_entries_of_earlier_ones(open_redis_log: Redis) -> None:
+    await ChangeLog(open_redis_log).append(operation(draft("a")))
+    await open_log(open_redis_log, epoch=2)
+    assert 1 == await open_redis_log.xlen(KEYS.log)
+
+
+async def test_log_that_nobody_applies_accepts_no_more(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(script_module, "MAX_ENTRIES", 2)
+    append_script.cache_clear()
+    try:
+        await open_log(redis)
+        changes = ChangeLog(redis)
+        await changes.append(operation(draft("a")))
+        with pytest.raises(Overloaded, match="applied"):
+            await changes.append(operation(draft("b")))
+    finally:
+        append_script.cache_clear()

@@ -2,7 +2,7 @@
 
 from redis.asyncio import Redis
 
-from shared.io.changelog.script import OPEN, append_script
+from shared.io.changelog.script import OPEN, SEAL, append_script
 from shared.names import PARTITIONS, PartitionKeys
 
 
@@ -11,4 +11,6 @@ async def open_log(redis: Redis, *, epoch: int = 1, partitions: int = PARTITIONS
     for partition in range(partitions):
         text, _ = append_script(partition, epoch)
         await redis.script_load(text)
-        assert await redis.eval(OPEN, 1, PartitionKeys(partition).prefix, str(epoch)) == 1  # type: ignore[misc]  # redis-py types it for both of its clients
+        prefix, fence = PartitionKeys(partition).prefix, str(epoch)
+        assert await redis.eval(SEAL, 1, prefix, fence) == 1  # type: ignore[misc]  # redis-py types it for both of its clients
+        assert await redis.eval(OPEN, 1, prefix, fence, str(epoch)) == 1  # type: ignore[misc]  # likewise

@@ -16,6 +16,10 @@ if redis.call('GET', PREFIX .. 'epoch') ~= EPOCH then
   return redis.error_reply('SEALED epoch ' .. EPOCH .. ' is not open')
 end
 
+if redis.call('XLEN', LOG) >= @MAX_ENTRIES@ then
+  return redis.error_reply('OVERLOADED the log waits to be applied')
+end
+
 local time = redis.call('TIME')
 local now_ms = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 
@@ -251,7 +255,7 @@ local function write(op, overlay, accepted, prev)
   end
   set_fields(SAMPLES, samples)
   if op.id ~= '' then
-    redis.call('SET', PREFIX .. 'op:' .. op.id, position .. ' ' .. integer(prev) .. ' ' .. version, 'PX', op.remember_ms)
+    redis.call('SET', PREFIX .. 'op:' .. op.id, position .. ' ' .. integer(prev) .. ' ' .. version .. ' ' .. EPOCH, 'PX', op.remember_ms)
   end
   return position, version
 end
@@ -296,8 +300,11 @@ local function run(op)
   if op.id ~= '' then
     local first = redis.call('GET', PREFIX .. 'op:' .. op.id)
     if first then
-      local position, prev, version = string.match(first, '^(%S+) (%d+) (%d+)$')
-      return {'repeated', position, prev, version, {}, {}}
+      -- a result that this epoch does not vouch for was lost before it was applied
+      local position, prev, version, epoch = string.match(first, '^(%S+) (%d+) (%d+) (%d+)$')
+      if epoch == EPOCH then
+        return {'repeated', position, prev, version, {}, {}}
+      end
     end
   end
   if not is_due(op) then

@@ -1,7 +1,8 @@
 """The one way into the change log: producers' operations, gathered into calls of the append script.
 
-While one call of a partition is under way, what arrives waits for the next, and goes in all at once: under load the
-calls grow, without load nothing waits.
+While a call of a partition is under way, what arrives waits for the next, and goes in all at once: under load the
+calls grow, without load nothing waits. Once enough waits for it, a second call is sent before the first is answered, so
+that Redis has work while the answers are given.
 """
 
 import asyncio
@@ -9,9 +10,10 @@ import random
 from collections import deque
 from collections.abc import Callable, Sequence
 
+import structlog
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoScriptError, OutOfMemoryError, ReadOnlyError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from shared.errors import AlreadyExists, Conflict, LogSealed, NotFound, Overloaded, Rejected
@@ -20,9 +22,17 @@ from shared.io.changelog.script import Rejection, append_script, decode_result, 
 from shared.names import PARTITIONS, PartitionKeys, is_id, partition_of
 from shared.operation import Appended, Failure, Operation
 
+log = structlog.get_logger(__name__)
+
 MAX_CALL_DRAFTS = 256
 """A call gathers operations up to so many drafts: it then fits into the socket's buffer, Redis works on it while the
 next ones are decoded, and nobody waits for more than some milliseconds."""
+
+MAX_CALLS = 2
+"""How many calls of a partition may be under way."""
+
+SECOND_CALL_DRAFTS = 64
+"""How many drafts must wait for a second call to be worth its while."""
 
 MAX_WAITING_DRAFTS = 50_000
 """Beyond so many drafts waiting for one partition, new operations are refused as Overloaded."""
@@ -48,6 +58,16 @@ class _Waiting:
             self.result.set_exception(outcome)
         else:
             self.result.set_result(outcome)
+
+
+class _Submission:
+    """Operations that were submitted together: they go into one call, in their order."""
+
+    __slots__ = ("drafts", "waiting")
+
+    def __init__(self, waiting: list[_Waiting], drafts: int) -> None:
+        self.waiting = waiting
+        self.drafts = drafts
 
 
 class ChangeLog:
@@ -90,16 +110,17 @@ class ChangeLog:
 
 
 class _PartitionAppender:
-    """Gathers the operations of one partition and sends them, one call at a time."""
+    """Gathers the operations of one partition and sends them, at most `MAX_CALLS` calls at a time."""
 
     def __init__(self, redis: Redis, partition: int) -> None:
         self._redis = redis
         self._partition = partition
         self._keys = PartitionKeys(partition)
         self._epoch: int | None = None
-        self._queue: deque[_Waiting] = deque()
+        self._queue: deque[_Submission] = deque()
         self._queued_drafts = 0
-        self._sender: asyncio.Task[None] | None = None
+        self._sending = 0
+        self._senders: set[asyncio.Task[None]] = set()
 
     def submit(self, operations: Sequence[Operation], timeout_s: float) -> list[_Waiting]:
         drafts = 0
@@ -111,49 +132,61 @@ class _PartitionAppender:
         loop = asyncio.get_running_loop()
         give_up_at = loop.time() + timeout_s
         waiting = [_Waiting(operation, give_up_at, loop.create_future()) for operation in operations]
-        self._queue.extend(waiting)
+        self._queue.append(_Submission(waiting, drafts))
         self._queued_drafts += drafts
-        if self._sender is None or self._sender.done():
-            self._sender = asyncio.create_task(self._send_queue())
+        if self._sending == 0 or (self._sending < MAX_CALLS and self._queued_drafts >= SECOND_CALL_DRAFTS):
+            self._start_sender()
         return waiting
 
     async def aclose(self) -> None:
-        if self._sender is not None:
-            await self._sender
+        await asyncio.gather(*self._senders)
+
+    def _start_sender(self) -> None:
+        self._sending += 1
+        sender = asyncio.create_task(self._send_queue())
+        self._senders.add(sender)
+        sender.add_done_callback(self._senders.discard)
 
     async def _send_queue(self) -> None:
-        while self._queue:
-            batch = self._take_batch()
-            try:
-                await self._send(batch)
-            except LogSealed as error:
-                self._expire(batch, error)
-            except Exception as error:
-                # whoever waits must hear of it, whatever it was
-                for waiting in batch:
-                    waiting.settle(error)
-                if not isinstance(error, RedisError):
-                    raise
+        try:
+            while self._queue:
+                await self._send_batch(self._take_batch())
+        finally:
+            self._sending -= 1
 
-    def _expire(self, batch: list[_Waiting], error: LogSealed) -> None:
-        """Tell those whose time is up; the others go to the front of the queue again."""
-        now = asyncio.get_running_loop().time()
-        for waiting in reversed(batch):
-            if waiting.give_up_at - _LONGEST_PAUSE_S <= now:
+    async def _send_batch(self, batch: list[_Submission]) -> None:
+        everyone = [waiting for submission in batch for waiting in submission.waiting]
+        try:
+            await self._send(everyone)
+        except LogSealed as error:
+            self._expire(batch, error)
+        except Exception as error:
+            # whoever waits must hear of it, whatever it was
+            for waiting in everyone:
                 waiting.settle(error)
-            else:
-                self._queue.appendleft(waiting)
-                self._queued_drafts += len(waiting.operation.drafts)
+            if not isinstance(error, RedisError | Overloaded):
+                log.exception("an append failed in a way that nobody expected", partition=self._partition)
 
-    def _take_batch(self) -> list[_Waiting]:
-        batch: list[_Waiting] = []
+    def _expire(self, batch: list[_Submission], error: LogSealed) -> None:
+        """Tell all whose time is up, also of those that wait; the others go to the front of the queue again."""
+        over = asyncio.get_running_loop().time() + _LONGEST_PAUSE_S
+        kept: deque[_Submission] = deque()
+        for submission in (*batch, *self._queue):
+            if submission.waiting[0].give_up_at > over:
+                kept.append(submission)
+                continue
+            for waiting in submission.waiting:
+                waiting.settle(error)
+        self._queue = kept
+        self._queued_drafts = sum(submission.drafts for submission in kept)
+
+    def _take_batch(self) -> list[_Submission]:
+        batch: list[_Submission] = []
         queue, drafts = self._queue, 0
-        while queue:
-            more = len(queue[0].operation.drafts)
-            if batch and drafts + more > MAX_CALL_DRAFTS:
-                break
-            drafts += more
-            batch.append(queue.popleft())
+        while queue and not (batch and drafts + queue[0].drafts > MAX_CALL_DRAFTS):
+            submission = queue.popleft()
+            drafts += submission.drafts
+            batch.append(submission)
         self._queued_drafts -= drafts
         return batch
 
@@ -174,13 +207,12 @@ class _PartitionAppender:
                 if self._epoch is None:
                     self._epoch = await self._read_epoch()
                 _, sha = append_script(self._partition, self._epoch)
-                return await self._redis.evalsha(sha, 0, *arguments)  # type: ignore[no-any-return, arg-type, misc]  # redis-py types it for both of its clients
-            except (NoScriptError, LogSealed, RedisConnectionError, RedisTimeoutError) as error:
+                async with asyncio.timeout_at(give_up_at):
+                    return await self._redis.evalsha(sha, 0, *arguments)  # type: ignore[no-any-return, arg-type, misc]  # redis-py types it for both of its clients
+            except (LogSealed, RedisConnectionError, RedisTimeoutError, TimeoutError) as error:
                 reason: Exception = error
             except ResponseError as error:
-                if not str(error).startswith("SEALED"):
-                    raise
-                reason = error
+                reason = _passing(error)
             self._epoch = None
             if asyncio.get_running_loop().time() + pause_s >= give_up_at:
                 raise LogSealed(f"partition {self._partition} did not accept in time") from reason
@@ -192,6 +224,17 @@ class _PartitionAppender:
         if epoch is None:
             raise LogSealed(f"partition {self._partition} is sealed")
         return int(epoch)
+
+
+def _passing(error: ResponseError) -> ResponseError:
+    """Return a refusal that passes by itself; raise Overloaded or, for one that does not pass, the error."""
+    if str(error).startswith("OVERLOADED"):
+        raise Overloaded("the log waits to be applied", retry_after_s=5) from error
+    # https://github.com/valkey-io/valkey/blob/unstable/src/server.c, createSharedObjects
+    passing = ("SEALED", "NOREPLICAS", "MISCONF", "MASTERDOWN", "CLUSTERDOWN", "BUSY", "TRYAGAIN")
+    if isinstance(error, NoScriptError | OutOfMemoryError | ReadOnlyError) or str(error).startswith(passing):
+        return error
+    raise error
 
 
 def _check_ids(operation: Operation) -> None:

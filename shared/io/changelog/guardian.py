@@ -12,15 +12,14 @@ from redis.asyncio import Redis
 
 from shared.errors import MusterError
 from shared.io.changelog.read import LogReader
-from shared.io.changelog.rebuild import stage
-from shared.io.changelog.script import OPEN, append_script
+from shared.io.changelog.rebuild import remember, stage
+from shared.io.changelog.script import OPEN, SEAL, append_script
 from shared.io.database.queries import queries
 from shared.names import PartitionKeys
 from shared.position import Position
 from shared.resources import RESOURCES
 
 log = structlog.get_logger(__name__)
-_SEAL = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
 
 
 class Overtaken(MusterError):
@@ -56,7 +55,9 @@ class Guardian:
         sql = queries("checkpoints")
         if not (await sql.try_lock(self._connection, partition=self.partition))["locked"]:
             return None
-        row = await sql.take_over(self._connection, partition=self.partition)
+        # after PostgreSQL was restored from a backup, Redis may have seen a later guardian
+        seen_fence = int(await self._redis.get(self._keys.guardian) or 0)
+        row = await sql.take_over(self._connection, partition=self.partition, seen_fence=seen_fence)
         return Checkpoint(Position(row["epoch"], row["seq"]), row["fence"], row["redis_run"])
 
     async def distrust(self, checkpoint: Checkpoint) -> str | None:
@@ -77,11 +78,10 @@ class Guardian:
             return f"the log ends at {last}, before the checkpoint {position}"
         return None
 
-    async def seal(self) -> None:
-        """Close whatever epoch is open, so that the log cannot grow any more."""
-        epoch = await self._redis.get(self._keys.epoch)
-        if epoch is not None:
-            await self._redis.eval(_SEAL, 1, self._keys.epoch, epoch)  # type: ignore[misc]  # redis-py types it for both of its clients
+    async def seal(self, checkpoint: Checkpoint) -> None:
+        """Close whatever epoch is open, so that the log cannot grow any more; raises Overtaken."""
+        if not await self._redis.eval(SEAL, 1, self._keys.prefix, str(checkpoint.fence)):  # type: ignore[misc]  # redis-py types it for both of its clients
+            raise Overtaken(f"partition {self.partition}: a later guardian has sealed the log")
 
     async def open_epoch(self, checkpoint: Checkpoint) -> Checkpoint:
         """Mint the next epoch, rebuild the hot state from PostgreSQL, open the log. The log must be sealed.
@@ -91,10 +91,12 @@ class Guardian:
         run = await self._run_of_redis()
         epoch = await self._mint(checkpoint, run)
         await stage(self._redis, self._connection, self.partition, epoch=epoch, offline_after_ms=self._offline_after_ms)
+        if not await remember(self._redis, self._connection, self.partition, epoch=epoch, fence=checkpoint.fence):
+            raise Overtaken(f"partition {self.partition}: epoch {epoch} was overtaken before it was opened")
         text, _ = append_script(self.partition, epoch)
         await self._redis.script_load(text)
         uniques = [f"{resource.name}:{field}" for resource in RESOURCES.values() for field in resource.unique]
-        if not await self._redis.eval(OPEN, 1, self._keys.prefix, str(epoch), *uniques):  # type: ignore[misc]  # redis-py types it for both of its clients
+        if not await self._redis.eval(OPEN, 1, self._keys.prefix, str(checkpoint.fence), str(epoch), *uniques):  # type: ignore[misc]  # redis-py types it for both of its clients
             raise Overtaken(f"partition {self.partition}: epoch {epoch} was overtaken while it was being opened")
         log.info("epoch opened", partition=self.partition, epoch=epoch)
         return Checkpoint(Position(epoch, 0), checkpoint.fence, run)

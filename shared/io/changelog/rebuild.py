@@ -10,6 +10,7 @@ import msgspec
 from asyncpg import Connection
 from redis.asyncio import Redis
 
+from shared.io.changelog.script import REMEMBER
 from shared.io.database.queries import queries
 from shared.io.database.records import read_records
 from shared.names import PartitionKeys, Topic, deadline_of, held_deadline_of
@@ -32,7 +33,7 @@ class _WithStatus(msgspec.Struct):
 
 
 async def stage(redis: Redis, connection: Connection, partition: int, *, epoch: int, offline_after_ms: int) -> None:
-    """Stage states, versions, samples, unique indexes and deadlines of an epoch; set the operation ids.
+    """Stage states, versions, samples, unique indexes and deadlines of an epoch.
 
     Every server that is not offline gets a fresh deadline: while the log was away, its agent could not be heard.
     """
@@ -45,7 +46,6 @@ async def stage(redis: Redis, connection: Connection, partition: int, *, epoch: 
             Topic(row["workspace_id"], row["resource"]): row["version"]
             async for row in sql.topics_of_partition(connection, partition=partition)
         }
-        operations = [row async for row in sql.operations_of_partition(connection, partition=partition)]
         for topic in versions:
             records = await read_records(connection, topic)
             await stage.fill(f"state:{topic}", {r.id: b"%d %b" % (r.version, r.data) for r in records})
@@ -55,7 +55,6 @@ async def stage(redis: Redis, connection: Connection, partition: int, *, epoch: 
             if topic.resource == SERVERS.name:
                 await stage.arm(_deadlines(topic, records), now_s * 1000 + offline_after_ms)
     await stage.fill("versions", {str(topic): str(version) for topic, version in versions.items()})
-    await _remember(redis, keys, operations)
 
 
 class _Stage:
@@ -106,13 +105,15 @@ def _deadlines(topic: Topic, records: list[Record]) -> Iterable[str]:
             yield member(topic.workspace_id, record.id)
 
 
-async def _remember(redis: Redis, keys: PartitionKeys, operations: Iterable[Mapping[str, object]]) -> None:
-    """Set the first results of operations; they are facts, so that they may be set before the epoch opens."""
-    rest = iter(operations)
+async def remember(redis: Redis, connection: Connection, partition: int, *, epoch: int, fence: int) -> bool:
+    """Set the first results of operations as `epoch` vouches for them; False when a later guardian was here."""
+    prefix = PartitionKeys(partition).prefix
+    rest = iter([row async for row in queries("checkpoints").operations_of_partition(connection, partition=partition)])
     while part := list(islice(rest, _SLICE)):
-        async with redis.pipeline(transaction=False) as pipe:
-            for row in part:
-                position = Position(int(str(row["epoch"])), int(str(row["seq"])))
-                remember_ms = max(1, int(str(row["remember_ms"])))
-                pipe.set(keys.operation(str(row["id"])), f"{position} {row['prev']} {row['version']}", px=remember_ms)
-            await pipe.execute()
+        arguments = [str(fence)]
+        for row in part:
+            result = f"{Position(row['epoch'], row['seq'])} {row['prev']} {row['version']} {epoch}"
+            arguments += (row["id"], result, str(max(1, row["remember_ms"])))
+        if not await redis.eval(REMEMBER, 1, prefix, *arguments):  # type: ignore[misc]  # redis-py types it for both of its clients
+            return False
+    return True

@@ -1,7 +1,7 @@
 """The append script: its text for a partition and an epoch, its call, its answer."""
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, reduce
 from hashlib import sha1
 from importlib.resources import files
 from typing import Any
@@ -17,12 +17,19 @@ OPERATION_MEMORY_MS = 24 * 3600 * 1000
 _APPEND = files(__package__).joinpath("append.lua").read_text()
 OPEN = files(__package__).joinpath("open.lua").read_text()
 """The script that opens an epoch."""
+SEAL = files(__package__).joinpath("seal.lua").read_text()
+"""The script that closes the log for a guardian."""
+REMEMBER = files(__package__).joinpath("remember.lua").read_text()
+"""The script that sets the results of operations for an epoch to come."""
+MAX_ENTRIES = 1_000_000
+"""A log that waits for so many entries to be applied accepts no more."""
 
 
 @lru_cache(maxsize=256)
 def append_script(partition: int, epoch: int) -> tuple[str, str]:
     """Return the text and the SHA-1 (by which Redis calls it) of the append script of one epoch of a partition."""
-    text = _APPEND.replace("@PARTITION@", str(partition)).replace("@EPOCH@", str(epoch))
+    values = {"@PARTITION@": partition, "@EPOCH@": epoch, "@MAX_ENTRIES@": MAX_ENTRIES}
+    text = reduce(lambda script, item: script.replace(item[0], str(item[1])), values.items(), _APPEND)
     return text, sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 

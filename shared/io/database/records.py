@@ -3,15 +3,23 @@
 from collections.abc import Sequence
 
 import msgspec
+import structlog
 from asyncpg import Connection
 
+from shared.io.telemetry import Counter
 from shared.names import Topic
 from shared.resources import RESOURCES
 from shared.topic import Record
 
+log = structlog.get_logger(__name__)
+UNREADABLE = Counter("muster_unreadable_records_total", "Stored records that their model does not accept", ["resource"])
+
 
 async def read_records(connection: Connection, topic: Topic, ids: Sequence[str] | None = None) -> list[Record]:
-    """Read the records of a topic, or only those with these ids, as PostgreSQL holds them."""
+    """Read the records of a topic, or only those with these ids, as PostgreSQL holds them.
+
+    One that its model does not accept is left out, counted and logged.
+    """
     resource = RESOURCES[topic.resource]
     which, arguments = ("", []) if ids is None else (" AND id = ANY($2)", [ids])
     rows = await connection.fetch(
@@ -21,8 +29,18 @@ async def read_records(connection: Connection, topic: Topic, ids: Sequence[str] 
         *arguments,
     )
     decode = msgspec.json.Decoder(resource.model).decode
-    # through the model: the same field order, number and time formats as in what producers append
-    return [Record(row["id"], row["version"], msgspec.json.encode(decode(_without_nulls(row["data"])))) for row in rows]
+    records = []
+    for row in rows:
+        try:
+            # through the model: the same field order, number and time formats as in what producers append
+            data = msgspec.json.encode(decode(_without_nulls(row["data"])))
+        except msgspec.DecodeError as error:
+            # one row that cannot be read must not keep a whole partition sealed
+            UNREADABLE.labels(resource.name).inc()
+            log.error("stored record cannot be read", topic=str(topic), record=row["id"], reason=str(error))  # noqa: TRY400  (the reason says it all)
+            continue
+        records.append(Record(row["id"], row["version"], data))
+    return records
 
 
 def _without_nulls(data: bytes) -> bytes:

@@ -12,12 +12,14 @@ from redis.asyncio import Redis
 
 from shared.errors import LogSealed
 from shared.io.changelog.append import ChangeLog
+from shared.io.changelog.guardian import Guardian, Overtaken
 from shared.io.changelog.read import LogReader
 from shared.io.database.pool import connect
 from shared.io.redis import open_redis
 from shared.names import PartitionKeys, Topic, new_id, partition_of
 from shared.operation import Appended, Draft, Operation
 from tests.support.applier import checkpoint, running_appliers, until
+from tests.support.log import open_log
 from tests.support.valkey import ValkeyServer
 
 SERVERS = Topic("w_test", "servers")
@@ -153,6 +155,101 @@ async def test_poison_is_put_aside_and_undone_while_the_rest_goes_on(
     letters = await database.fetch("SELECT record_id, sqlstate, compensated_at IS NULL FROM dead_letters ORDER BY id")
     assert [("s_1", "22P05", False), ("s_3", "22003", False)] == [tuple(row) for row in letters]
     assert await database.fetchval("SELECT rejected FROM operations WHERE id = 'op-poison'") == "not_storable"
+
+
+async def test_operation_of_which_one_change_is_poison_leaves_nothing(
+    redis: Redis, database: asyncpg.Connection, database_url: str
+) -> None:
+    data = [server(), server(notes="a\0b"), server()]
+    drafts = tuple(Draft(id=f"s_{number}", action="create", data=each) for number, each in enumerate(data))
+    async with running_appliers(redis, database_url):
+        changes = ChangeLog(redis)
+        await changes.append(Operation(topic=SERVERS, drafts=drafts, actor="test", id="op-bulk"))
+        await until(lambda: nothing_in(redis, SERVERS))
+        await applied(database, await changes.append(put(SERVERS, "s_9", server())))
+    assert ["s_9"] == [row["id"] for row in await database.fetch("SELECT id FROM servers")]
+    assert "not_storable" == await database.fetchval("SELECT rejected FROM operations WHERE id = 'op-bulk'")
+
+
+async def nothing_in(redis: Redis, topic: Topic) -> bool:
+    return not (await LogReader(redis).snapshot(topic)).records
+
+
+async def test_many_dead_letters_are_all_undone(redis: Redis, database: asyncpg.Connection, database_url: str) -> None:
+    drafts = tuple(Draft(id=f"s_{number}", action="create", data=server(notes="\0")) for number in range(150))
+    async with running_appliers(redis, database_url):
+        await ChangeLog(redis).append(Operation(topic=SERVERS, drafts=drafts, actor="test"))
+        await until(lambda: pending(database, 0))
+        assert await nothing_in(redis, SERVERS)
+    assert 150 == await database.fetchval("SELECT count(*) FROM dead_letters")
+
+
+async def pending(database: asyncpg.Connection, count: int) -> bool:
+    row = await database.fetchrow(
+        "SELECT count(*) AS letters, count(*) FILTER (WHERE compensated_at IS NULL) AS pending FROM dead_letters"
+    )
+    assert row is not None
+    return bool(row["letters"] > 0 and row["pending"] == count)
+
+
+async def test_stored_times_of_any_zone_and_age_do_not_keep_the_log_sealed(
+    redis: Redis, database: asyncpg.Connection, database_url: str
+) -> None:
+    await database.execute(
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET timezone = %L', current_database(), 'Europe/Berlin'); END $$"
+    )
+    async with running_appliers(redis, database_url):
+        changes = ChangeLog(redis)
+        await changes.append(put(SERVERS, "s_1", server(expires_at="9999-12-31T23:59:59Z")))
+        await changes.append(put(SERVERS, "s_2", server(expires_at="9999-12-31T23:59:59-14:00")))
+        await applied(database, await changes.append(put(SERVERS, "s_3", server())))
+        await redis.flushall()
+        result = await changes.append(put(SERVERS, "s_4", server()))
+        await applied(database, result)
+        snapshot = await LogReader(redis).snapshot(SERVERS)
+    assert ["s_1", "s_3", "s_4"] == sorted(record.id for record in snapshot.records)
+
+
+async def test_guardian_that_was_suspended_cannot_open_over_its_successor(redis: Redis, database_url: str) -> None:
+    first, second = await connect(database_url), await connect(database_url)
+    suspended = Guardian(redis, first, PARTITION, offline_after_ms=60_000)
+    checkpoint_of_first = await suspended.try_take_over()
+    assert checkpoint_of_first is not None
+    await suspended.seal(checkpoint_of_first)
+    await first.execute("SELECT pg_advisory_unlock_all()")  # PostgreSQL believes that it is gone
+    successor = Guardian(redis, second, PARTITION, offline_after_ms=60_000)
+    checkpoint_of_second = await successor.try_take_over()
+    assert checkpoint_of_second is not None
+    await successor.seal(checkpoint_of_second)
+    for late in (suspended.seal, suspended.open_epoch):
+        with pytest.raises(Overtaken):
+            await late(checkpoint_of_first)
+    assert None is await redis.get(PartitionKeys(PARTITION).epoch)
+    opened = await successor.open_epoch(checkpoint_of_second)
+    assert str(opened.position.epoch).encode() == await redis.get(PartitionKeys(PARTITION).epoch)
+    await first.close()
+    await second.close()
+
+
+async def test_redis_that_hangs_keeps_nobody_beyond_their_time(private_valkey: ValkeyServer) -> None:
+    redis = open_redis(private_valkey.url)
+    await open_log(redis)
+    changes = ChangeLog(redis)
+    await changes.append(put(SERVERS, "s_0", server()))
+    private_valkey.pause()
+    began = asyncio.get_running_loop().time()
+    drafts = tuple(Draft(id=f"s_{number}", action="put", data=server()) for number in range(200))
+    appending = [
+        changes.append(Operation(topic=SERVERS, drafts=drafts, actor="test", id=new_id("op")), timeout_s=1)
+        for _ in range(5)
+    ]
+    outcomes = await asyncio.gather(*appending, return_exceptions=True)
+    waited_s = asyncio.get_running_loop().time() - began
+    private_valkey.resume()
+    assert {LogSealed} == {type(outcome) for outcome in outcomes}
+    assert waited_s < 3
+    await changes.append(put(SERVERS, "s_1", server()))
+    await redis.aclose()
 
 
 async def test_restarted_applier_goes_on_in_the_same_epoch(

@@ -30,7 +30,7 @@ VALUES (:partition, :epoch, :seq, :workspace_id, :resource, :record_id, :version
 -- name: pending_dead_letters
 -- Dead letters whose record the hot state still holds.
 SELECT id, workspace_id, resource, record_id, version
-FROM dead_letters WHERE partition = :partition AND compensated_at IS NULL ORDER BY id LIMIT 100;
+FROM dead_letters WHERE partition = :partition AND compensated_at IS NULL ORDER BY id LIMIT :limit;
 
 -- name: compensated!
 -- The hot state holds again what PostgreSQL does.

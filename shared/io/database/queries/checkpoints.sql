@@ -4,8 +4,8 @@ SELECT pg_try_advisory_lock(hashtext('muster applier'), :partition) AS locked;
 
 -- name: take_over^
 -- Read the checkpoint and raise the fence, so that an applier that was overtaken cannot commit any more.
-INSERT INTO checkpoints (partition, fence) VALUES (:partition, 1)
-ON CONFLICT (partition) DO UPDATE SET fence = checkpoints.fence + 1
+INSERT INTO checkpoints (partition, fence) VALUES (:partition, :seen_fence::bigint + 1)
+ON CONFLICT (partition) DO UPDATE SET fence = greatest(checkpoints.fence, :seen_fence) + 1
 RETURNING epoch, seq, fence, redis_run;
 
 -- name: advance$

@@ -48,19 +48,24 @@ def due(workspace: str, count: int, *, held: bool = False) -> list[Due]:
     ],
 )
 def test_large_share_of_a_workspace_is_held_back(silent: int, armed: int, verdict: Verdict) -> None:
-    assert {verdict} == {given for _, given in judge(due("w_1", silent), {"w_1": armed})}
+    assert {verdict} == {given for _, given in judge(due("w_1", silent), {"w_1": silent}, {"w_1": armed})}
 
 
 def test_workspaces_are_judged_apart() -> None:
-    judged = judge(due("w_1", 10) + due("w_2", 1), {"w_1": 10, "w_2": 10})
+    judged = judge(due("w_1", 10) + due("w_2", 1), {"w_1": 10, "w_2": 1}, {"w_1": 10, "w_2": 10})
     assert {("w_1", Verdict.UNKNOWN), ("w_2", Verdict.OFFLINE)} == {(one.workspace_id, given) for one, given in judged}
 
 
 def test_server_that_was_held_back_and_stays_silent_is_offline() -> None:
-    judged = judge(due("w_1", 10, held=True) + due("w_1", 1), {"w_1": 10})
+    judged = judge(due("w_1", 10, held=True) + due("w_1", 1), {"w_1": 1}, {"w_1": 10})
     assert [Verdict.OFFLINE] * 11 == [given for _, given in judged]
 
 
 def test_longest_silent_comes_first() -> None:
     first, second = Due(1, "w_1", "s_2"), Due(2, "w_1", "s_1")
-    assert [first, second] == [one for one, _ in judge([second, first], {"w_1": 9})]
+    assert [first, second] == [one for one, _ in judge([second, first], {"w_1": 2}, {"w_1": 9})]
+
+
+def test_share_is_that_of_all_silent_servers_also_when_only_some_are_acted_on() -> None:
+    judged = judge(due("w_1", 10), {"w_1": 40}, {"w_1": 40})
+    assert {Verdict.UNKNOWN} == {given for _, given in judged}
