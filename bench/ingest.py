@@ -132,7 +132,7 @@ class Served(NamedTuple):
     def cpu_s(self) -> float:
         """Return the processor time that it has used."""
         times = self.process.cpu_times()
-        return times.user + times.system
+        return float(times.user + times.system)
 
 
 class Rate(NamedTuple):
@@ -195,7 +195,8 @@ def report(servers: Sequence[Served], seconds: float) -> None:
         f"   (target: at least {SINGLE_TARGET:.0%})"
     )
     print(
-        f"arrays, to one a request            {many.wall / one.wall * ARRAY:>13.1f}x {many.cpu / one.cpu * ARRAY:>13.1f}x"
+        f"arrays, to one a request            {ARRAY * many.wall / one.wall:>13.1f}x"
+        f" {ARRAY * many.cpu / one.cpu:>13.1f}x"
         f"   (target: at least {ARRAY_TARGET}x, or 150,000/s)"
     )
 
