@@ -66,7 +66,7 @@ class Channel:
         return self._idle_since is not None and now >= self._idle_since + self._pace.linger_s
 
     def subscribe(self, subscription: Subscription) -> None:
-        """Register a subscriber and answer it, or have it wait; one is answered when `tick` says so at the latest."""
+        """Register a subscriber and answer it; one that has to wait is answered, or refused, before long."""
         self._subscribers[subscription] = None
         self._idle_since = None
         if subscription.outbox.has_room:

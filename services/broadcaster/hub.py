@@ -153,10 +153,7 @@ class Hub:
                 async with asyncio.timeout(pause_s * random.uniform(0.5, 1)):  # noqa: S311  (spreads retries, no secret)
                     await opening.wait()
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
-        # from here on without waiting: what comes up after this begins another load
-        del self._loads[channel]
-        if self._channels.get(channel.topic) is channel:
-            self._attend(channel)
+        del self._loads[channel]  # nothing was waited for since the load succeeded: what comes up now begins another
 
     async def _try_to_load(self, channel: Channel) -> bool:
         channel.begin_load()

@@ -184,13 +184,24 @@ async def test_an_ended_membership_ends_the_subscription(
         "nonsense",
         "[]",
         '{"op":"dance"}',
+        '{"op":"' + "ü" * 300 + '"}',
         '{"op":"subscribe"}',
         b'{"op":"check","topic":"servers"}',
         b"\xff",
         '{"op":"check","topic":"' + "x" * 20_000 + '"}',
         '{"op":"check","topic":' + "[" * 10_000,
     ],
-    ids=["not JSON", "no object", "unknown op", "field missing", "binary", "binary nonsense", "too large", "too deep"],
+    ids=[
+        "not JSON",
+        "no object",
+        "unknown op",
+        "long unknown op",
+        "field missing",
+        "binary",
+        "binary nonsense",
+        "too large",
+        "too deep",
+    ],
 )
 async def test_a_malformed_message_closes_with_4400(
     redis: Redis, people: FakeAuthenticator, message: str | bytes

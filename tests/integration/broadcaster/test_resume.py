@@ -162,6 +162,8 @@ async def test_subscribers_of_a_log_that_stays_sealed_are_told_to_come_back(
         assert ("error", "unavailable", "servers", WORKSPACE, 1_000) == tuple(
             refusal[key] for key in ("op", "code", "topic", "workspace", "retry_after_ms")
         )
+        await client.send({"op": "check", "topic": "servers"})
+        assert "bad_request" == (await client.receive())["code"]
         await open_log(redis, epoch=3)
         await client.send({"op": "subscribe", "topic": "servers"})
         assert "snapshot" == (await client.receive())["op"]

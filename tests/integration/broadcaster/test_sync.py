@@ -89,6 +89,19 @@ async def test_topics_of_a_connection_are_independent(
         assert ("changes", "servers", 0, 1) == tuple(changes[key] for key in ("op", "topic", "prev", "version"))
 
 
+async def test_a_second_subscription_takes_the_place_of_the_first(
+    redis: Redis, producer: Producer, people: FakeAuthenticator
+) -> None:
+    async with broadcasting(redis, people) as broadcaster, raw_client(broadcaster) as client:
+        for _ in range(2):
+            await client.send({"op": "subscribe", "topic": "servers"})
+            assert "snapshot" == (await client.receive())["op"]
+        await producer.put("s_1")
+        assert "changes" == (await client.receive())["op"]
+        await client.send({"op": "check", "topic": "servers"})
+        assert "bookmark" == (await client.receive())["op"]
+
+
 async def test_after_an_unsubscription_nothing_comes(
     redis: Redis, producer: Producer, people: FakeAuthenticator
 ) -> None:
