@@ -5,10 +5,19 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
 
 from stack.interrupts import Interrupts
+
+
+@pytest.fixture(autouse=True)
+def heeded_hang_up() -> Iterator[None]:
+    """Let a hang-up mean what it usually does, also where the tests run under `nohup`."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 async def test_work_that_nobody_interrupts_finishes() -> None:
