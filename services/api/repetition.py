@@ -35,12 +35,16 @@ class Repetition:
         if not terms.request_digest:
             return None
         keys = self._keys(terms)
-        operation, digest = await self._redis.mget(keys.operation(terms.operation_id), keys.request(terms.operation_id))
+        operation, digest, open_epoch = await self._redis.mget(
+            keys.operation(terms.operation_id), keys.request(terms.operation_id), keys.epoch
+        )
         if operation is None:
             return None
         if digest is not None and digest.decode() != terms.request_digest:
             raise HttpError(422, "idempotency_key_reused", "this Idempotency-Key was used for another request")
-        position, _, version = operation.split()
+        position, _, version, epoch = operation.split()
+        if epoch != open_epoch:  # lost before it was applied: nothing vouches for it
+            return None
         return FirstResult(Position.parse(position), int(version))
 
     async def claim(self, terms: WriteTerms) -> None:
