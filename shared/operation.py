@@ -11,7 +11,7 @@ DraftAction = Literal["create", "update", "put", "delete"]
 """`create` wants no such record, `update` and `delete` want one, `put` takes either."""
 
 
-class Draft(msgspec.Struct, frozen=True, kw_only=True):
+class Draft(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One intended change of a record.
 
     `data` is the whole record as JSON, empty for a deletion. `expect` makes it conditional on the record's version.

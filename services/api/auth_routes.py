@@ -14,7 +14,8 @@ from services.api.accounts import Accounts, TokenPair
 from services.api.passwords import MAX_PASSWORD_CHARACTERS
 from services.api.problems import BODY_PROBLEMS, SESSION_PROBLEMS
 from services.api.requests import ApiRequest, opt
-from services.api.throttle import LoginThrottle, address_of
+from services.api.throttle import LoginThrottle
+from shared.io.address import address_of
 from shared.io.litestar_problems import documented
 from shared.tokens import Role
 

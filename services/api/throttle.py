@@ -1,6 +1,5 @@
 """Slows down guessing of passwords: a bound on attempts to log in for each address and for each account."""
 
-import ipaddress
 from collections.abc import Iterator
 from hashlib import sha256
 
@@ -9,8 +8,6 @@ from redis.asyncio import Redis
 
 from shared.io.problem import HttpError
 from shared.names import throttle_key
-
-_IPV6_SITE_BITS = 64
 
 
 class Limit(msgspec.Struct, frozen=True):
@@ -62,21 +59,3 @@ def _counters(account: str, address: str) -> Iterator[tuple[Limit, str]]:
         (PER_ACCOUNT, account),
     ):
         yield limit, throttle_key(limit.kind, sha256(who.encode()).hexdigest())
-
-
-def address_of(peer: str, forwarded_for: str | None) -> str:
-    """Return whom to count for a request: its address, of IPv6 the site.
-
-    `forwarded_for` is trusted for its last hop only, which the proxy in front of us has added.
-    """
-    last_hop = (forwarded_for or "").rpartition(",")[2].strip()
-    for text in (last_hop, peer):
-        try:
-            address = ipaddress.ip_address(text)
-        except ValueError:
-            continue
-        if isinstance(address, ipaddress.IPv6Address):
-            mapped = address.ipv4_mapped
-            return str(mapped or ipaddress.ip_network((int(address), _IPV6_SITE_BITS), strict=False))
-        return str(address)
-    return "unknown"

@@ -14,6 +14,7 @@ from services.ingest.registration import interval_granted
 from services.ingest.requests import AgentRequest
 from services.ingest.throttle import Throttle
 from shared.errors import Rejected
+from shared.io.address import address_of
 from shared.io.litestar_problems import documented
 from shared.resources.metrics import Sample
 
@@ -61,7 +62,8 @@ async def enroll(
     idempotency_key: IdempotencyKey = "",
 ) -> Enrolled:
     """Register a machine. An `agent_id` that exists is proven by its secret in `Authorization`."""
-    address = request.client.host if request.client else "unknown"
+    peer = request.client.host if request.client else ""
+    address = address_of(peer, request.headers.get("x-forwarded-for"))
     await throttle.admit(address)
     authorization = request.headers.get("authorization", "")
     try:

@@ -1,7 +1,8 @@
 """Reads a body of metrics: which samples are good, as they will be stored, and what is wrong with the others. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from operator import le
 
 import msgspec
 
@@ -23,10 +24,9 @@ class _KnownSample(Sample, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Batch(msgspec.Struct):
-    """What a body held. `indexes[i]` is the place in the body of the sample in `drafts[i]`."""
+    """What a body held."""
 
     drafts: list[Draft]
-    indexes: list[int]
     rejected: list[BadSample] = []
     skewed: int = 0
     with_unknown_fields: int = 0
@@ -56,7 +56,7 @@ def read_batch(body: bytes, server_id: str, now: datetime) -> Batch:
     reader = _Reader(server_id, now)
     if body.lstrip()[:1] == b"[":
         return reader.read_array(body)
-    reader.take(0, reader.decode(body))
+    reader.take([reader.decode(body)])
     return reader.batch
 
 
@@ -64,7 +64,7 @@ class _Reader:
     """Fills one batch."""
 
     def __init__(self, server_id: str, now: datetime) -> None:
-        self.batch = Batch([], [])
+        self.batch = Batch([])
         self._server_id = server_id
         self._now = now
         self._latest = now + MAX_SKEW
@@ -77,10 +77,9 @@ class _Reader:
             return self._read_one_by_one(body)
         _check_count(len(samples))
         try:
-            for index, sample in enumerate(samples):
-                self.take(index, sample)
+            self.take(samples)
         except Rejected:
-            self.batch = Batch([], [])
+            self.batch = Batch([])
             return self._read_one_by_one(body)
         return _in_order_of_seq(self.batch)
 
@@ -92,7 +91,7 @@ class _Reader:
         _check_count(len(raw_samples))
         for index, raw in enumerate(raw_samples):
             try:
-                self.take(index, self.decode(raw))
+                self.take([self.decode(raw)])
             except (Rejected, Malformed) as error:
                 field = getattr(error, "field", None)
                 message = f"{field}: {error}" if field else str(error)
@@ -112,30 +111,33 @@ class _Reader:
         self.batch.with_unknown_fields += 1
         return sample
 
-    def take(self, index: int, sample: Sample) -> None:
-        """Add a sample in its canonical form; raises Rejected when it cannot be stored."""
-        if sample.cpu_percent is None and not _has_measurement(sample):
-            raise Rejected("a sample needs at least one measurement", code=_BAD)
-        if sample.ts.tzinfo is not UTC:
-            sample = msgspec.structs.replace(sample, ts=_as_utc(sample.ts))
-        if sample.ts > self._latest:
-            sample = msgspec.structs.replace(sample, ts=self._now)
+    def take(self, samples: Iterable[Sample]) -> None:
+        """Add samples in their canonical form; raises Rejected at the first one that cannot be stored."""
+        server_id, latest, drafts = self._server_id, self._latest, self.batch.drafts
+        for sample in samples:
+            if sample.cpu_percent is None and not _has_measurement(sample):
+                raise Rejected("a sample needs at least one measurement", code=_BAD)
+            taken = sample
+            if sample.ts.tzinfo is not UTC or sample.ts > latest:
+                taken = self._at_a_good_time(sample)
+            identity = (taken.boot_id, taken.seq) if taken.boot_id and taken.seq else None
+            drafts.append(Draft(id=server_id, action="put", data=_encode(taken), sample=identity))
+
+    def _at_a_good_time(self, sample: Sample) -> Sample:
+        """Return the sample with its time in UTC, and not in the future."""
+        try:
+            ts = sample.ts.astimezone(UTC)
+        except OverflowError as error:
+            raise Rejected("the time is outside of the calendar", code=_BAD, field="ts") from error
+        if ts > self._latest:
+            ts = self._now
             self.batch.skewed += 1
-        identity = (sample.boot_id, sample.seq) if sample.boot_id and sample.seq else None
-        self.batch.drafts.append(Draft(id=self._server_id, action="put", data=_encode(sample), sample=identity))
-        self.batch.indexes.append(index)
+        return msgspec.structs.replace(sample, ts=ts)
 
 
 def _check_count(count: int) -> None:
     if count > MAX_SAMPLES:
         raise TooManySamples(f"{count} samples in one request, at most {MAX_SAMPLES} are taken")
-
-
-def _as_utc(ts: datetime) -> datetime:
-    try:
-        return ts.astimezone(UTC)
-    except OverflowError as error:
-        raise Rejected("the time is outside of the calendar", code=_BAD, field="ts") from error
 
 
 def _has_measurement(sample: Sample) -> bool:
@@ -144,20 +146,10 @@ def _has_measurement(sample: Sample) -> bool:
 
 def _in_order_of_seq(batch: Batch) -> Batch:
     """Put the samples of each boot in the order of `seq`: one after a later one would be taken for a repetition."""
-    last: dict[str, int] = {}
-    for draft in batch.drafts:
-        boot_id, seq = draft.sample or ("", 0)
-        if seq < last.get(boot_id, 0):
-            break
-        last[boot_id] = seq
-    else:
+    identities = [draft.sample or ("", 0) for draft in batch.drafts]
+    if all(map(le, identities, identities[1:])):
         return batch
-    boots: dict[str, int] = {}
-    keys = []
-    for place, draft in enumerate(batch.drafts):
-        boot_id, seq = draft.sample or ("", 0)
-        keys.append((boots.setdefault(boot_id, place), seq))
-    order = sorted(range(len(keys)), key=keys.__getitem__)
-    batch.drafts = [batch.drafts[place] for place in order]
-    batch.indexes = [batch.indexes[place] for place in order]
+    first: dict[str, int] = {}
+    keys = [(first.setdefault(boot_id, place), seq) for place, (boot_id, seq) in enumerate(identities)]
+    batch.drafts = [batch.drafts[place] for place in sorted(range(len(keys)), key=keys.__getitem__)]
     return batch

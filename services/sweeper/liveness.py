@@ -2,9 +2,11 @@
 
 Silence means something only while somebody listened: for `offline_after_ms` after the sweeper or ingest was away,
 nobody is called offline, because agents had no chance to be heard. When very many of a workspace fall silent at once,
-the fault is taken to be between us and them: they become `unknown` first, and offline if they stay silent.
+the fault is taken to be between us and them: they become `unknown` first, and offline if they stay silent although
+some agent is heard, be it of another workspace: while nobody is, the fault may still lie before our door.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from enum import Enum
 
@@ -22,12 +24,14 @@ class Listening(msgspec.Struct, frozen=True):
     """Since when we have been listening; None where it never was noted.
 
     `swept_since_ms` begins the current run of sweeps without a break, `beat_ms` is ingest's newest sign of life,
-    `returned_ms` begins the time since which it has been there without a break.
+    `returned_ms` begins the time since which it has been there without a break, `heard_ms` is when it last heard any
+    agent.
     """
 
     swept_since_ms: int | None
     beat_ms: int | None
     returned_ms: int | None
+    heard_ms: int | None = None
 
 
 class Due(msgspec.Struct, frozen=True, order=True):
@@ -62,18 +66,28 @@ def deafness(now_ms: int, listening: Listening, offline_after_ms: int) -> str | 
     return None
 
 
-def judge(due: Iterable[Due], silent: Mapping[str, int], armed: Mapping[str, int]) -> list[tuple[Due, Verdict]]:
-    """Decide on deadlines that have passed.
+def is_anyone_heard(now_ms: int, listening: Listening, offline_after_ms: int) -> bool:
+    """Whether the way from agents to us is open: one of them, of whatever workspace, has come through lately."""
+    return listening.heard_ms is not None and now_ms - listening.heard_ms < offline_after_ms
+
+
+def judge(
+    due: Iterable[Due], silent: Mapping[str, int], armed: Mapping[str, int], *, anyone_heard: bool
+) -> list[tuple[Due, Verdict]]:
+    """Decide on deadlines that have passed; one without a verdict is to be looked at again.
 
     `silent` and `armed` count each workspace's servers whose deadline has passed, and all that have one; those held
     back are in neither. `due` may be a part of the silent ones.
     """
+    passed = sorted(due)
     held_back = {
         workspace_id
         for workspace_id, count in silent.items()
         if count >= HELD_LEAST and count > HELD_SHARE * armed[workspace_id]
     }
+    stay_silent = Counter(one.workspace_id for one in passed if one.is_held)
     return [
         (one, Verdict.UNKNOWN if one.workspace_id in held_back and not one.is_held else Verdict.OFFLINE)
-        for one in sorted(due)
+        for one in passed
+        if not one.is_held or anyone_heard or stay_silent[one.workspace_id] < HELD_LEAST
     ]

@@ -17,12 +17,13 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from services.sweeper.liveness import Due, Listening, Verdict, deafness, judge, longest_gap_ms
+from services.sweeper.liveness import Due, Listening, Verdict, deafness, is_anyone_heard, judge, longest_gap_ms
 from shared.errors import Rejected, RetryLater
 from shared.io import telemetry
 from shared.io.changelog.append import ChangeLog
 from shared.io.changelog.read import LogReader
 from shared.names import (
+    INGEST_HEARD,
     INGEST_PRESENCE,
     INGEST_RETURNED,
     SWEEPS,
@@ -75,17 +76,23 @@ class Sweeper:
             _DEAF.labels(reason).inc()
             log.info("silence means nothing", reason=reason)
             return
+        anyone_heard = is_anyone_heard(now_ms, listening, self._offline_after_ms)
         for partition in range(self._reader.partitions):
             due = await self._due(partition, now_ms)
             if due:
-                await self._act(judge(due, *await self._census(partition, now_ms)))
+                await self._act(judge(due, *await self._census(partition, now_ms), anyone_heard=anyone_heard))
 
     async def _listen(self) -> tuple[int, Listening]:
         now, since = await self._redis.eval(_SWEEP, 1, SWEEPS, str(longest_gap_ms(self._interval_s)))  # type: ignore[misc]  # redis-py types it for both of its clients
         newest = await self._redis.zrevrange(INGEST_PRESENCE, 0, 0, withscores=True)
-        returned = await self._redis.get(INGEST_RETURNED)
+        returned, heard = await self._redis.mget(INGEST_RETURNED, INGEST_HEARD)
         beat_ms = int(newest[0][1]) if newest else None
-        return int(now), Listening(int(since), beat_ms, None if returned is None else int(returned))
+        return int(now), Listening(
+            swept_since_ms=int(since),
+            beat_ms=beat_ms,
+            returned_ms=None if returned is None else int(returned),
+            heard_ms=None if heard is None else int(heard),
+        )
 
     async def _due(self, partition: int, now_ms: int) -> list[Due]:
         passed = await self._redis.zrangebyscore(

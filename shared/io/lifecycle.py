@@ -13,6 +13,7 @@ import structlog
 import uvicorn
 import uvloop
 
+from shared.io.http_protocol import JoiningProtocol
 from shared.io.probes import AsgiApp, Check, Probes
 from shared.io.telemetry import configure_logging
 from shared.settings import BadSetting, Http, Logging, load
@@ -96,7 +97,7 @@ def _config(app: AsgiApp, http: Http, websocket: type[asyncio.Protocol] | None) 
         app,
         host=http.host,
         port=http.port,
-        http="httptools",
+        http=JoiningProtocol,
         ws=websocket or "websockets-sansio",
         ws_max_size=1_000_000,
         ws_ping_interval=25,
@@ -107,6 +108,7 @@ def _config(app: AsgiApp, http: Http, websocket: type[asyncio.Protocol] | None) 
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=int(DRAIN_TIMEOUT_S),
     )
 

@@ -1,6 +1,7 @@
 """What every service answers on its own port: /health, /readiness and /metrics; and the id of every request."""
 
 import asyncio
+import itertools
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
@@ -21,6 +22,8 @@ Check = Callable[[], Awaitable[object]]
 CHECK_TIMEOUT_S = 2.0
 
 log = structlog.get_logger(__name__)
+_PROCESS = secrets.token_hex(6).encode()
+_numbers = itertools.count(1)
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
 
@@ -30,6 +33,7 @@ class Probes:
     def __init__(self, app: AsgiApp, checks: Mapping[str, Check]) -> None:
         self._app = app
         self._checks = checks
+        self._answers = {"/health": self._health, "/readiness": self._readiness, "/metrics": self._metrics}
         self.draining = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -37,7 +41,7 @@ class Probes:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        answer = {"/health": self._health, "/readiness": self._readiness, "/metrics": self._metrics}.get(scope["path"])
+        answer = self._answers.get(scope["path"])
         if answer is not None:
             await answer(send)
             return
@@ -69,8 +73,13 @@ class Probes:
 
 def _with_request_id(scope: Scope, send: Send) -> Send:
     """Give the answer the caller's own X-Request-Id where it is a sane one, else a new one."""
-    given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
-    request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8).encode()
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+            request_id = value
+            break
+    else:
+        # unique, not secret: a random number for each request would cost a system call
+        request_id = b"%b-%x" % (_PROCESS, next(_numbers))
     scope.setdefault("state", {})["request_id"] = request_id.decode()
 
     async def send_with_id(message: Message) -> None:

@@ -24,9 +24,9 @@ from shared.operation import Appended, Failure, Operation
 
 log = structlog.get_logger(__name__)
 
-MAX_CALL_DRAFTS = 256
-"""A call gathers operations up to so many drafts: it then fits into the socket's buffer, Redis works on it while the
-next ones are decoded, and nobody waits for more than some milliseconds."""
+MAX_CALL_DRAFTS = 512
+"""A call gathers operations up to so many drafts: enough to share a sync of the disk, few enough that Redis is held up
+for no more than some milliseconds."""
 
 MAX_CALLS = 2
 """How many calls of a partition may be under way."""
@@ -116,6 +116,7 @@ class _PartitionAppender:
         self._redis = redis
         self._partition = partition
         self._keys = PartitionKeys(partition)
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._epoch: int | None = None
         self._queue: deque[_Submission] = deque()
         self._queued_drafts = 0
@@ -129,7 +130,9 @@ class _PartitionAppender:
             drafts += len(operation.drafts)
         if self._queued_drafts + drafts > MAX_WAITING_DRAFTS:
             raise Overloaded(f"{self._queued_drafts} changes wait for partition {self._partition}")
-        loop = asyncio.get_running_loop()
+        if self._loop is None:  # asking for it costs a system call each time
+            self._loop = asyncio.get_running_loop()
+        loop = self._loop
         give_up_at = loop.time() + timeout_s
         waiting = [_Waiting(operation, give_up_at, loop.create_future()) for operation in operations]
         self._queue.append(_Submission(waiting, drafts))

@@ -126,6 +126,8 @@ async def test_agent_gets_its_secret_although_the_log_is_sealed(sealed_ingest: I
 async def test_address_that_was_refused_too_often_has_to_wait(ingest: Ingest) -> None:
     refused = [await ingest.post("enroll", {"token": "wrong", **MACHINE}) for _ in range(MAX_REFUSED)]
     assert {401} == {answer.status_code for answer in refused}
+    other = await ingest.post("enroll", {"token": SHARED_TOKEN, **MACHINE}, headers={"X-Forwarded-For": "192.0.2.1"})
+    assert 201 == other.status_code
     answer = await ingest.post("enroll", {"token": SHARED_TOKEN, **MACHINE})
     assert (429, "too_many_requests") == (answer.status_code, answer.json()["code"])
     assert 0 < int(answer.headers["retry-after"]) <= WINDOW_S

@@ -13,6 +13,7 @@ from shared.io.changelog.append import ChangeLog
 from shared.io.changelog.read import LogReader
 from shared.io.redis import open_redis
 from shared.names import (
+    INGEST_HEARD,
     INGEST_PRESENCE,
     INGEST_RETURNED,
     SWEEPS,
@@ -103,6 +104,9 @@ async def test_many_silent_at_once_become_unknown_and_offline_only_if_they_stay_
     await sweeper(redis).sweep()
     assert {"unknown"} == {server.status for server in (await servers(redis)).values()}
     await redis.zadd(KEYS.deadlines, dict.fromkeys(held, 1))  # their time passes
+    await sweeper(redis).sweep()
+    assert {"unknown"} == {server.status for server in (await servers(redis)).values()}
+    await redis.set(INGEST_HEARD, await redis_now_ms(redis))  # somebody comes through
     await sweeper(redis).sweep()
     assert {"offline"} == {server.status for server in (await servers(redis)).values()}
     assert [] == await deadlines(redis)

@@ -14,6 +14,7 @@ from shared.errors import Malformed, Rejected
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 TS = "2026-01-02T03:04:05Z"
+B1, B2 = ({"boot_id": "b", "seq": seq} for seq in (1, 2))
 
 
 def read(body: object) -> Batch:
@@ -73,14 +74,13 @@ def test_sample_that_measures_nothing_is_rejected(measured: dict[str, object]) -
 def test_bad_ones_of_an_array_are_told_by_their_place() -> None:
     batch = read([{"ts": TS, "load1": 1}, {"ts": TS, "load1": -1}, {"ts": TS}, 5, {"ts": TS, "load1": 2}])
     assert [1, 2] == [sample["load1"] for sample in stored(batch)]
-    assert [0, 4] == batch.indexes
     assert [1, 2, 3] == [bad.index for bad in batch.rejected]
     assert "load1: Expected `float` >= 0.0" == batch.rejected[0].message
 
 
 def test_unreadable_one_of_an_array_spoils_no_other() -> None:
     batch = read(b'[{"ts":"%b","load1":1},{"ts":"\xff","load1":1}]' % TS.encode())
-    assert [0] == batch.indexes
+    assert 1 == len(batch.drafts)
     assert [1] == [bad.index for bad in batch.rejected]
 
 
@@ -88,11 +88,16 @@ def test_array_is_put_in_the_order_of_seq_for_each_boot() -> None:
     order = [("b", 2), ("a", 9), ("b", 1), ("a", 8), ("b", 3)]
     batch = read([{"ts": TS, "load1": 1, "boot_id": boot, "seq": seq} for boot, seq in order])
     assert [("b", 1), ("b", 2), ("b", 3), ("a", 8), ("a", 9)] == [draft.sample for draft in batch.drafts]
-    assert [2, 0, 4, 3, 1] == batch.indexes
+
+
+def test_samples_without_an_identity_stay_in_their_order() -> None:
+    batch = read([{"ts": TS, "load1": load, **identity} for load, identity in enumerate([{}, B2, {}, B1, {}])])
+    assert [0, 2, 4] == [sample["load1"] for sample in stored(batch) if "seq" not in sample]
+    assert [1, 2] == [sample["seq"] for sample in stored(batch) if "seq" in sample]
 
 
 def test_array_in_order_is_left_as_it_is() -> None:
-    order = [("a", 1), ("b", 1), ("a", 2), ("b", 5)]
+    order = [("a", 1), ("a", 2), ("a", 5), ("b", 1), ("b", 3)]
     batch = read([{"ts": TS, "load1": 1, "boot_id": boot, "seq": seq} for boot, seq in order])
     assert order == [draft.sample for draft in batch.drafts]
 
@@ -123,7 +128,7 @@ fields = st.dictionaries(
 @given(st.lists(fields | json_values, max_size=20))
 def test_every_sample_of_an_array_is_taken_or_rejected(samples: list[Any]) -> None:
     batch = read(samples)
-    assert list(range(len(samples))) == sorted([*batch.indexes, *(bad.index for bad in batch.rejected)])
+    assert len(samples) == len(batch.drafts) + len({bad.index for bad in batch.rejected})
 
 
 @given(st.binary() | json_values.map(msgspec.json.encode))

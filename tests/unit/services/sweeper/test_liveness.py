@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.sweeper.liveness import Due, Listening, Verdict, deafness, judge, longest_gap_ms
+from services.sweeper.liveness import Due, Listening, Verdict, deafness, is_anyone_heard, judge, longest_gap_ms
 
 NOW = 1_000_000
 OFFLINE_AFTER = 60_000
@@ -48,24 +48,37 @@ def due(workspace: str, count: int, *, held: bool = False) -> list[Due]:
     ],
 )
 def test_large_share_of_a_workspace_is_held_back(silent: int, armed: int, verdict: Verdict) -> None:
-    assert {verdict} == {given for _, given in judge(due("w_1", silent), {"w_1": silent}, {"w_1": armed})}
+    assert {verdict} == {
+        given for _, given in judge(due("w_1", silent), {"w_1": silent}, {"w_1": armed}, anyone_heard=True)
+    }
 
 
 def test_workspaces_are_judged_apart() -> None:
-    judged = judge(due("w_1", 10) + due("w_2", 1), {"w_1": 10, "w_2": 1}, {"w_1": 10, "w_2": 10})
+    judged = judge(due("w_1", 10) + due("w_2", 1), {"w_1": 10, "w_2": 1}, {"w_1": 10, "w_2": 10}, anyone_heard=True)
     assert {("w_1", Verdict.UNKNOWN), ("w_2", Verdict.OFFLINE)} == {(one.workspace_id, given) for one, given in judged}
 
 
 def test_server_that_was_held_back_and_stays_silent_is_offline() -> None:
-    judged = judge(due("w_1", 10, held=True) + due("w_1", 1), {"w_1": 1}, {"w_1": 10})
+    judged = judge(due("w_1", 10, held=True) + due("w_1", 1), {"w_1": 1}, {"w_1": 10}, anyone_heard=True)
     assert [Verdict.OFFLINE] * 11 == [given for _, given in judged]
+
+
+@pytest.mark.parametrize(("held", "verdicts"), [(4, 4), (5, 0)])
+def test_many_that_were_held_back_stay_so_while_nobody_at_all_is_heard(held: int, verdicts: int) -> None:
+    judged = judge(due("w_1", held, held=True), {}, {}, anyone_heard=False)
+    assert [Verdict.OFFLINE] * verdicts == [given for _, given in judged]
+
+
+@pytest.mark.parametrize(("heard_ms", "is_heard"), [(None, False), (LONG_AGO, False), (LONG_AGO + 1, True)])
+def test_agent_that_came_through_lately_shows_that_the_way_is_open(heard_ms: int | None, is_heard: bool) -> None:
+    assert is_heard == is_anyone_heard(NOW, Listening(None, None, None, heard_ms), OFFLINE_AFTER)
 
 
 def test_longest_silent_comes_first() -> None:
     first, second = Due(1, "w_1", "s_2"), Due(2, "w_1", "s_1")
-    assert [first, second] == [one for one, _ in judge([second, first], {"w_1": 2}, {"w_1": 9})]
+    assert [first, second] == [one for one, _ in judge([second, first], {"w_1": 2}, {"w_1": 9}, anyone_heard=True)]
 
 
 def test_share_is_that_of_all_silent_servers_also_when_only_some_are_acted_on() -> None:
-    judged = judge(due("w_1", 10), {"w_1": 40}, {"w_1": 40})
+    judged = judge(due("w_1", 10), {"w_1": 40}, {"w_1": 40}, anyone_heard=True)
     assert {Verdict.UNKNOWN} == {given for _, given in judged}

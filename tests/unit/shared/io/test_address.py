@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.api.throttle import address_of
+from shared.io.address import address_of
 
 
 @pytest.mark.parametrize(

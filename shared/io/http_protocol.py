@@ -1,0 +1,55 @@
+"""uvicorn's HTTP, with one system call for an answer instead of two: for a small answer that is a tenth of its cost."""
+
+import asyncio
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+
+class JoiningTransport:
+    """What uvicorn writes to: the head of an answer waits for the body, but for no longer than a turn of the loop.
+
+    It has no more of a transport than uvicorn uses.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self.inner = transport
+        self.is_closing = transport.is_closing
+        self.get_extra_info = transport.get_extra_info
+        self.pause_reading = transport.pause_reading
+        self.resume_reading = transport.resume_reading
+        self._loop = loop
+        self._held = b""
+
+    def write(self, data: bytes) -> None:
+        """Hold what comes first; write it together with what comes next."""
+        if self._held:
+            held, self._held = self._held, b""
+            self.inner.write(held + data)
+        else:
+            self._held = data
+            self._loop.call_soon(self._flush)
+
+    def close(self) -> None:
+        """Close once everything is written."""
+        self._flush()
+        self.inner.close()
+
+    def _flush(self) -> None:
+        if self._held:
+            held, self._held = self._held, b""
+            self.inner.write(held)
+
+
+class JoiningProtocol(HttpToolsProtocol):
+    """HTTP/1.1 over a JoiningTransport; a WebSocket gets the transport itself."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """Give uvicorn the joining transport."""
+        joining = JoiningTransport(transport, asyncio.get_running_loop())
+        super().connection_made(joining)  # type: ignore[arg-type]  # as much of a transport as is used
+
+    def handle_websocket_upgrade(self) -> None:
+        """Hand the connection over as it is."""
+        if isinstance(self.transport, JoiningTransport):
+            self.transport = self.transport.inner
+        super().handle_websocket_upgrade()
