@@ -43,7 +43,7 @@ from tests.support.postgres import TEMPLATE, PostgresServer
 from tests.support.valkey import ValkeyServer
 
 ARRAY = 100
-CONNECTIONS = {1: 256, ARRAY: 64}
+CONNECTIONS = {1: 512, ARRAY: 64}
 """By the samples of a request: so many that the server never waits for a request."""
 AGENTS = 2048
 TURN_S = 0.5

@@ -16,7 +16,8 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     `data` is the whole record as JSON, empty for a deletion. `expect` makes it conditional on the record's version.
     `unique` claims `(field, value)` pairs; an empty value gives the record's earlier one up.
-    `sample` is `(boot_id, seq)` of an agent's sample: one that was taken in before is a duplicate.
+    `sample` is `(boot_id, seq)` of an agent's sample: one that was taken in before is a duplicate. It is a `put`,
+    unconditional and without claims.
     """
 
     id: str
@@ -27,7 +28,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     sample: tuple[str, int] | None = None
 
 
-class Deadline(msgspec.Struct, frozen=True):
+class Deadline(msgspec.Struct, frozen=True, gc=False):
     """An effect on a server's offline deadline, in the same step as the append.
 
     `arm` sets it `value` ms from now; `touch` does so only where one is set, and reports the member as absent

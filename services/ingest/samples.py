@@ -9,6 +9,7 @@ import msgspec
 from services.ingest.faults import UNREADABLE, fault_of, not_json
 from services.ingest.messages import BadSample
 from shared.errors import Malformed, MusterError, Rejected
+from shared.names import is_id
 from shared.operation import Draft
 from shared.resources.metrics import MEASUREMENTS, Sample
 
@@ -114,7 +115,11 @@ class _Reader:
     def take(self, samples: Iterable[Sample]) -> None:
         """Add samples in their canonical form; raises Rejected at the first one that cannot be stored."""
         server_id, latest, drafts = self._server_id, self._latest, self.batch.drafts
+        boot_id = ""
         for sample in samples:
+            if sample.boot_id != boot_id:
+                boot_id = sample.boot_id
+                _check_form(boot_id)
             if sample.cpu_percent is None and not _has_measurement(sample):
                 raise Rejected("a sample needs at least one measurement", code=_BAD)
             taken = sample
@@ -133,6 +138,11 @@ class _Reader:
             ts = self._now
             self.batch.skewed += 1
         return msgspec.structs.replace(sample, ts=ts)
+
+
+def _check_form(boot_id: str) -> None:
+    if boot_id and not is_id(boot_id):
+        raise Rejected("`boot_id` has letters, digits, `_` and `-` only", code=_BAD, field="boot_id")
 
 
 def _check_count(count: int) -> None:

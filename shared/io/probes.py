@@ -80,11 +80,11 @@ def _with_request_id(scope: Scope, send: Send) -> Send:
     else:
         # unique, not secret: a random number for each request would cost a system call
         request_id = b"%b-%x" % (_PROCESS, next(_numbers))
-    scope.setdefault("state", {})["request_id"] = request_id.decode()
+    header = (b"x-request-id", request_id)
 
     async def send_with_id(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id)]
+            message["headers"] = [*message.get("headers", ()), header]
         await send(message)
 
     return send_with_id

@@ -17,7 +17,8 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
     """
 
     ts: Time
-    boot_id: Annotated[str, Meta(max_length=64, pattern=r"^[A-Za-z0-9_-]*$(?!\n)")] = ""
+    # a pattern would be searched for anew in each of a thousand samples of one start: ingest checks the form itself
+    boot_id: Annotated[str, Meta(max_length=64, extra_json_schema={"pattern": "^[A-Za-z0-9_-]*$"})] = ""
     seq: Count = 0
     cpu_percent: Percent | None = None
     load1: Amount | None = None

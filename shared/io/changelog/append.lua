@@ -3,7 +3,9 @@
 -- does not have it, so nothing can be appended before the guardian has looked.
 -- ARGV: number of operations, then for each
 --   topic, id, remember_ms, actor, parent topic, n, (deadline kind, member, value) * n,
---   m, (draft action, id, expect, boot_id, seq, data, k, (unique field, value) * k) * m
+--   m, then m drafts, each by itself or in a run of samples of one agent's start:
+--     action, id, expect, data, k, (unique field, value) * k
+--     'samples', id, boot_id, n, (seq, data) * n
 -- Returns for each {kind, position, prev, version, {index, code, detail, …}, {absent member, …}}.
 local EPOCH = '@EPOCH@'
 local PREFIX = 'muster:{@PARTITION@}:'
@@ -33,6 +35,31 @@ local function integer(number)
   return string.format('%.0f', number)
 end
 
+-- By index, here and below, because this is most of what a call carries.
+local function read_draft(action)
+  local draft = {action = action, id = ARGV[at + 1], expect = ARGV[at + 2], boot = '', data = ARGV[at + 3]}
+  local count = tonumber(ARGV[at + 4])
+  at = at + 4
+  if count > 0 then
+    draft.unique = {}
+    for i = 1, count do
+      draft.unique[i] = {field = take(), value = take()}
+    end
+  end
+  return draft
+end
+
+local function read_samples(drafts)
+  local id, boot, count = ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 3])
+  at = at + 3
+  for place = #drafts + 1, #drafts + count do
+    drafts[place] = {
+      action = 'put', id = id, expect = '', boot = boot, seq = tonumber(ARGV[at + 1]), data = ARGV[at + 2],
+    }
+    at = at + 2
+  end
+end
+
 local function read_operation()
   local op = {
     topic = take(), id = take(), remember_ms = take(), actor = take(), parent = take(),
@@ -41,21 +68,14 @@ local function read_operation()
   for i = 1, tonumber(take()) do
     op.deadlines[i] = {kind = take(), member = take(), value = take()}
   end
-  for i = 1, tonumber(take()) do
-    -- by index, because this is most of what a call carries
-    local draft = {
-      action = ARGV[at + 1], id = ARGV[at + 2], expect = ARGV[at + 3],
-      boot = ARGV[at + 4], seq = ARGV[at + 5], data = ARGV[at + 6],
-    }
-    local count = tonumber(ARGV[at + 7])
-    at = at + 7
-    if count > 0 then
-      draft.unique = {}
-      for j = 1, count do
-        draft.unique[j] = {field = take(), value = take()}
-      end
+  local count = tonumber(take())
+  while #op.drafts < count do
+    local action = take()
+    if action == 'samples' then
+      read_samples(op.drafts)
+    else
+      op.drafts[#op.drafts + 1] = read_draft(action)
     end
-    op.drafts[i] = draft
   end
   return op
 end
@@ -92,7 +112,7 @@ local function has_parent(overlay, op, id)
 end
 
 local function is_duplicate(overlay, op, draft)
-  local id, seq = draft.id, tonumber(draft.seq)
+  local id, seq = draft.id, draft.seq
   local boot, last = overlay.last_boot[id], overlay.last_seq[id]
   if not boot then
     local stored = redis.call('HGET', SAMPLES, op.topic .. ':' .. id)
@@ -190,12 +210,25 @@ local function validate(op, overlay, prev)
   return accepted, failures
 end
 
-local function as_json(draft)
-  if draft.action == 'delete' then
-    return '{"id":"' .. draft.id .. '","action":"deleted","data":null}'
+-- Strings of Lua are hashed whole when they are made, so that each further copy of the data costs.
+local function as_json(accepted)
+  local pieces, n = {}, 0
+  for i, draft in ipairs(accepted) do
+    pieces[n + 1] = i == 1 and '[{"id":"' or ',{"id":"'
+    pieces[n + 2] = draft.id
+    if draft.action == 'delete' then
+      pieces[n + 3] = '","action":"deleted","data":null'
+      n = n + 3
+    else
+      pieces[n + 3] = draft.exists and '","action":"updated","data":' or '","action":"created","data":'
+      pieces[n + 4] = draft.data
+      n = n + 4
+    end
+    pieces[n + 1] = '}'
+    n = n + 1
   end
-  local action = draft.exists and 'updated' or 'created'
-  return '{"id":"' .. draft.id .. '","action":"' .. action .. '","data":' .. draft.data .. '}'
+  pieces[n + 1] = ']'
+  return table.concat(pieces)
 end
 
 local function write_uniques(op, draft)
@@ -221,15 +254,14 @@ local function set_fields(key, pairs_flat)
 end
 
 local function write(op, overlay, accepted, prev)
-  local changes, last = {}, {}
+  local last = {}
   for i, draft in ipairs(accepted) do
-    changes[i] = as_json(draft)
     last[draft.id] = i
   end
   local version = integer(prev + #accepted)
   local position = redis.call('XADD', LOG, EPOCH .. '-*', 'topic', op.topic, 'prev', integer(prev),
     'version', version, 'at', integer(now_ms), 'actor', op.actor, 'op', op.id,
-    'changes', '[' .. table.concat(changes, ',') .. ']')
+    'changes', as_json(accepted))
   redis.call('HSET', VERSIONS, op.topic, version)
   local state = {}
   for i, draft in ipairs(accepted) do

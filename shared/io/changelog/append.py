@@ -241,9 +241,12 @@ def _passing(error: ResponseError) -> ResponseError:
 
 
 def _check_ids(operation: Operation) -> None:
-    for record_id in {draft.id for draft in operation.drafts}:
-        if not is_id(record_id):
-            raise ValueError(f"{record_id!r} cannot be the id of a record")
+    checked = None
+    for draft in operation.drafts:
+        if draft.id != checked:
+            checked = draft.id
+            if not is_id(checked):
+                raise ValueError(f"{checked!r} cannot be the id of a record")
 
 
 _ERRORS: dict[str, Callable[[Failure], Rejected]] = {

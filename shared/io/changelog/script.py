@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from shared.operation import Appended, Failure, Operation
+from shared.operation import Appended, Draft, Failure, Operation
 from shared.position import Position
 
 OPERATION_MEMORY_MS = 24 * 3600 * 1000
@@ -43,13 +43,31 @@ def encode_call(operations: Sequence[Operation]) -> list[str | bytes | int]:
         for deadline in operation.deadlines:
             arguments += (deadline.kind, deadline.member, deadline.value)
         arguments.append(len(operation.drafts))
-        for draft in operation.drafts:
-            boot_id, seq = draft.sample or ("", "")
+        _encode_drafts(operation.drafts, arguments)
+    return arguments
+
+
+def _encode_drafts(drafts: Sequence[Draft], arguments: list[str | bytes | int]) -> None:
+    """Append the arguments of each draft; neighbouring samples of one start of an agent share what they agree in."""
+    run: tuple[str, str] | None = None
+    count_at = 0
+    for draft in drafts:
+        if draft.sample is None:
+            run = None
             expect = "" if draft.expect is None else draft.expect
-            arguments += (draft.action, draft.id, expect, boot_id, seq, draft.data, len(draft.unique))
+            arguments += (draft.action, draft.id, expect, draft.data, len(draft.unique))
             for claim in draft.unique:
                 arguments += claim
-    return arguments
+            continue
+        if draft.action != "put" or draft.expect is not None or draft.unique:
+            raise ValueError("a sample is an unconditional put without claims")
+        boot_id, seq = draft.sample
+        if (draft.id, boot_id) != run:
+            run = (draft.id, boot_id)
+            arguments += ("samples", draft.id, boot_id, 0)
+            count_at = len(arguments) - 1
+        arguments[count_at] += 1  # type: ignore[operator]  # the number set above
+        arguments += (seq, draft.data)
 
 
 class Rejection(msgspec.Struct, frozen=True):
