@@ -40,18 +40,24 @@ class Repetition:
         )
         if operation is None:
             return None
-        if digest is not None and digest.decode() != terms.request_digest:
-            raise HttpError(422, "idempotency_key_reused", "this Idempotency-Key was used for another request")
+        _require_same(digest, terms)
         position, _, version, epoch = operation.split()
         if epoch != open_epoch:  # lost before it was applied: nothing vouches for it
             return None
         return FirstResult(Position.parse(position), int(version))
 
     async def claim(self, terms: WriteTerms) -> None:
-        """Remember for what request the key is used from now on; until the log has taken it in, another may follow."""
-        if terms.request_digest:
-            key = self._keys(terms).request(terms.operation_id)
-            await self._redis.set(key, terms.request_digest, px=OPERATION_MEMORY_MS)
+        """Bind the key to this request, before the log takes it in; raises HttpError (422) when another was faster."""
+        if not terms.request_digest:
+            return
+        key = self._keys(terms).request(terms.operation_id)
+        digest = await self._redis.set(key, terms.request_digest, px=OPERATION_MEMORY_MS, nx=True, get=True)
+        _require_same(digest, terms)
 
     def _keys(self, terms: WriteTerms) -> PartitionKeys:
         return PartitionKeys(partition_of(terms.workspace_id, self._partitions))
+
+
+def _require_same(digest: bytes | None, terms: WriteTerms) -> None:
+    if digest is not None and digest.decode() != terms.request_digest:
+        raise HttpError(422, "idempotency_key_reused", "this Idempotency-Key was used for another request")

@@ -12,6 +12,7 @@ from services.api.records.writer import ATTEMPTS, RecordWriter, Written
 from services.api.repetition import Repetition
 from shared.errors import Conflict, Overloaded
 from shared.io.changelog.read import LogReader
+from shared.io.problem import HttpError
 from shared.names import Topic
 from shared.resources import SERVERS
 from shared.resources.servers import Server
@@ -117,3 +118,13 @@ async def test_an_edit_whose_repetition_made_its_version_an_old_one_has_happened
     written = await note(writer, "x", twice)
     assert (2, True) == (written.version, written.committed)
     assert 2 == (await LogReader(api.redis).snapshot(TOPIC)).version
+
+
+async def test_an_edit_that_another_one_with_its_key_overtakes_is_refused(
+    api: Api, reader: OvertakenReader, writer: RecordWriter
+) -> None:
+    reader.overtake, reader.times = lambda: note(api.parts.writer, "theirs", terms(digest="theirs")), 1
+    with pytest.raises(HttpError) as refused:
+        await note(writer, "mine", terms(digest="mine"))
+    assert "idempotency_key_reused" == refused.value.code
+    assert "theirs" == (await server(api)).notes
