@@ -8,6 +8,7 @@ from typing import Protocol
 import asyncpg
 
 from shared.errors import RetryLater
+from shared.io.faults import LOST_CONNECTION
 from shared.io.identity import Identity
 from shared.tokens import Principal
 
@@ -49,5 +50,5 @@ async def _within_time() -> AsyncIterator[None]:
     try:
         async with asyncio.timeout(TIMEOUT_S):
             yield
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+    except (*LOST_CONNECTION, asyncpg.PostgresError, TimeoutError) as error:
         raise RetryLater("tokens cannot be checked at the moment", retry_after_s=_RETRY_AFTER_S) from error

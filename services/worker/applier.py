@@ -20,6 +20,7 @@ from shared.errors import RetryLater
 from shared.io.changelog.append import ChangeLog
 from shared.io.changelog.guardian import Guardian, Overtaken
 from shared.io.database.pool import connect
+from shared.io.faults import LOST_CONNECTION
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +54,7 @@ class Applier:
                             await _work(tenure, stopping)
                         finally:
                             await tenure.aclose()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, Overtaken) as error:
+            except (*LOST_CONNECTION, asyncpg.PostgresError, Overtaken) as error:
                 log.warning("applier starts over", partition=self._partition, reason=repr(error))
                 failures = 0 if time.monotonic() - began > _GOOD_TENURE_S else failures + 1
                 await _pause(stopping, _PAUSES_S[min(failures, len(_PAUSES_S) - 1)])

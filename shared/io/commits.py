@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 
 from shared.errors import RetryLater
 from shared.io.database.queries import queries
+from shared.io.faults import LOST_CONNECTION
 from shared.io.telemetry import Histogram
 from shared.names import PARTITIONS, PartitionKeys
 from shared.position import Position
@@ -146,7 +147,7 @@ class CommitWaiter:
                     self._look_at = clock() + self._poll_interval_s
                     await self._read_checkpoints()
                 await self._settle_due()
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            except (*LOST_CONNECTION, asyncpg.PostgresError) as error:
                 log.warning("outcomes of operations cannot be read", reason=repr(error))
                 await asyncio.sleep(self._poll_interval_s)
 

@@ -10,14 +10,15 @@ from shared.errors import RetryLater
 # connection exception, transaction rollback, insufficient resources, operator intervention:
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _PASSING_SQLSTATES = ("08", "40", "53", "57")
-_PASSING = (
-    OSError,
-    RedisConnectionError,
-    RedisTimeoutError,
-    ReadOnlyError,
-    OutOfMemoryError,
-    asyncpg.InterfaceError,
-)
+
+LOST_CONNECTION = (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What asyncpg raises, besides errors that the server itself names, once a connection is gone.
+
+InternalClientError among them: that is what a command gets that begins after the server's farewell has come in, and
+before the connection is found closed.
+"""
+
+_PASSING = (*LOST_CONNECTION, RedisConnectionError, RedisTimeoutError, ReadOnlyError, OutOfMemoryError)
 
 
 def as_retry_later(error: Exception) -> RetryLater | None:

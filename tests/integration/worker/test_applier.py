@@ -362,12 +362,29 @@ async def test_lost_database_connection_is_taken_up_again(
     changes = ChangeLog(redis)
     async with running_appliers(redis, database_url):
         await applied(database, await changes.append(put(SERVERS, "s_1", server())))
-        await database.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
+        await terminate_others(database)
         await applied(database, await changes.append(put(SERVERS, "s_2", server())))
     assert await checkpoint(database, PARTITION) == "1-2"
+
+
+async def test_database_connections_that_are_lost_at_any_moment_are_taken_up_again(
+    redis: Redis, database: asyncpg.Connection, database_url: str
+) -> None:
+    changes = ChangeLog(redis)
+    async with running_appliers(redis, database_url):
+        for number in range(60):
+            last = await changes.append(put(SERVERS, f"s_{number}", server()))
+            await terminate_others(database)
+        await applied(database, last)
+    assert await database.fetchval("SELECT count(*) FROM servers") == 60
+    assert await database.fetchval("SELECT count(*) FROM dead_letters") == 0
+
+
+async def terminate_others(database: asyncpg.Connection) -> None:
+    await database.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
 
 
 async def test_overtaken_applier_cannot_commit(redis: Redis, database: asyncpg.Connection, database_url: str) -> None:
