@@ -62,7 +62,12 @@ _decode = msgspec.json.Decoder(Sample | list[Sample]).decode
 
 async def bare(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001  (ASGI's form)
     """Decode the body, and no more."""
-    _decode((await receive())["body"])
+    message = await receive()
+    body = message["body"]
+    while message["more_body"]:
+        message = await receive()
+        body += message["body"]
+    _decode(body)
     answer = b'{"accepted":1,"rejected":[]}'
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer))]
     await send({"type": "http.response.start", "status": 202, "headers": headers})
@@ -72,7 +77,15 @@ async def bare(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG
 def serve_bare(port: int) -> None:
     """Serve the bare handler as fast as uvicorn can."""
     config = uvicorn.Config(
-        bare, port=port, http="httptools", ws="none", lifespan="off", log_config=None, access_log=False
+        bare,
+        port=port,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
     )
     uvloop.run(uvicorn.Server(config).serve())
 

@@ -125,7 +125,7 @@ class _Reader:
             taken = sample
             if sample.ts.tzinfo is not UTC or sample.ts > latest:
                 taken = self._at_a_good_time(sample)
-            identity = (taken.boot_id, taken.seq) if taken.boot_id and taken.seq else None
+            identity = (boot_id, sample.seq) if boot_id and sample.seq else None
             drafts.append(Draft(id=server_id, action="put", data=_encode(taken), sample=identity))
 
     def _at_a_good_time(self, sample: Sample) -> Sample:

@@ -95,6 +95,7 @@ def _complain(line: str) -> int:
 def _config(app: AsgiApp, http: Http, websocket: type[asyncio.Protocol] | None) -> uvicorn.Config:
     return uvicorn.Config(
         app,
+        interface="asgi3",
         host=http.host,
         port=http.port,
         http=JoiningProtocol,

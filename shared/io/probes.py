@@ -36,16 +36,14 @@ class Probes:
         self._answers = {"/health": self._health, "/readiness": self._readiness, "/metrics": self._metrics}
         self.draining = False
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Answer the probes, pass everything else on with a request id."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+            return self._app(scope, receive, send)
         answer = self._answers.get(scope["path"])
         if answer is not None:
-            await answer(send)
-            return
-        await self._app(scope, receive, _with_request_id(scope, send))
+            return answer(send)
+        return self._app(scope, receive, _with_request_id(scope, send))
 
     async def _health(self, send: Send) -> None:
         await _answer(send, 200, b'{"status":"ok"}')
@@ -82,10 +80,10 @@ def _with_request_id(scope: Scope, send: Send) -> Send:
         request_id = b"%b-%x" % (_PROCESS, next(_numbers))
     header = (b"x-request-id", request_id)
 
-    async def send_with_id(message: Message) -> None:
+    def send_with_id(message: Message) -> Awaitable[None]:
         if message["type"] == "http.response.start":
             message["headers"] = [*message.get("headers", ()), header]
-        await send(message)
+        return send(message)
 
     return send_with_id
 
