@@ -14,8 +14,8 @@ from services.api.records.routes import list_route, patch_route, read_route
 from services.api.requests import MAX_BODY_BYTES, ApiRequest, guard_for, opt, provide_caller, provide_terms
 from services.api.servers import SERVER_ROUTES
 from services.api.sync_routes import sync_status
+from shared.io.litestar_app import litestar_app
 from shared.io.litestar_openapi import document_route, openapi_document
-from shared.io.litestar_problems import exception_handlers
 from shared.resources import SERVERS
 
 
@@ -34,28 +34,15 @@ def _routes() -> list[Any]:
 
 
 def _litestar(parts: Parts, routes: list[Any], openapi: OpenAPIConfig | None) -> Litestar:
-    return Litestar(
-        route_handlers=routes,
+    return litestar_app(
+        routes,
         request_class=ApiRequest,
-        guards=[guard_for(parts.identity)],
-        dependencies={
-            "caller": Provide(provide_caller, sync_to_thread=False),
-            "terms": Provide(provide_terms),
-            **{name: _provide(getattr(parts, name)) for name in Parts.__struct_fields__},
-        },
-        exception_handlers=exception_handlers(),
-        request_max_body_size=MAX_BODY_BYTES,
-        openapi_config=openapi,
-        logging_config=None,
-        debug=False,
+        guard=guard_for(parts.identity),
+        parts={name: getattr(parts, name) for name in Parts.__struct_fields__},
+        provided={"caller": Provide(provide_caller, sync_to_thread=False), "terms": Provide(provide_terms)},
+        max_body_bytes=MAX_BODY_BYTES,
+        openapi=openapi,
     )
-
-
-def _provide(part: object) -> Provide:
-    def provide() -> Any:  # noqa: ANN401  (each part has a type of its own)
-        return part
-
-    return Provide(provide, sync_to_thread=False)
 
 
 def _openapi() -> OpenAPIConfig:

@@ -7,7 +7,6 @@ from typing import Any
 
 import asyncpg
 from litestar import Litestar
-from litestar.di import Provide
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
@@ -27,8 +26,8 @@ from services.ingest.settings import Admission
 from services.ingest.throttle import Throttle
 from shared.io.changelog.append import ChangeLog
 from shared.io.changelog.read import LogReader
+from shared.io.litestar_app import litestar_app
 from shared.io.litestar_openapi import document_route, openapi_document
-from shared.io.litestar_problems import exception_handlers
 from shared.io.probes import AsgiApp, Receive, Scope, Send
 from shared.settings import Liveness
 
@@ -81,24 +80,14 @@ def _litestar(
     parts: Mapping[str, object],
     openapi: OpenAPIConfig | None,
 ) -> Litestar:
-    return Litestar(
+    return litestar_app(
         handlers,
         request_class=AgentRequest,
-        guards=[guard_for(credentials)],
-        dependencies={name: _provide(part) for name, part in parts.items()},
-        exception_handlers=exception_handlers(),
-        request_max_body_size=metrics_door.MAX_BODY_BYTES,
-        openapi_config=openapi,
-        logging_config=None,
-        debug=False,
+        guard=guard_for(credentials),
+        parts=parts,
+        max_body_bytes=metrics_door.MAX_BODY_BYTES,
+        openapi=openapi,
     )
-
-
-def _provide(part: object) -> Provide:
-    def provide() -> Any:  # noqa: ANN401  (each part has a type of its own)
-        return part
-
-    return Provide(provide, sync_to_thread=False)
 
 
 def _openapi() -> OpenAPIConfig:
