@@ -63,7 +63,7 @@ class SyncEndpoint:
             return
         await send({"type": "websocket.accept", "subprotocol": subprotocol})
         session = Session(new_id("c"), self._limits, now=self._surroundings.clock())
-        peer = Peer(receive, send, scope["extensions"][EXTENSION]["abort"])
+        peer = Peer(receive, send, scope["extensions"][EXTENSION])
         connection = Connection(session, self._surroundings, peer)
         self._turn_away_surplus(connection)
         self._connections.add(connection)
@@ -75,14 +75,13 @@ class SyncEndpoint:
             self._connections.discard(connection)
             metrics.CONNECTIONS.dec()
             metrics.CLOSES.labels(code).inc()
-            _count_traffic(connection)
 
     async def watch(self, asked_to_end: asyncio.Event) -> None:
         """Look after the connections until asked to end."""
         clock = self._surroundings.clock
         sessions_check_at = clock()
         while not asked_to_end.is_set():
-            await self._in_slices(self._sweep)
+            await self._in_slices(Connection.sweep)
             if clock() >= sessions_check_at:
                 await self._check_sessions()
                 sessions_check_at = clock() + self._sessions_check_s
@@ -119,10 +118,6 @@ class SyncEndpoint:
         elif len(self._connections) >= self._limits.connections:
             connection.close_crowded()
 
-    def _sweep(self, connection: Connection) -> None:
-        connection.sweep()
-        _count_traffic(connection)
-
     async def _check_sessions(self) -> None:
         by_session: dict[str, list[Connection]] = {}
         for connection in self._connections:
@@ -157,9 +152,3 @@ async def refuse_handshake(error: MusterError, send: Send) -> None:
 
 def _say_draining(connection: Connection) -> None:
     connection.close(CloseCode.DRAINING, "this replica is stopping; resume")
-
-
-def _count_traffic(connection: Connection) -> None:
-    frames, size_bytes = connection.outbox.take_counts()
-    metrics.FRAMES.inc(frames)
-    metrics.FRAME_BYTES.inc(size_bytes)
