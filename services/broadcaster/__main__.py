@@ -9,7 +9,6 @@ from services.broadcaster.app import build_app
 from services.broadcaster.authenticator import DatabaseAuthenticator
 from services.broadcaster.connection import Surroundings
 from services.broadcaster.hub import Hub, utc_now
-from services.broadcaster.limits import Limits
 from services.broadcaster.outbox import Bounds
 from services.broadcaster.pace import Pace
 from services.broadcaster.settings import Broadcasting, load_origins
@@ -36,7 +35,7 @@ async def main(environment: Mapping[str, str]) -> None:
         surroundings = Surroundings(
             hub, DatabaseAuthenticator(Identity(pool)), Bounds(), time.monotonic, utc_now, Counter()
         )
-        sync = SyncEndpoint(surroundings, Limits(), origins)
+        sync = SyncEndpoint(surroundings, settings.limits, origins)
         await run(
             build_app(sync),
             http,

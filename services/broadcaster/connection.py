@@ -110,9 +110,9 @@ class Connection:
         """End it for a reason of the server's own."""
         self._perform(self._session.close(code, reason))
 
-    def close_crowded(self) -> None:
+    def close_crowded(self, message: str) -> None:
         """End it because there are too many."""
-        self._perform(self._session.close_crowded("too many connections", TOO_MANY_CONNECTIONS_RETRY_S))
+        self._perform(self._session.close_crowded(message, TOO_MANY_CONNECTIONS_RETRY_S))
 
     def revoke(self) -> None:
         """End it because the login behind it has ended."""

@@ -1,7 +1,8 @@
 """The WebSocket endpoint: who may open a connection, and the care for those that stand."""
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 
 import structlog
@@ -13,6 +14,7 @@ from services.broadcaster.origin import is_allowed_origin
 from services.broadcaster.session import Session
 from services.broadcaster.transport import EXTENSION
 from shared.errors import MusterError, RetryLater
+from shared.io.address import address_of
 from shared.io.probes import Message, Receive, Scope, Send
 from shared.io.problem import HttpError, answer_problem
 from shared.names import new_id
@@ -51,13 +53,16 @@ class SyncEndpoint:
         self._sweep_s = sweep_s
         self._sessions_check_s = sessions_check_s
         self._connections: set[Connection] = set()
+        self._addresses: Counter[str] = Counter()
         self._is_draining = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection from its handshake to its end."""
         await receive()
+        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        address = address_of(scope["client"][0] if scope["client"] else "", headers.get(b"x-forwarded-for"))
         try:
-            subprotocol = self._agree(scope)
+            subprotocol = self._agree(headers, scope["subprotocols"])
         except HttpError as error:
             await refuse_handshake(error, send)
             return
@@ -65,14 +70,18 @@ class SyncEndpoint:
         session = Session(new_id("c"), self._limits, now=self._surroundings.clock())
         peer = Peer(receive, send, scope["extensions"][EXTENSION])
         connection = Connection(session, self._surroundings, peer)
-        self._turn_away_surplus(connection)
+        self._turn_away_surplus(connection, address)
         self._connections.add(connection)
+        self._addresses[address] += 1
         metrics.CONNECTIONS.inc()
         code = "fault"
         try:
             code = await connection.run()
         finally:
             self._connections.discard(connection)
+            self._addresses[address] -= 1
+            if not self._addresses[address]:
+                del self._addresses[address]
             metrics.CONNECTIONS.dec()
             metrics.CLOSES.labels(code).inc()
 
@@ -100,23 +109,23 @@ class SyncEndpoint:
         except TimeoutError:
             log.warning("connections did not close in time", connections=len(self._connections))
 
-    def _agree(self, scope: Scope) -> str | None:
+    def _agree(self, headers: Mapping[bytes, str], offered: Sequence[str]) -> str | None:
         """Check a handshake and return the subprotocol to speak; raises HttpError."""
-        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         if not is_allowed_origin(headers.get(b"origin"), headers.get(b"host", ""), self._origins):
             raise HttpError(403, "forbidden", "pages of this origin may not connect")
-        offered = scope["subprotocols"]
         if not offered:
             return None
         if SUBPROTOCOL not in offered:
             raise HttpError(400, "bad_request", f"the subprotocol offered here is {SUBPROTOCOL}")
         return SUBPROTOCOL
 
-    def _turn_away_surplus(self, connection: Connection) -> None:
+    def _turn_away_surplus(self, connection: Connection, address: str) -> None:
         if self._is_draining:
             _say_draining(connection)
         elif len(self._connections) >= self._limits.connections:
-            connection.close_crowded()
+            connection.close_crowded("too many connections")
+        elif self._addresses[address] >= self._limits.connections_per_address:
+            connection.close_crowded("too many connections from one address")
 
     async def _check_sessions(self) -> None:
         by_session: dict[str, list[Connection]] = {}

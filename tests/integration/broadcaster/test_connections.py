@@ -231,6 +231,17 @@ async def test_too_many_connections_close_with_4429(redis: Redis, people: FakeAu
         assert 4429 == (await surplus.close_code())[0]
 
 
+async def test_too_many_connections_from_one_address_close_with_4429(redis: Redis, people: FakeAuthenticator) -> None:
+    limits = Limits(connections_per_address=1)
+    async with broadcasting(redis, people, limits=limits) as broadcaster:
+        async with raw_client(broadcaster), raw_client(broadcaster, None) as surplus:
+            code, (refusal,) = await surplus.close_code()
+            assert (4429, "too many connections from one address") == (code, refusal["message"])
+        await _until_gone(broadcaster)
+        async with raw_client(broadcaster):
+            pass
+
+
 async def test_too_many_connections_of_one_user_close_with_4429(redis: Redis, people: FakeAuthenticator) -> None:
     limits = Limits(connections_per_user=1)
     async with broadcasting(redis, people, limits=limits) as broadcaster:
