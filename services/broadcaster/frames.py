@@ -7,6 +7,7 @@ from datetime import datetime
 import msgspec
 
 from services.broadcaster import metrics
+from services.broadcaster.event_stream import events_of
 from shared.change import Change
 from shared.errors import MustRefetch
 from shared.names import Topic
@@ -39,7 +40,7 @@ _PER_CHANGE_BYTES = 200
 class Frame:
     """Messages that are sent together, as the bytes that a server writes (RFC 6455), shared by all receivers."""
 
-    __slots__ = ("_deflated", "payloads", "plain", "size_bytes")
+    __slots__ = ("_deflated", "_events", "payloads", "plain", "size_bytes")
 
     def __init__(self, messages: Sequence[msgspec.Struct]) -> None:
         self.payloads = [encode(message) for message in messages]
@@ -48,6 +49,7 @@ class Frame:
         """The bytes for a connection without compression."""
         self.size_bytes = len(self.plain)
         self._deflated: bytes | None = None
+        self._events: bytes | None = None
 
     @property
     def deflated(self) -> bytes:
@@ -55,6 +57,13 @@ class Frame:
         if self._deflated is None:
             self._deflated = b"".join([_framed_small(payload) for payload in self.payloads])
         return self._deflated
+
+    @property
+    def events(self) -> bytes:
+        """The messages as server-sent events."""
+        if self._events is None:
+            self._events = events_of(self.payloads)
+        return self._events
 
 
 Frames = tuple[Frame, ...]
