@@ -56,6 +56,11 @@ def digest_of(record_id: str, version: int) -> int:
     return crc32(f"{record_id}:{version}".encode())
 
 
+def size_of(change: Change) -> int:
+    """Return about how many bytes a change takes, in memory and in a frame."""
+    return 100 + (0 if change.data is None else len(memoryview(change.data)))
+
+
 def conflate(prev: int, changes: Iterable[Change], *, span_bytes: int) -> Iterator[Span]:
     """Merge contiguous changes, from `prev + 1` on, into spans of at most about `span_bytes` bytes each.
 
@@ -65,10 +70,10 @@ def conflate(prev: int, changes: Iterable[Change], *, span_bytes: int) -> Iterat
     size_bytes = 0
     version = prev
     for change in changes:
-        added_bytes = _size_bytes(change) - (_size_bytes(last[change.id]) if change.id in last else 0)
+        added_bytes = size_of(change) - (size_of(last[change.id]) if change.id in last else 0)
         if last and size_bytes + added_bytes > span_bytes:
             yield Span(prev, version, tuple(last.values()))
-            last, size_bytes, prev, added_bytes = {}, 0, version, _size_bytes(change)
+            last, size_bytes, prev, added_bytes = {}, 0, version, size_of(change)
         last.pop(change.id, None)
         last[change.id] = change
         size_bytes += added_bytes
@@ -167,10 +172,6 @@ class TopicState:
 
     def _remember(self, change: Change) -> None:
         self._ring.append(change)
-        self._ring_size_bytes += _size_bytes(change)
+        self._ring_size_bytes += size_of(change)
         while len(self._ring) > self._ring_changes or self._ring_size_bytes > self._ring_bytes:
-            self._ring_size_bytes -= _size_bytes(self._ring.popleft())
-
-
-def _size_bytes(change: Change) -> int:
-    return 100 + (0 if change.data is None else len(memoryview(change.data)))
+            self._ring_size_bytes -= size_of(self._ring.popleft())

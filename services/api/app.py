@@ -13,7 +13,7 @@ from services.api.parts import Parts
 from services.api.records.routes import list_route, patch_route, read_route
 from services.api.requests import MAX_BODY_BYTES, ApiRequest, guard_for, opt, provide_caller, provide_terms
 from services.api.servers import SERVER_ROUTES
-from services.api.sync_routes import sync_status
+from services.api.sync_routes import SYNC_ROUTES
 from shared.io.litestar_app import litestar_app
 from shared.io.litestar_openapi import document_route, openapi_document
 from shared.resources import SERVERS
@@ -29,7 +29,7 @@ def _routes() -> list[Any]:
     records = [make(SERVERS) for make in (list_route, read_route, patch_route)]
     return [
         Router("/api/v1", route_handlers=[*AUTH_ROUTES, *ENROLMENT_ROUTES, *records, *SERVER_ROUTES]),
-        Router("/api", route_handlers=[sync_status]),
+        Router("/api", route_handlers=SYNC_ROUTES),
     ]
 
 

@@ -25,10 +25,10 @@ _CODES: dict[int, tuple[str, str]] = {
 }
 
 
-def documented(*statuses: HTTPStatus) -> dict[int, ResponseSpec]:
+def documented(*statuses: HTTPStatus, body: type[Problem] = Problem) -> dict[int, ResponseSpec]:
     """Return the `responses` of a route that may answer with problems of these statuses, for OpenAPI."""
     return {
-        int(status): ResponseSpec(Problem, description=status.phrase, media_type=MEDIA_TYPE, generate_examples=False)
+        int(status): ResponseSpec(body, description=status.phrase, media_type=MEDIA_TYPE, generate_examples=False)
         for status in statuses
     }
 

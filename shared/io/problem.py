@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from http import HTTPStatus
+from typing import Literal
 
 import msgspec
 
@@ -38,6 +39,12 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     detail: str
     code: str
     errors: tuple[FieldError, ...] = ()
+
+
+class RefetchProblem(Problem, frozen=True, kw_only=True):
+    """The body of the error that sends a client to take everything anew; `error` is the sync protocol's word for it."""
+
+    error: Literal["must_refetch"] = "must_refetch"
 
 
 class HttpError(MusterError):
@@ -94,7 +101,8 @@ def problem_of(error: MusterError) -> tuple[Problem, dict[str, str]]:
         headers["Retry-After"] = str(max(1, round(retry_after_s)))
     detail = str(error) if status != HTTPStatus.INTERNAL_SERVER_ERROR else "an error on our side; it was logged"
     title = HTTPStatus(status).phrase
-    return Problem(title=title, status=status, detail=detail, code=error.code, errors=errors), headers
+    kind = RefetchProblem if isinstance(error, MustRefetch) else Problem
+    return kind(title=title, status=status, detail=detail, code=error.code, errors=errors), headers
 
 
 async def answer_problem(error: MusterError, send: Send) -> None:

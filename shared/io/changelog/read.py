@@ -1,20 +1,38 @@
 """Reading what the log says: its entries as they come, a topic's snapshot, single records, versions."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from redis.asyncio import Redis
 
 from shared.change import ChangeSet, Entry, decode_entry
 from shared.errors import LogSealed
+from shared.missed import ANSWER_BYTES, Missed, WayBack
 from shared.names import PARTITIONS, PartitionKeys, Topic, partition_of
 from shared.position import Position
+from shared.protocol import Since
 from shared.topic import Record, Snapshot
+
+MISSED_ENTRIES = 10_000
+"""How many entries of a partition are looked through for what a client has missed: as many as the applier leaves."""
+
+PAGE_ENTRIES = 500
+"""How many of them are read at once."""
 
 
 def split_state(record_id: str, value: bytes) -> Record:
     """Read a value of the state hash, `<version> <data>`."""
     version, _, data = value.partition(b" ")
     return Record(record_id, int(version), data)
+
+
+def _own(topic: Topic, found: Iterable[tuple[bytes, Mapping[bytes, bytes]]]) -> Iterator[ChangeSet]:
+    """Yield a topic's change sets among entries as Redis returns them."""
+    name = str(topic).encode()
+    for entry_id, fields in found:
+        if fields.get(b"topic") == name:
+            entry = decode_entry(entry_id, fields)
+            if isinstance(entry, ChangeSet):
+                yield entry
 
 
 class LogReader:
@@ -91,6 +109,38 @@ class LogReader:
     async def recent(self, topic: Topic, *, entries: int) -> list[ChangeSet]:
         """Return the topic's change sets among the newest `entries` entries of its partition, oldest first."""
         newest = await self._redis.xrevrange(self._keys(topic).log, count=entries)
-        name = str(topic).encode()
-        own = (decode_entry(entry_id, fields) for entry_id, fields in newest if fields.get(b"topic") == name)
-        return [entry for entry in own if isinstance(entry, ChangeSet)][::-1]
+        return list(_own(topic, newest))[::-1]
+
+    async def missed(
+        self,
+        topic: Topic,
+        since: Since,
+        *,
+        entries: int = MISSED_ENTRIES,
+        page: int = PAGE_ENTRIES,
+        answer_bytes: int = ANSWER_BYTES,
+    ) -> Missed:
+        """Return the first part of what happened in a topic after what a client has seen.
+
+        Goes back through at most `entries` entries of the partition, `page` at a time. Raises LogSealed, and
+        MustRefetch when what was missed is not known any more, or `since` never was.
+        """
+        keys = self._keys(topic)
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.get(keys.epoch)
+            pipe.hget(keys.versions, str(topic))
+            epoch, version = await pipe.execute()
+        if epoch is None:
+            raise LogSealed(f"the log of {topic} is sealed")
+        way = WayBack(since, epoch=int(epoch), version=int(version or 0))
+        # of this epoch alone, whichever is open by the time that they are read
+        oldest = newest = str(way.epoch)
+        while entries > 0 and not way.is_complete:
+            found = await self._redis.xrevrange(keys.log, max=newest, min=oldest, count=min(page, entries))
+            for change_set in _own(topic, found):
+                way.take(change_set)
+            if len(found) < page:
+                break
+            entries -= len(found)
+            newest = f"({found[-1][0].decode()}"
+        return way.missed(answer_bytes=answer_bytes)

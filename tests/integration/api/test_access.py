@@ -61,6 +61,7 @@ async def test_the_document_names_every_route(document: dict[str, Any]) -> None:
         ("DELETE", "/api/v1/servers/record_id"),
         ("POST", "/api/v1/servers/tags"),
         ("GET", "/api/sync/status"),
+        ("GET", "/api/sync/changes"),
     }
     assert expected == {(method, path) for method, path, _ in operations(document)}
 
