@@ -65,9 +65,9 @@ class FakeReader(LogReader):
             raise self.faults.pop(0)
         return self.log.snapshot()
 
-    async def recent(self, topic: Topic, *, entries: int) -> list[ChangeSet]:
-        del topic, entries
-        return self.log.entries
+    async def recent_by_topic(self, partition: int, *, entries: int, size_bytes: int) -> dict[Topic, list[ChangeSet]]:
+        del partition, entries, size_bytes
+        return {TOPIC: self.log.entries}
 
 
 class Client:
