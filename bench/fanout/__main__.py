@@ -1,0 +1,49 @@
+"""The cost of fan-out: one broadcaster on one core, against peers that take turns with it.
+
+    python -m bench.fanout [frames changes fleet memory herd size] [--turns 5]
+
+The broadcaster is the process as it is, over a real Valkey and PostgreSQL; the clients, the databases and this process
+have the other cores. What a server costs is the processor time that it has used, which what else the machine does
+hits hardly at all.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from resource import RLIMIT_NOFILE, getrlimit, setrlimit
+
+import uvloop
+
+from bench.fanout import frames
+from bench.fanout.stage import Stage, staged
+
+SCENARIOS: dict[str, Callable[[Stage, int], Awaitable[None]]] = {
+    "frames": frames.run,
+}
+
+
+async def run(names: list[str], turns: int) -> None:
+    """Run the scenarios one after the other."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with staged(Path(folder)) as stage:
+            for name in names:
+                await SCENARIOS[name](stage, turns)
+
+
+def main() -> None:
+    """Run what was asked for, or all."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(SCENARIOS)}; all when left out")
+    parser.add_argument("--turns", type=int, default=5)
+    arguments = parser.parse_args()
+    unknown = set(arguments.names) - SCENARIOS.keys()
+    if unknown:
+        parser.error(f"there is no scenario {', '.join(sorted(unknown))}")
+    _, most = getrlimit(RLIMIT_NOFILE)
+    setrlimit(RLIMIT_NOFILE, (most, most))  # the servers and the crowds inherit it
+    uvloop.run(run(arguments.names or list(SCENARIOS), arguments.turns))
+
+
+if __name__ == "__main__":
+    main()
