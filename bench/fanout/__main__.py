@@ -8,6 +8,7 @@ hits hardly at all.
 """
 
 import argparse
+import sys
 import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -15,20 +16,31 @@ from resource import RLIMIT_NOFILE, getrlimit, setrlimit
 
 import uvloop
 
-from bench.fanout import frames
+from bench.fanout import changes, fleet, frames, herd, memory, size
 from bench.fanout.stage import Stage, staged
 
 SCENARIOS: dict[str, Callable[[Stage, int], Awaitable[None]]] = {
     "frames": frames.run,
+    "changes": changes.run,
+    "fleet": fleet.run,
+    "memory": memory.run,
+    "herd": herd.run,
+    "size": size.run,
 }
 
 
-async def run(names: list[str], turns: int) -> None:
-    """Run the scenarios one after the other."""
+async def run(names: list[str], turns: int) -> list[str]:
+    """Run the scenarios one after the other; returns those that could not be measured."""
+    failed = []
     with tempfile.TemporaryDirectory() as folder:
         async with staged(Path(folder)) as stage:
             for name in names:
-                await SCENARIOS[name](stage, turns)
+                try:
+                    await SCENARIOS[name](stage, turns)
+                except (OSError, RuntimeError) as error:
+                    print(f"\n{name}: not measured: {error}")
+                    failed.append(name)
+    return failed
 
 
 def main() -> None:
@@ -42,7 +54,8 @@ def main() -> None:
         parser.error(f"there is no scenario {', '.join(sorted(unknown))}")
     _, most = getrlimit(RLIMIT_NOFILE)
     setrlimit(RLIMIT_NOFILE, (most, most))  # the servers and the crowds inherit it
-    uvloop.run(run(arguments.names or list(SCENARIOS), arguments.turns))
+    if uvloop.run(run(arguments.names or list(SCENARIOS), arguments.turns)):
+        sys.exit(1)
 
 
 if __name__ == "__main__":

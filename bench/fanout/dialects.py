@@ -22,7 +22,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     `dialect` is a key of DIALECTS. At most `at_once` connections are on their way at a time. `shortest` is the size in
     bytes of the smallest payload that counts; a `timed` group reads what it gets, for the times that changes carry.
-    The rest is for the dialects that have it: a client of Muster is live once it has seen the version `until`.
+    The rest is for the clients of Muster: each resumes from `since`, if that is given, but for every `new_every`-th,
+    and is live once it has seen the version `until`.
     """
 
     group: str
@@ -39,6 +40,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     epoch: str = "1"
     since: int | None = None
     until: int = 0
+    new_every: int = 0
 
 
 class Client(Protocol):
@@ -120,7 +122,8 @@ class MusterClient(_Talker):
         self._token = plan.tokens[number % len(plan.tokens)]
         self._until = plan.until
         self._subscribe = {"op": "subscribe", "topic": plan.topic, "workspace": plan.workspace}
-        if plan.since is not None:
+        is_new = plan.since is None or bool(plan.new_every and number % plan.new_every == 0)
+        if not is_new:
             self._subscribe["since"] = {"epoch": plan.epoch, "version": plan.since}  # type: ignore[assignment]  # JSON
 
     def opened(self) -> bytes:
