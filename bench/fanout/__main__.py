@@ -18,6 +18,7 @@ import uvloop
 
 from bench.fanout import changes, fleet, frames, herd, memory, size
 from bench.fanout.stage import Stage, staged
+from shared.errors import MusterError
 
 SCENARIOS: dict[str, Callable[[Stage, int], Awaitable[None]]] = {
     "frames": frames.run,
@@ -37,7 +38,7 @@ async def run(names: list[str], turns: int) -> list[str]:
             for name in names:
                 try:
                     await SCENARIOS[name](stage, turns)
-                except (OSError, RuntimeError) as error:
+                except (OSError, RuntimeError, MusterError) as error:
                     print(f"\n{name}: not measured: {error}")
                     failed.append(name)
     return failed

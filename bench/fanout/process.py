@@ -134,7 +134,10 @@ class CrowdProcess:
         self._pipe.send((what, argument))
         if not self._pipe.poll(timeout_s):
             raise TimeoutError(f"the clients did not {what} {argument!r:.200} within {timeout_s:.0f} s")
-        answer = self._pipe.recv()
+        try:
+            answer = self._pipe.recv()
+        except EOFError as error:
+            raise RuntimeError("the process of the clients has ended") from error
         if not isinstance(answer, kind):
             raise TypeError(f"the clients answered {answer!r:.200}")
         return answer
