@@ -43,7 +43,13 @@ class Stage:
     @contextmanager
     def broadcaster(self, *, port: int = 0, tick_s: float | None = None) -> Iterator[Server]:
         """Run the broadcaster as its process runs, ready; with the default tick unless one is given."""
-        environment = {"REDIS_URL": self.valkey_url, "DATABASE_URL": self._database_url, "LOG_LEVEL": "error"}
+        environment = {
+            "REDIS_URL": self.valkey_url,
+            "DATABASE_URL": self._database_url,
+            "LOG_LEVEL": "error",
+            # all clients come from this machine
+            "MAX_CONNECTIONS_PER_ADDRESS": "20000",
+        }
         if tick_s is not None:
             environment["CONFLATION_TICK"] = str(tick_s)
         command = [sys.executable, "-m", "services.broadcaster"]
