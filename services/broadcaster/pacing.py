@@ -2,8 +2,8 @@
 
 from math import inf
 
-REST = 1.5
-"""How long to pause after a fan-out, in its own lengths: the sending takes at most 40% of the time, so that a topic
+REST = 1.0
+"""How long to pause after a fan-out, in its own lengths: the sending takes at most half of the time, so that a topic
 with more subscribers than a tick has room for sends less often instead of keeping the process from everything else."""
 
 

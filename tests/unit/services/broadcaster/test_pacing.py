@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from math import inf
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,7 +35,7 @@ def test_a_fan_out_that_takes_long_is_followed_by_a_rest() -> None:
     pacing.mark()
     pacing.sent(5.0, 5.2)
     pacing.mark()
-    assert 5.5 == pacing.due_at
+    assert 5.4 == pytest.approx(pacing.due_at)
 
 
 def test_a_change_that_is_sent_in_another_way_is_not_due() -> None:
