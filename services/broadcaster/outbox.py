@@ -55,7 +55,7 @@ class Outbox:
         self._debts: dict[Hashable, Pay] | None = None
         self._replies = 0
         self._progress = 0
-        self._last_seen = (0, 0.0)
+        self._last_seen = (-1, 0.0)  # whatever it has done by the first look is progress
         self.queued_bytes = 0
 
     def __len__(self) -> int:

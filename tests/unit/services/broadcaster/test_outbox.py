@@ -132,6 +132,12 @@ def test_a_client_that_takes_nothing_for_too_long_is_too_slow() -> None:
     assert [False, False, True] == [box.is_too_slow(now) for now in (0.0, 30.0, 30.1)]
 
 
+def test_a_client_is_given_its_time_from_the_first_look_on() -> None:
+    box, _ = blocked()
+    box.push((frame(),))
+    assert [False, False, True] == [box.is_too_slow(now) for now in (4000.0, 4030.0, 4030.1)]
+
+
 def test_a_client_that_takes_something_now_and_then_is_kept() -> None:
     box, wire = blocked()
     box.push((frame(),) * 4)
