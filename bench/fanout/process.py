@@ -2,8 +2,10 @@
 
 import multiprocessing
 import os
+import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,8 +16,9 @@ import psutil
 
 from bench.fanout.crowd import Counts, Opened, serve
 from bench.fanout.dialects import Plan
+from stack import launch
 
-FIRST_CORE = {0}
+FIRST_CORE = {min(os.sched_getaffinity(0))}
 _READY_WITHIN_S = 30.0
 _STOPPED_WITHIN_S = 20.0
 _CPUCLOCK_SCHED = 2
@@ -78,11 +81,13 @@ def http_get(port: int, path: str) -> str:
 
 @contextmanager
 def pinned(command: Sequence[str], port: int, environment: Mapping[str, str]) -> Iterator[Server]:
-    """Run a server on the first core until the block ends; PORT tells it where to listen."""
+    """Run a server on the first core until the block ends, or this process does; PORT tells it where to listen."""
+    bound = [sys.executable, "-I", "-S", launch.__file__, "--parent", str(os.getpid())]
+    bound += ["--death-signal", str(int(signal.SIGKILL)), "--", *command]
     own = os.sched_getaffinity(0)
     os.sched_setaffinity(0, FIRST_CORE)  # every thread of the child inherits it
     try:
-        process = subprocess.Popen(command, env={**os.environ, **environment, "PORT": str(port)}, stdin=subprocess.PIPE)
+        process = subprocess.Popen(bound, env={**os.environ, **environment, "PORT": str(port)}, stdin=subprocess.PIPE)
     finally:
         os.sched_setaffinity(0, own)
     try:
