@@ -39,7 +39,7 @@ class Traffic(msgspec.Struct, frozen=True):
     """What a client got in a second, what share of a core that took, and how many connections were lost.
 
     `waited` and `clients_waited` are the shares of the time for which the server, and the clients, had to wait for a
-    core: where that is much, the machine had something else to do, and the figures are not worth much.
+    core: where that is much for the server, the machine had something else to do, and the figures are worth little.
     """
 
     frames: float
@@ -151,7 +151,7 @@ async def run(stage: Stage, turns: int) -> None:
     rows.append(Row("append to receipt", figures, f"p99 at most {TARGET_P99_MS} ms"))
     notes.append(f"all clients were in after {opened_s:.1f} s; {traffic.lost} connections were lost")
     notes.append(
-        f"for a core that others had, the broadcaster waited {traffic.waited:.0%} of the time,"
+        f"ready to run but without a core: the broadcaster {traffic.waited:.0%} of the time,"
         f" the clients {traffic.clients_waited:.0%}"
     )
     title = f"fleet: {CLIENTS:,} clients, {SERVERS:,} servers"
