@@ -8,6 +8,8 @@ hits hardly at all.
 """
 
 import argparse
+import asyncio
+import signal
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable
@@ -32,6 +34,7 @@ SCENARIOS: dict[str, Callable[[Stage, int], Awaitable[None]]] = {
 
 async def run(names: list[str], turns: int) -> list[str]:
     """Run the scenarios one after the other; returns those that could not be measured."""
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, signal.raise_signal, signal.SIGINT)
     failed = []
     with tempfile.TemporaryDirectory() as folder:
         async with staged(Path(folder)) as stage:
@@ -55,8 +58,11 @@ def main() -> None:
         parser.error(f"there is no scenario {', '.join(sorted(unknown))}")
     _, most = getrlimit(RLIMIT_NOFILE)
     setrlimit(RLIMIT_NOFILE, (most, most))  # the servers and the crowds inherit it
-    if uvloop.run(run(arguments.names or list(SCENARIOS), arguments.turns)):
-        sys.exit(1)
+    try:
+        failed = uvloop.run(run(arguments.names or list(SCENARIOS), arguments.turns))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    sys.exit(1 if failed else 0)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from shared.operation import Draft
 CLIENTS = 500
 CHANGES_PER_S = 5_000
 APPENDED_TOGETHER = 100
-RECORDS = 2_000  # so many that no tick holds two changes of one
+RECORDS = 5_000  # as many as a turn changes, so that no frame holds two changes of one
 RECORD_BYTES = 100
 TURN_S = 1.0
 TICKS_PER_S = 10

@@ -57,12 +57,12 @@ class Client(Protocol):
 class Listener:
     """Is live with the answer to its handshake, or with what a server without one sends in its place."""
 
+    subprotocol = ""
+
     def __init__(self, plan: Plan, number: int) -> None:
         del number
         self.greeting = b"" if plan.dialect == "raw" else upgrade(plan.path, self.subprotocol)
         self.is_live = False
-
-    subprotocol = ""
 
     def receive(self, data: bytearray) -> bytes:
         """Wait for the answer to the handshake."""

@@ -2,20 +2,24 @@
 
 import multiprocessing
 import os
+import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TypeVar
 
 import psutil
 
 from bench.fanout.crowd import Counts, Opened, serve
 from bench.fanout.dialects import Plan
+from stack import launch
 
-FIRST_CORE = {0}
+FIRST_CORE = {min(os.sched_getaffinity(0))}
 _READY_WITHIN_S = 30.0
 _STOPPED_WITHIN_S = 20.0
 _CPUCLOCK_SCHED = 2
@@ -33,6 +37,10 @@ class Server:
     def cpu_s(self) -> float:
         """Return the processor time that it has used, by its clock as clock_getcpuclockid(3) names it."""
         return time.clock_gettime((~self._process.pid << 3) | _CPUCLOCK_SCHED)
+
+    def waited_s(self) -> float:
+        """Return how long its first thread has waited for its core: what else the machine does makes it wait."""
+        return waited_s(self._process.pid)
 
     def rss_bytes(self) -> int:
         """Return how much memory it has now."""
@@ -70,6 +78,11 @@ class Server:
             time.sleep(0.02)
 
 
+def waited_s(pid: int) -> float:
+    """Return the time that the first thread of a process was ready to run and did not run."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[1]) / 1e9
+
+
 def http_get(port: int, path: str) -> str:
     """Return what a server of 127.0.0.1 answers; raises OSError."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
@@ -78,11 +91,13 @@ def http_get(port: int, path: str) -> str:
 
 @contextmanager
 def pinned(command: Sequence[str], port: int, environment: Mapping[str, str]) -> Iterator[Server]:
-    """Run a server on the first core until the block ends; PORT tells it where to listen."""
+    """Run a server on the first core until the block ends, or this process does; PORT tells it where to listen."""
+    bound = [sys.executable, "-I", "-S", launch.__file__, "--parent", str(os.getpid())]
+    bound += ["--death-signal", str(int(signal.SIGKILL)), "--", *command]
     own = os.sched_getaffinity(0)
     os.sched_setaffinity(0, FIRST_CORE)  # every thread of the child inherits it
     try:
-        process = subprocess.Popen(command, env={**os.environ, **environment, "PORT": str(port)}, stdin=subprocess.PIPE)
+        process = subprocess.Popen(bound, env={**os.environ, **environment, "PORT": str(port)}, stdin=subprocess.PIPE)
     finally:
         os.sched_setaffinity(0, own)
     try:
@@ -99,13 +114,16 @@ def pinned(command: Sequence[str], port: int, environment: Mapping[str, str]) ->
 class CrowdProcess:
     """Speaks to the process of a crowd; one question at a time."""
 
-    def __init__(self, *, niceness: int = 0) -> None:
+    def __init__(self) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=serve, args=(theirs,), daemon=True)
         self._process.start()
         theirs.close()
-        os.setpriority(os.PRIO_PROCESS, self._process.pid or 0, niceness)
+
+    def waited_s(self) -> float:
+        """Return how long it has waited for a core."""
+        return waited_s(self._process.pid or 0)
 
     def open(self, plan: Plan, *, timeout_s: float = 120.0) -> Opened:
         """Open the connections of a plan and return when all are live; raises TimeoutError."""
@@ -144,9 +162,9 @@ class CrowdProcess:
 
 
 @contextmanager
-def crowd(*, niceness: int = 0) -> Iterator[CrowdProcess]:
+def crowd() -> Iterator[CrowdProcess]:
     """Run a crowd until the block ends."""
-    started = CrowdProcess(niceness=niceness)
+    started = CrowdProcess()
     try:
         yield started
     finally:

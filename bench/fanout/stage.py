@@ -13,7 +13,7 @@ from pathlib import Path
 import asyncpg
 
 from bench.fanout.dialects import Plan
-from bench.fanout.process import Server, pinned
+from bench.fanout.process import FIRST_CORE, Server, pinned
 from shared.io.changelog.append import ChangeLog
 from shared.io.redis import open_redis
 from shared.names import Topic
@@ -124,7 +124,7 @@ async def paced(rate: float, seconds: float) -> AsyncIterator[int]:
 async def staged(folder: Path) -> AsyncIterator[Stage]:
     """Set the stage up, on every core but the first if there are more, and take it down."""
     cores = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, cores - {0} or cores)
+    os.sched_setaffinity(0, cores - FIRST_CORE or cores)
     valkey = ValkeyServer(folder / "valkey", durable=False)
     valkey.start()
     try:

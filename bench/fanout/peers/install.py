@@ -75,4 +75,5 @@ def _run(*command: str) -> None:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Missing(str(error)) from error
     if done.returncode:
-        raise Missing((done.stderr or done.stdout).strip()[-300:])
+        said = (done.stderr or done.stdout).strip().splitlines() or [f"exit status {done.returncode}"]
+        raise Missing(f"{Path(command[0]).name} failed: {said[0]}")
