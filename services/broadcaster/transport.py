@@ -1,9 +1,11 @@
 """uvicorn's WebSocket with a hard end: connections whose peer does not read must not outlive their session."""
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.exceptions import InvalidState
 from websockets.http11 import Request
 
 EXTENSION = "muster.transport"
@@ -36,6 +38,11 @@ class SyncProtocol(WebSocketsSansIOProtocol):
         """Let `send` fail from now on as it does for a peer that has gone."""
         super().handle_parser_exception()
         self.disconnected = True
+
+    def send_receive_event_to_app(self) -> None:
+        """Bear text that is not UTF-8 also where a close frame came with it: its answer is on its way, and will do."""
+        with suppress(InvalidState):
+            super().send_receive_event_to_app()
 
     def abort(self) -> None:
         """Drop the connection with all that waits to be sent."""
