@@ -11,6 +11,9 @@ from websockets.http11 import Request
 EXTENSION = "muster.transport"
 """The ASGI extension by which an application finds `abort`, which drops the connection with all that it holds."""
 
+LINGER_S = 2.0
+"""How long a peer may take to read its close frame when the server stops; less than the server waits for it."""
+
 _SWITCHING_PROTOCOLS = 101
 
 
@@ -43,6 +46,12 @@ class SyncProtocol(WebSocketsSansIOProtocol):
         """Bear text that is not UTF-8 also where a close frame came with it: its answer is on its way, and will do."""
         with suppress(InvalidState):
             super().send_receive_event_to_app()
+
+    def shutdown(self) -> None:
+        """Let the server stop, whether the peer reads its close frame or not: a loop cannot end with unsent data."""
+        with suppress(InvalidState):  # it has sent its own and has got its answer
+            super().shutdown()
+        self.loop.call_later(LINGER_S, self.abort)
 
     def abort(self) -> None:
         """Drop the connection with all that waits to be sent."""

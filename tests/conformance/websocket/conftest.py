@@ -7,15 +7,15 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import pytest_asyncio
 
-from tests.support.echo_server import echo_server
 from tests.support.raw_websocket import RawWebSocket, raw_websocket
+from tests.support.websocket_server import WebSocketServer
 
 
 @pytest.fixture(scope="session")
 def echo_port() -> Iterator[int]:
     """Give the port of the server."""
-    with echo_server() as port:
-        yield port
+    with WebSocketServer() as server:
+        yield server.port
 
 
 @pytest_asyncio.fixture
