@@ -6,11 +6,13 @@ whole frames and never fragments a message, so that its own sends and pings may 
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Protocol
 
 from uvicorn.config import Config
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
+from websockets.exceptions import InvalidState
 from websockets.extensions.permessage_deflate import PerMessageDeflate, ServerPerMessageDeflateFactory
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
@@ -19,6 +21,9 @@ from services.broadcaster.frames import WINDOW_BITS, Frame
 
 EXTENSION = "muster.wire"
 """The ASGI extension by which an application finds the Wire of its connection."""
+
+LINGER_S = 2.0
+"""How long a peer may take to read its close frame when the server stops; less than the server waits for it."""
 
 _SWITCHING_PROTOCOLS = 101
 
@@ -148,6 +153,17 @@ class SyncProtocol(WebSocketsSansIOProtocol):
         self._stop_writing()
         super().handle_parser_exception()
         self.disconnected = True
+
+    def send_receive_event_to_app(self) -> None:
+        """Bear text that is not UTF-8 also where a close frame came with it: its answer is on its way, and will do."""
+        with suppress(InvalidState):
+            super().send_receive_event_to_app()
+
+    def shutdown(self) -> None:
+        """Let the server stop, whether the peer reads its close frame or not: a loop cannot end with unsent data."""
+        with suppress(InvalidState):  # it has sent its own and has got its answer
+            super().shutdown()
+        self.loop.call_later(LINGER_S, self.abort)
 
     def abort(self) -> None:
         """Drop the connection with all that waits to be sent."""
