@@ -85,7 +85,7 @@ class SyncProtocol(WebSocketsSansIOProtocol):
         self.queue = Inbox()  # type: ignore[assignment]  # as much of one as is used
         self.block: Callable[[], None] = _nobody
         self.flow: Callable[[], None] = _nobody
-        self.write: Callable[[Frame], None] = self._write_plain
+        self.write: Callable[[Frame], None] = _nothing
 
     def handle_connect(self, event: Request) -> None:
         """Offer the Wire to the application, whose task has been made and has not begun to run."""
@@ -93,8 +93,8 @@ class SyncProtocol(WebSocketsSansIOProtocol):
         if self.response.status_code == _SWITCHING_PROTOCOLS:
             extensions: Any = self.scope["extensions"]
             extensions[EXTENSION] = self
-            if any(map(_takes_deflated, self.conn.extensions)):
-                self.write = self._write_deflated
+            takes_deflated = any(map(_takes_deflated, self.conn.extensions))
+            self.write = (_write_deflated if takes_deflated else _write_plain)(self.transport)
 
     def start_keepalive(self) -> None:
         """Begin to ping, and let go of what only the handshake needed: a third of what a connection would hold."""
@@ -108,12 +108,6 @@ class SyncProtocol(WebSocketsSansIOProtocol):
         self.block, self.flow = block, flow
         if self.disconnected or not self.writable.is_set():
             block()
-
-    def _write_plain(self, frame: Frame) -> None:
-        self.transport.write(frame.plain)
-
-    def _write_deflated(self, frame: Frame) -> None:
-        self.transport.write(frame.deflated)
 
     def pause_writing(self) -> None:
         """Note that the transport holds as much as it should."""
@@ -182,6 +176,27 @@ class SyncProtocol(WebSocketsSansIOProtocol):
 
 def _takes_deflated(extension: object) -> bool:
     return isinstance(extension, PerMessageDeflate) and extension.local_max_window_bits >= WINDOW_BITS
+
+
+# functions on the transport alone: a fan-out touches as little as it can of each of many thousand connections
+
+
+def _write_plain(transport: asyncio.Transport) -> Callable[[Frame], None]:
+    write = transport.write
+
+    def write_frame(frame: Frame) -> None:
+        write(frame.plain)
+
+    return write_frame
+
+
+def _write_deflated(transport: asyncio.Transport) -> Callable[[Frame], None]:
+    write = transport.write
+
+    def write_frame(frame: Frame) -> None:
+        write(frame.deflated)
+
+    return write_frame
 
 
 def _nobody() -> None:
