@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-from shared.change import Change
+from shared.change import Action, Change
 from shared.errors import Malformed
 from shared.names import Topic
 from shared.topic import Record, Snapshot, Span, TopicState
@@ -37,6 +37,20 @@ class CloseCode(IntEnum):
     DRAINING = 4503
 
 
+class Delivery(StrEnum):
+    """What a subscriber gets when something has changed."""
+
+    BATCH = "batch"
+    """Conflated `changes`."""
+    EACH = "each"
+    """One `sync` for every change."""
+    FULL = "full"
+    """The whole list."""
+
+
+MAX_TICK_MS = 60_000
+"""The longest conflation tick that a subscriber may ask for."""
+
 _Version = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 
 
@@ -54,12 +68,16 @@ class Auth(msgspec.Struct, frozen=True, tag_field="op", tag="auth"):
 
 
 class Subscribe(msgspec.Struct, frozen=True, tag_field="op", tag="subscribe"):
-    """Ask for a topic, named by its resource; `since` is left out on a first visit."""
+    """Ask for a topic, named by its resource; `since` is left out on a first visit.
+
+    `tick_ms` asks for a longer conflation tick than the server's own.
+    """
 
     topic: str
     workspace: str | None = None
-    delivery: str = "batch"
+    delivery: str = Delivery.BATCH.value
     since: Since | None = None
+    tick_ms: Annotated[int, Meta(ge=0, le=MAX_TICK_MS)] = 0
 
 
 class Unsubscribe(msgspec.Struct, frozen=True, tag_field="op", tag="unsubscribe"):
@@ -149,6 +167,28 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True, tag_field="op", tag="ch
     changes: tuple[Change, ...]
 
 
+class Sync(msgspec.Struct, frozen=True, kw_only=True, tag_field="op", tag="sync"):
+    """One change, never conflated."""
+
+    resource: str
+    workspace: str
+    action: Action
+    id: str
+    version: int
+    epoch: str
+    data: msgspec.Raw | None
+
+
+class Full(msgspec.Struct, frozen=True, kw_only=True, tag_field="op", tag="full"):
+    """All records of a topic as they stand."""
+
+    topic: str
+    workspace: str
+    epoch: str
+    version: int
+    items: tuple[Item, ...]
+
+
 class Bookmark(msgspec.Struct, frozen=True, kw_only=True, tag_field="op", tag="bookmark"):
     """Where a topic stands, with the digest by which a client proves that it missed nothing."""
 
@@ -186,7 +226,7 @@ def snapshot_parts(topic: Topic, snapshot: Snapshot, *, part_bytes: int = PART_B
             version=snapshot.version,
             part=number,
             parts=len(groups),
-            items=tuple(Item(record.id, record.version, msgspec.Raw(record.data)) for record in group),
+            items=_items(group),
         )
         for number, group in enumerate(groups, 1)
     ]
@@ -204,6 +244,34 @@ def _split(records: Iterable[Record], part_bytes: int) -> Iterator[tuple[Record,
         size_bytes += record_bytes
     if group:
         yield tuple(group)
+
+
+def full_of(topic: Topic, snapshot: Snapshot) -> Full:
+    """Return the message that carries a whole topic at once, however large it is."""
+    return Full(
+        topic=topic.resource,
+        workspace=topic.workspace_id,
+        epoch=str(snapshot.epoch),
+        version=snapshot.version,
+        items=_items(snapshot.records),
+    )
+
+
+def sync_of(topic: Topic, epoch: int, change: Change) -> Sync:
+    """Return the message that carries one change."""
+    return Sync(
+        resource=topic.resource,
+        workspace=topic.workspace_id,
+        action=change.action,
+        id=change.id,
+        version=change.version,
+        epoch=str(epoch),
+        data=change.data,
+    )
+
+
+def _items(records: Iterable[Record]) -> tuple[Item, ...]:
+    return tuple(Item(record.id, record.version, msgspec.Raw(record.data)) for record in records)
 
 
 def changes_of(topic: Topic, epoch: int, span: Span) -> Changes:

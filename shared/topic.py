@@ -147,10 +147,13 @@ class TopicState:
 
         Raises MustRefetch when the ring does not reach back so far.
         """
+        return list(conflate(version, self.changes_since(version), span_bytes=span_bytes))
+
+    def changes_since(self, version: int) -> list[Change]:
+        """Return every change after `version`, in order; raises MustRefetch as `since` does."""
         if not self.ring_floor <= version <= self.version:
             raise MustRefetch(f"version {version} is outside {self.ring_floor}..{self.version}")
-        missed = list(islice(reversed(self._ring), self.version - version))
-        return list(conflate(version, reversed(missed), span_bytes=span_bytes))
+        return list(islice(reversed(self._ring), self.version - version))[::-1]
 
     def snapshot(self) -> Snapshot:
         """Return all records as they stand."""

@@ -8,8 +8,9 @@ from contextlib import AsyncExitStack
 from services.broadcaster.app import build_app
 from services.broadcaster.authenticator import DatabaseAuthenticator
 from services.broadcaster.connection import Surroundings
+from services.broadcaster.connections import Connections
+from services.broadcaster.events import EventsEndpoint
 from services.broadcaster.hub import Hub, utc_now
-from services.broadcaster.limits import Limits
 from services.broadcaster.outbox import Bounds
 from services.broadcaster.pace import Pace
 from services.broadcaster.settings import Broadcasting, load_origins
@@ -36,13 +37,13 @@ async def main(environment: Mapping[str, str]) -> None:
         surroundings = Surroundings(
             hub, DatabaseAuthenticator(Identity(pool)), Bounds(), time.monotonic, utc_now, Counter()
         )
-        sync = SyncEndpoint(surroundings, Limits(), origins)
+        connections = Connections(surroundings, settings.limits)
         await run(
-            build_app(sync),
+            build_app(SyncEndpoint(connections, origins), EventsEndpoint(connections)),
             http,
             checks={"redis": redis.ping, "postgres": lambda: pool.fetchval("SELECT 1"), "log": hub.check},
-            background=(hub.run, sync.watch),
-            on_drain=sync.drain,
+            background=(hub.run, connections.watch),
+            on_drain=connections.drain,
             websocket=SyncProtocol,
         )
 

@@ -3,20 +3,20 @@
 A subscriber is registered and answered in one step, so that no change can fall between the two.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from math import inf
 from zlib import crc32
 
 from services.broadcaster import metrics
-from services.broadcaster.frames import TopicFrames
+from services.broadcaster.frames import Frames, TopicFrames
+from services.broadcaster.lane import Lane
 from services.broadcaster.pace import Pace
-from services.broadcaster.pacing import Pacing
 from services.broadcaster.subscription import Standing, Subscription
 from shared.change import ChangeSet
 from shared.errors import MustRefetch
 from shared.names import Topic
-from shared.protocol import Refusal
+from shared.protocol import Delivery, Refusal
 from shared.topic import Resume, Snapshot, TopicState
 
 RETRY_AFTER_MS = 1_000
@@ -30,24 +30,24 @@ _REFETCHED = metrics.RESUMES.labels("false")
 
 
 class Channel:
-    """A topic with its subscribers; `now` is always seconds of one clock that never goes back.
+    """A topic with its subscribers; `now` is always seconds of `clock`, which never goes back.
 
     Whoever owns it reads the topic when `needs_load` says so (`begin_load`, `finish_load`), passes on what the log
     brings from then on (`take_in`), and calls `tick` at `due_at`.
     """
 
-    def __init__(self, topic: Topic, frames: TopicFrames, pace: Pace, *, now: float) -> None:
+    def __init__(self, topic: Topic, frames: TopicFrames, pace: Pace, clock: Callable[[], float]) -> None:
+        now = clock()
         self.topic = topic
         self.needs_load = True
         self._frames = frames
         self._pace = pace
-        self._pacing = Pacing(pace.tick_s)
+        self._clock = clock
+        self._lanes: dict[tuple[Delivery, float], Lane] = {}
         self._state: TopicState | None = None
-        self._sent = 0
         self._buffer: list[ChangeSet] | None = None
         self._is_dirty = False
         self._subscribers: dict[Subscription, None] = {}
-        self._live: dict[Subscription, None] = {}
         self._waiting: dict[Subscription, None] = {}
         self._idle_since: float | None = now
         # the bookmarks of many topics are spread over the time between two of them
@@ -56,7 +56,7 @@ class Channel:
     @property
     def due_at(self) -> float:
         """When to call `tick` next."""
-        due = self._pacing.due_at if self._pacing.is_pending else self._bookmark_at
+        due = min(self._bookmark_at, *(lane.pacing.due_at for lane in self._lanes.values()), inf)
         if self._idle_since is not None:
             due = min(due, self._idle_since + self._pace.linger_s)
         return min(due, min(map(self._patience_ends_at, self._waiting), default=inf))
@@ -77,7 +77,7 @@ class Channel:
     def unsubscribe(self, subscription: Subscription, now: float) -> None:
         """Forget a subscriber, if it is one."""
         subscription.outbox.forgive(subscription)
-        for members in (self._subscribers, self._live, self._waiting):
+        for members in (self._subscribers, self._lane_of(subscription).live, self._waiting):
             members.pop(subscription, None)
         if not self._subscribers and self._idle_since is None:
             self._idle_since = now
@@ -106,7 +106,8 @@ class Channel:
             self.invalidate()
             return
         if changed:
-            self._pacing.mark()
+            for lane in self._lanes.values():
+                lane.pacing.mark()
             for subscription in [s for s in self._waiting if s.since and s.since.version <= self._state.version]:
                 self._owe(subscription)
 
@@ -118,7 +119,8 @@ class Channel:
     def invalidate(self) -> None:
         """Note that the state cannot be brought up to date by the log any more: it has to be read again."""
         self._state = None
-        self._pacing.clear()
+        for lane in self._lanes.values():
+            lane.pacing.clear()
         self._is_dirty = True
         self.needs_load = True
 
@@ -141,44 +143,42 @@ class Channel:
             state.apply(change_set)
         self.needs_load = False
         self._buffer = None
-        self._state, self._sent = state, state.version
+        self._state = state
+        for lane in self._lanes.values():
+            lane.start_at(state.version)
         for subscription in self._subscribers:
             self._owe(subscription)
 
     def tick(self, now: float) -> None:
         """Do what is due: send what has changed, bookmarks, and word to those who have waited long enough."""
-        state = self._state
-        if state is not None and self._pacing.due_at <= now:
-            self._fan_out(state, now)
-        if self._bookmark_at <= now and not self._pacing.is_pending:
+        if self._state is not None:
+            for lane in self._lanes.values():
+                if lane.pacing.due_at <= now:
+                    for subscription in lane.fan_out(self._frames, self._state, self._clock):
+                        self._owe(subscription)
+        if self._bookmark_at <= now:
             self._bookmark_at = now + self._pace.bookmark_s
-            self._send_bookmarks()
+            self._order_bookmarks()
+        self._send_bookmarks()
         for subscription in [s for s in self._waiting if self._patience_ends_at(s) <= now]:
             self._lose_patience(subscription, now)
 
-    def _fan_out(self, state: TopicState, now: float) -> None:
-        frames = self._frames.since(state, self._sent) if self._live else ()
-        skipped: list[Subscription] = []
-        for subscription in self._live:
-            if subscription.version == state.version:  # it came after these changes
-                continue
-            if subscription.outbox.offer(frames):
-                subscription.version = state.version
-            else:
-                skipped.append(subscription)
-        for subscription in skipped:
-            self._owe(subscription)
-        self._sent = state.version
-        self._pacing.sent(now)
+    def _order_bookmarks(self) -> None:
+        for lane in self._lanes.values():
+            lane.owes_bookmark = True
+        for subscription in self._subscribers:
+            if subscription.standing is Standing.STALE:
+                self.check(subscription)
 
     def _send_bookmarks(self) -> None:
+        """Send the bookmarks that are owed, but no lane's before its changes."""
         state = self._state
-        if state is None or not self._subscribers:
+        lanes = [lane for lane in self._lanes.values() if lane.owes_bookmark and not lane.pacing.is_pending]
+        if state is None or not lanes:
             return
         bookmark = (self._frames.bookmark(state),)
-        for subscription in self._subscribers:
-            if subscription.standing in {Standing.LIVE, Standing.STALE}:
-                subscription.outbox.offer(bookmark)
+        for lane in lanes:
+            lane.send_bookmark(bookmark)
 
     def _patience_ends_at(self, subscription: Subscription) -> float:
         if subscription.epoch is not None:  # it has a state to show while the topic is read again
@@ -216,12 +216,12 @@ class Channel:
             self._send_missed(subscription, state)
         if subscription.wants_bookmark and subscription.standing in {Standing.LIVE, Standing.STALE}:
             subscription.wants_bookmark = False
-            subscription.outbox.push((self._frames.bookmark(state),))
+            _send(subscription, (self._frames.bookmark(state),))
 
     def _answer(self, subscription: Subscription, state: TopicState) -> None:
         since = subscription.since
         if since is None:
-            subscription.outbox.push(self._frames.snapshot(state))
+            _send(subscription, self._frames.snapshot(state))
             self._go_live(subscription, state)
             return
         resume = state.resume(state.epoch, since.version) if since.epoch == str(state.epoch) else Resume.REFETCH
@@ -229,18 +229,18 @@ class Channel:
             self._wait(subscription)
             return
         if resume is Resume.RECOVER:
-            answer = self._frames.subscribed(state, since.version)
-            subscription.outbox.push((answer, *self._frames.since(state, since.version)))
+            _send(subscription, (self._frames.subscribed(state, since.version),))
+            _send(subscription, self._frames.since(state, since.version, subscription.delivery))
             _RECOVERED.inc()
         else:
-            subscription.outbox.push(self._frames.snapshot(state))
+            _send(subscription, self._frames.snapshot(state))
             _REFETCHED.inc()
         self._go_live(subscription, state)
 
     def _send_missed(self, subscription: Subscription, state: TopicState) -> None:
-        frames = self._frames.since(state, subscription.version)
+        frames = self._frames.since(state, subscription.version, subscription.delivery)
         if frames:
-            subscription.outbox.push(frames)
+            _send(subscription, frames)
             metrics.CATCH_UPS.inc()
         self._go_live(subscription, state)
 
@@ -255,10 +255,25 @@ class Channel:
         self._stand(subscription, Standing.OWED)
         subscription.outbox.owe(subscription, partial(self._catch_up, subscription))
 
+    def _lane_of(self, subscription: Subscription) -> Lane:
+        key = (subscription.delivery, max(self._pace.tick_s, subscription.tick_s))
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._lanes[key] = Lane(*key)
+            if self._state is not None:
+                lane.start_at(self._state.version)
+        return lane
+
     def _stand(self, subscription: Subscription, standing: Standing) -> None:
         subscription.standing = standing
-        for members, held in ((self._live, Standing.LIVE), (self._waiting, Standing.WAITING)):
+        live = self._lane_of(subscription).live
+        for members, held in ((live, Standing.LIVE), (self._waiting, Standing.WAITING)):
             if standing is held:
                 members[subscription] = None
             else:
                 members.pop(subscription, None)
+
+
+def _send(subscription: Subscription, frames: Frames) -> None:
+    subscription.outbox.push(frames)
+    metrics.TRAFFIC.note(frames)

@@ -1,4 +1,4 @@
-"""One WebSocket connection: a task that reads, a task that writes, and the session that tells them what to do."""
+"""One WebSocket connection: what comes in, what goes out, and the session that decides about both."""
 
 import asyncio
 from collections import Counter
@@ -10,7 +10,7 @@ import structlog
 
 from services.broadcaster import metrics
 from services.broadcaster.authenticator import Authenticator
-from services.broadcaster.frames import Frame
+from services.broadcaster.frames import frame_of
 from services.broadcaster.hub import Hub
 from services.broadcaster.outbox import Bounds, Outbox
 from services.broadcaster.session import (
@@ -26,10 +26,11 @@ from services.broadcaster.session import (
     Session,
 )
 from services.broadcaster.subscription import Subscription
+from services.broadcaster.transport import Wire
 from shared.errors import Rejected, RetryLater
 from shared.io.probes import Receive, Send
 from shared.names import Topic
-from shared.protocol import CloseCode, Refusal, Since
+from shared.protocol import CloseCode, Refusal
 from shared.tokens import Principal
 
 GOODBYE_S = 2.0
@@ -54,26 +55,28 @@ class Surroundings(msgspec.Struct, frozen=True):
 
 
 class Peer(msgspec.Struct, frozen=True):
-    """The other side: how to hear it, how to speak to it, and how to drop it with all that it has not read."""
+    """The other side: how to hear it, how to close on it, and the wire for all else that it is sent."""
 
     receive: Receive
     send: Send
-    abort: Callable[[], None]
+    wire: Wire
 
 
 class Connection:
     """A connection from its acceptance to its end."""
 
+    __slots__ = ("_closing", "_emptied", "_peer", "_reading", "_session", "_subscriptions", "_surroundings", "outbox")
+
     def __init__(self, session: Session, surroundings: Surroundings, peer: Peer) -> None:
         self._session = session
         self._surroundings = surroundings
         self._peer = peer
-        self._wake = asyncio.Event()
-        self.outbox = Outbox(surroundings.bounds, self._wake.set)
+        self.outbox = Outbox(surroundings.bounds, peer.wire.write)
         self._subscriptions: dict[Topic, Subscription] = {}
-        self._in_flight: Frame | None = None
         self._closing: Close | None = None
-        self._ended = asyncio.Event()
+        self._emptied: asyncio.Event | None = None
+        self._reading: asyncio.Timeout | None = None
+        peer.wire.attach(self.outbox.block, self._flow)
 
     @property
     def principal(self) -> Principal | None:
@@ -83,12 +86,13 @@ class Connection:
     async def run(self) -> str:
         """Serve the client until one side ends it; returns the close code, or `peer`."""
         try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._read()), group.create_task(self._write())]
-                await self._ended.wait()
-                for task in tasks:
-                    task.cancel()
+            async with asyncio.timeout(None) as self._reading:
+                await self._read()
+        except TimeoutError:
+            if self._closing is None:
+                raise
         finally:
+            self._reading = None
             self._release()
         if self._closing is None:
             return "peer"
@@ -106,19 +110,18 @@ class Connection:
         """End it for a reason of the server's own."""
         self._perform(self._session.close(code, reason))
 
-    def close_crowded(self) -> None:
+    def close_crowded(self, message: str) -> None:
         """End it because there are too many."""
-        self._perform(self._session.close_crowded("too many connections", TOO_MANY_CONNECTIONS_RETRY_S))
+        self._perform(self._session.close_crowded(message, TOO_MANY_CONNECTIONS_RETRY_S))
 
     def revoke(self) -> None:
         """End it because the login behind it has ended."""
         self._perform(self._session.revoke())
 
     async def _read(self) -> None:
-        while True:
+        while self._closing is None:
             event = await self._peer.receive()
             if event["type"] == "websocket.disconnect":
-                self._ended.set()
                 return
             text = event.get("text")
             message = event["bytes"] if text is None else text
@@ -127,21 +130,6 @@ class Connection:
                     self._perform(await self._authenticate(effect.token))
                 else:
                     self._do(effect)
-
-    async def _write(self) -> None:
-        send, take = self._peer.send, self.outbox.take
-        try:
-            while True:
-                frame = take()
-                if frame is None:
-                    await self._wake.wait()
-                    self._wake.clear()
-                    continue
-                self._in_flight = frame
-                await send({"type": "websocket.send", "text": frame.text})
-                self._in_flight = None
-        except OSError:  # the peer has gone
-            self._ended.set()
 
     async def _authenticate(self, token: str) -> Effects:
         try:
@@ -163,22 +151,30 @@ class Connection:
     def _do(self, effect: Effect) -> None:
         match effect:
             case Say(message):
-                self.outbox.reply(Frame(message))
-            case Open(topic, since):
-                self._subscribe(topic, since)
+                self.outbox.reply(frame_of(message))
+            case Open():
+                self._subscribe(effect)
             case End(topic):
                 self._unsubscribe(topic)
             case SendBookmark(topic):
                 self._surroundings.hub.bookmark(self._subscriptions[topic])
             case Close():
                 self._closing = effect
-                self._ended.set()
+                if self._reading is not None:  # wherever it waits, it stops
+                    self._reading.reschedule(0)
 
-    def _subscribe(self, topic: Topic, since: Since | None) -> None:
-        self._unsubscribe(topic)
-        now = self._surroundings.clock()
-        subscription = Subscription(topic, self.outbox, since=since, asked_at=now, on_refused=self._refused)
-        self._subscriptions[topic] = subscription
+    def _subscribe(self, wish: Open) -> None:
+        self._unsubscribe(wish.topic)
+        subscription = Subscription(
+            wish.topic,
+            self.outbox,
+            since=wish.since,
+            asked_at=self._surroundings.clock(),
+            on_refused=self._refused,
+            delivery=wish.delivery,
+            tick_s=wish.tick_s,
+        )
+        self._subscriptions[wish.topic] = subscription
         metrics.SUBSCRIPTIONS.inc()
         self._surroundings.hub.subscribe(subscription)
 
@@ -191,7 +187,12 @@ class Connection:
     def _refused(self, subscription: Subscription, refusal: Refusal) -> None:
         self._session.topics.discard(subscription.topic)
         self._unsubscribe(subscription.topic)
-        self.outbox.reply(Frame(refusal))
+        self.outbox.reply(frame_of(refusal))
+
+    def _flow(self) -> None:
+        self.outbox.flow()
+        if self._emptied is not None and self.outbox.is_empty:
+            self._emptied.set()
 
     def _release(self) -> None:
         for topic in list(self._subscriptions):
@@ -203,21 +204,20 @@ class Connection:
                 del users[user_id]
 
     async def _say_goodbye(self, closing: Close) -> None:
+        """Send what was promised before the end, without a hole, then the last words."""
+        if closing.last_words is not None:
+            self.outbox.push((frame_of(closing.last_words),))
+        reason = closing.reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")
         try:
             async with asyncio.timeout(GOODBYE_S):
-                if closing.last_words is not None:
-                    await self._send_rest(closing.last_words)
-                reason = closing.reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")
+                await self._until_emptied()
                 await self._peer.send({"type": "websocket.close", "code": int(closing.code), "reason": reason})
         except TimeoutError:  # it reads nothing: what it holds of our memory is given up
-            self._peer.abort()
+            self._peer.wire.abort()
         except OSError:
             log.debug("the peer has gone before it could be told", code=closing.code)
 
-    async def _send_rest(self, last_words: Refusal) -> None:
-        """Send what was promised before the end, without a hole."""
-        frame = self._in_flight or self.outbox.take()
-        while frame is not None:
-            await self._peer.send({"type": "websocket.send", "text": frame.text})
-            frame = self.outbox.take()
-        await self._peer.send({"type": "websocket.send", "text": Frame(last_words).text})
+    async def _until_emptied(self) -> None:
+        self._emptied = asyncio.Event()
+        if not self.outbox.is_empty:
+            await self._emptied.wait()

@@ -1,37 +1,102 @@
-"""Frames of one topic, encoded once and shared by all who get the same. Pure."""
+"""What goes over the wire, encoded and framed once, and shared by all who get the same. Pure."""
 
-from collections.abc import Callable, Iterable
+import zlib
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 import msgspec
 
 from services.broadcaster import metrics
+from services.broadcaster.event_stream import events_of
+from shared.change import Change
 from shared.errors import MustRefetch
 from shared.names import Topic
-from shared.protocol import Subscribed, bookmark_of, changes_of, encode, snapshot_parts
+from shared.protocol import (
+    PART_BYTES,
+    Delivery,
+    Subscribed,
+    bookmark_of,
+    changes_of,
+    encode,
+    full_of,
+    snapshot_parts,
+    sync_of,
+)
 from shared.topic import TopicState
 
 MAX_CACHED_SPANS = 1000
 """How many spans of one version are kept: clients that resume at once mostly come from the same few versions."""
 
+WINDOW_BITS = 15
+"""The window that deflated messages need: who can take less gets plain ones."""
+
+_FINAL_TEXT = 0x81  # RFC 6455, 5.2
+_DEFLATED = 0x40  # RFC 7692, 6
+_SYNC_TAIL = b"\x00\x00\xff\xff"  # RFC 7692, 7.2.1: not sent
+_SMALLEST_DEFLATED_BYTES = 100
+_PER_CHANGE_BYTES = 200
+
 
 class Frame:
-    """One message as it is sent."""
+    """Messages that are sent together, as the bytes that a server writes (RFC 6455), shared by all receivers."""
 
-    __slots__ = ("size_bytes", "text")
+    __slots__ = ("_deflated", "_events", "payloads", "plain", "size_bytes")
 
-    def __init__(self, message: msgspec.Struct) -> None:
-        encoded = encode(message)
-        self.size_bytes = len(encoded)
-        self.text = encoded.decode()
+    def __init__(self, messages: Sequence[msgspec.Struct]) -> None:
+        self.payloads = [encode(message) for message in messages]
+        """The messages as JSON."""
+        self.plain = b"".join([_framed(payload) for payload in self.payloads])
+        """The bytes for a connection without compression."""
+        self.size_bytes = len(self.plain)
+        self._deflated: bytes | None = None
+        self._events: bytes | None = None
+
+    @property
+    def deflated(self) -> bytes:
+        """The bytes for a connection with `permessage-deflate`; each message without the context of another."""
+        if self._deflated is None:
+            self._deflated = b"".join([_framed_small(payload) for payload in self.payloads])
+        return self._deflated
+
+    @property
+    def events(self) -> bytes:
+        """The messages as server-sent events."""
+        if self._events is None:
+            self._events = events_of(self.payloads)
+        return self._events
 
 
 Frames = tuple[Frame, ...]
 
 
+def _framed(payload: bytes, first_byte: int = _FINAL_TEXT) -> bytes:
+    size = len(payload)
+    if size < 126:  # noqa: PLR2004  (RFC 6455, 5.2: the length in 7, 16 or 64 bits)
+        head = bytes((first_byte, size))
+    elif size < 2**16:
+        head = bytes((first_byte, 126)) + size.to_bytes(2)
+    else:
+        head = bytes((first_byte, 127)) + size.to_bytes(8)
+    return head + payload
+
+
+def _framed_small(payload: bytes) -> bytes:
+    """Return the smaller of both forms."""
+    if len(payload) < _SMALLEST_DEFLATED_BYTES:
+        return _framed(payload)
+    compressor = zlib.compressobj(wbits=-WINDOW_BITS)
+    deflated = (compressor.compress(payload) + compressor.flush(zlib.Z_SYNC_FLUSH)).removesuffix(_SYNC_TAIL)
+    return _framed(deflated, _FINAL_TEXT | _DEFLATED) if len(deflated) < len(payload) else _framed(payload)
+
+
+def frame_of(message: msgspec.Struct) -> Frame:
+    """Encode one message."""
+    return Frame((message,))
+
+
 def frames_of(messages: Iterable[msgspec.Struct]) -> Frames:
-    """Encode messages in their order."""
-    return tuple(Frame(message) for message in messages)
+    """Encode messages in their order, each by itself."""
+    return tuple(frame_of(message) for message in messages)
 
 
 class TopicFrames:
@@ -42,7 +107,7 @@ class TopicFrames:
         self._utc_now = utc_now
         self._position = (0, 0)
         self._snapshot: Frames = ()
-        self._spans: dict[int, Frames] = {}
+        self._since: dict[tuple[Delivery, int], Frames] = {}
 
     def snapshot(self, state: TopicState) -> Frames:
         """Return the frames of all records as they stand."""
@@ -52,18 +117,20 @@ class TopicFrames:
             metrics.SNAPSHOT_ENCODES.inc()
         return self._snapshot
 
-    def since(self, state: TopicState, version: int) -> Frames:
+    def since(self, state: TopicState, version: int, delivery: Delivery = Delivery.BATCH) -> Frames:
         """Return the frames of what happened after `version`, or those of a snapshot when that is forgotten."""
         self._renew(state)
-        frames = self._spans.get(version)
+        # the whole list is the same for everyone who does not have it
+        key = (delivery, 0 if delivery is Delivery.FULL and version < state.version else version)
+        frames = self._since.get(key)
         if frames is None:
             try:
-                spans = state.since(version)
+                frames = self._encode(state, version, delivery)
             except MustRefetch:
                 return self.snapshot(state)
-            frames = frames_of(changes_of(self._topic, state.epoch, span) for span in spans)
-            if len(self._spans) < MAX_CACHED_SPANS:
-                self._spans[version] = frames
+            if len(self._since) < MAX_CACHED_SPANS:
+                self._since[key] = frames
+                metrics.SPAN_ENCODES.inc()
         return frames
 
     def subscribed(self, state: TopicState, version: int) -> Frame:
@@ -72,15 +139,39 @@ class TopicFrames:
         message = Subscribed(
             topic=topic.resource, workspace=topic.workspace_id, epoch=str(state.epoch), version=version
         )
-        return Frame(message)
+        return frame_of(message)
 
     def bookmark(self, state: TopicState) -> Frame:
         """Return the frame that says where the topic stands."""
-        return Frame(bookmark_of(self._topic, state, self._utc_now()))
+        return frame_of(bookmark_of(self._topic, state, self._utc_now()))
+
+    def _encode(self, state: TopicState, version: int, delivery: Delivery) -> Frames:
+        if delivery is Delivery.BATCH:
+            return frames_of(changes_of(self._topic, state.epoch, span) for span in state.since(version))
+        if delivery is Delivery.EACH:
+            changes = state.changes_since(version)
+            return tuple(
+                Frame([sync_of(self._topic, state.epoch, change) for change in group]) for group in _grouped(changes)
+            )
+        return () if version == state.version else (frame_of(full_of(self._topic, state.snapshot())),)
 
     def _renew(self, state: TopicState) -> None:
         position = (state.epoch, state.version)
         if position != self._position:
             self._position = position
             self._snapshot = ()
-            self._spans.clear()
+            self._since.clear()
+
+
+def _grouped(changes: Sequence[Change]) -> list[list[Change]]:
+    """Cut changes into groups of about `PART_BYTES` bytes, each to be written at once."""
+    groups: list[list[Change]] = []
+    room_bytes = 0
+    for change in changes:
+        size_bytes = _PER_CHANGE_BYTES + (0 if change.data is None else len(memoryview(change.data)))
+        if size_bytes > room_bytes:
+            groups.append([])
+            room_bytes = PART_BYTES
+        groups[-1].append(change)
+        room_bytes -= size_bytes
+    return groups

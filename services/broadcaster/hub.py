@@ -15,15 +15,13 @@ from services.broadcaster.agenda import Agenda
 from services.broadcaster.channel import Channel
 from services.broadcaster.frames import TopicFrames
 from services.broadcaster.pace import Pace
+from services.broadcaster.recent import RecentEntries
 from services.broadcaster.subscription import Subscription
 from services.broadcaster.tail import Tail
 from shared.change import ChangeSet
 from shared.errors import LogSealed, MustRefetch
 from shared.io.changelog.read import LogReader
 from shared.names import Topic, partition_of
-
-WARM_ENTRIES = 1_000
-"""How far back the log is read when a topic is opened, so that clients of an earlier process can resume."""
 
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 1.0
@@ -47,6 +45,7 @@ class Hub:
         self._reader = reader
         self._pace = pace
         self._clock = clock
+        self._recent = RecentEntries(reader)
         self._tail = Tail(reader, self)
         self._channels: dict[Topic, Channel] = {}
         self._agenda: Agenda[Channel] = Agenda()
@@ -123,7 +122,7 @@ class Hub:
         return [c for topic, c in self._channels.items() if partition_of(topic.workspace_id, partitions) == partition]
 
     def _open(self, topic: Topic) -> Channel:
-        channel = Channel(topic, TopicFrames(topic, utc_now), self._pace, now=self._clock())
+        channel = Channel(topic, TopicFrames(topic, utc_now), self._pace, self._clock)
         self._channels[topic] = channel
         metrics.TOPICS.inc()
         return channel
@@ -159,7 +158,7 @@ class Hub:
         channel.begin_load()
         try:
             snapshot = await self._reader.snapshot(channel.topic)
-            recent = await self._reader.recent(channel.topic, entries=WARM_ENTRIES)
+            recent = await self._recent.of(channel.topic)
             channel.finish_load(snapshot, recent)
         except (LogSealed, MustRefetch, RedisError, OSError) as error:
             metrics.TOPIC_LOADS.labels("failed").inc()

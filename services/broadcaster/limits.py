@@ -4,13 +4,14 @@ import msgspec
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """Bounds of connections; times in seconds.
+    """Bounds of connections; times in seconds. Behind one address there may be a whole office.
 
     A client may send `messages_burst` messages at once, and `messages_per_s` in the long run.
     """
 
     connections: int = 20_000
     connections_per_user: int = 200
+    connections_per_address: int = 2_000
     subscriptions: int = 64
     message_bytes: int = 16_384
     messages_burst: int = 200

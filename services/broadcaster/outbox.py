@@ -1,7 +1,8 @@
-"""What one client is still to be sent: a bounded queue of frames, debts for what did not fit, a verdict on the slow.
+"""What one client is still to be sent: straight to its wire, or a bounded queue, or debts; a verdict on the slow.
 
-Pure. Frames of topics are only queued below the high-water mark; above it the client is owed a catch-up instead, made
-when the queue has emptied. So a client costs at most the mark and one catch-up, however slow it is.
+Pure: the wire is a function. While the wire takes what it is given, nothing is kept here. Once it is blocked, frames of
+topics are queued below the high-water mark; above it the client is owed a catch-up instead, made when the queue has
+emptied. So a client costs at most the mark and one catch-up, however slow it is.
 """
 
 from collections import deque
@@ -14,6 +15,9 @@ from services.broadcaster.frames import Frame, Frames
 Pay = Callable[[], None]
 """Pays a debt: queues what brings the client up to date, or nothing if that must wait for something else."""
 
+Write = Callable[[Frame], None]
+"""Gives a frame to the wire, which calls `block` when it wants no more of them, maybe before it returns."""
+
 
 class Bounds(msgspec.Struct, frozen=True):
     """How much may wait for one client, and how long it may take nothing.
@@ -22,27 +26,37 @@ class Bounds(msgspec.Struct, frozen=True):
     `replies` answers to its own messages have gathered since its queue was last empty.
     """
 
-    high_water_bytes: int = 1_000_000
-    high_water_frames: int = 1_000
+    high_water_bytes: int = 256_000
+    high_water_frames: int = 100
     replies: int = 1_000
     stall_s: float = 30.0
 
 
 class Outbox:
-    """The queue of one client; `wake` is called when there is something to take after there was nothing."""
+    """The queue of one client. `write` is its wire, which says by `block` and `flow` whether it takes frames."""
 
-    def __init__(self, bounds: Bounds, wake: Callable[[], None]) -> None:
+    __slots__ = (
+        "_bounds",
+        "_debts",
+        "_flows",
+        "_last_seen",
+        "_progress",
+        "_queue",
+        "_replies",
+        "_write",
+        "queued_bytes",
+    )
+
+    def __init__(self, bounds: Bounds, write: Write) -> None:
         self._bounds = bounds
-        self._wake = wake
-        self._queue: deque[Frame] = deque()
-        self._debts: dict[Hashable, Pay] = {}
-        self._is_idle = True
+        self._write = write
+        self._flows = True
+        self._queue: deque[Frame] = _NOTHING
+        self._debts: dict[Hashable, Pay] | None = None
         self._replies = 0
-        self._last_seen = (0, 0.0)
+        self._progress = 0
+        self._last_seen = (-1, 0.0)  # whatever it has done by the first look is progress
         self.queued_bytes = 0
-        self._taken_frames = 0
-        self._taken_bytes = 0
-        self._counted = (0, 0)
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -53,66 +67,81 @@ class Outbox:
         bounds = self._bounds
         return self.queued_bytes < bounds.high_water_bytes and len(self._queue) < bounds.high_water_frames
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether the wire has taken everything, and takes more."""
+        return self._flows and not self._queue
+
     def offer(self, frames: Frames) -> bool:
-        """Queue frames of a topic, or refuse them all: the client is then owed a catch-up."""
-        if not self.has_room:
+        """Send frames of a topic, or refuse them all: the client is then owed a catch-up."""
+        if not self._flows and not self.has_room:
             return False
         self.push(frames)
         return True
 
     def push(self, frames: Frames) -> None:
-        """Queue frames of a topic in any case: an answer to a subscription, or the payment of a debt."""
+        """Send frames of a topic in any case: an answer to a subscription, or the payment of a debt."""
         for frame in frames:
-            self._queue.append(frame)
-            self.queued_bytes += frame.size_bytes
-        self._stir()
+            if self._flows and not self._queue:
+                self._write(frame)
+            else:
+                self._keep(frame)
 
     def reply(self, frame: Frame) -> None:
-        """Queue the answer to a message of the client."""
-        self._replies += 1
+        """Send the answer to a message of the client."""
+        if not self._flows:
+            self._replies += 1
         self.push((frame,))
 
     def owe(self, debtor: Hashable, pay: Pay) -> None:
         """Call `pay` once the queue has emptied; a debt that the debtor has already is replaced."""
+        if self.is_empty and not self._debts:
+            pay()
+            return
+        if self._debts is None:
+            self._debts = {}
         self._debts[debtor] = pay
-        self._stir()
 
     def forgive(self, debtor: Hashable) -> None:
         """Forget a debt, if there is one."""
-        self._debts.pop(debtor, None)
+        if self._debts:
+            self._debts.pop(debtor, None)
 
-    def take(self) -> Frame | None:
-        """Take the next frame to send; None when there is nothing to do until `wake` is called."""
-        while not self._queue and self._debts:
-            debtor = next(iter(self._debts))
-            self._debts.pop(debtor)()
-        if not self._queue:
-            self._is_idle = True
-            self._replies = 0
-            return None
-        frame = self._queue.popleft()
-        self.queued_bytes -= frame.size_bytes
-        self._taken_frames += 1
-        self._taken_bytes += frame.size_bytes
-        return frame
+    def block(self) -> None:
+        """Keep frames from now on: the wire is full, or gone."""
+        self._flows = False
 
-    def take_counts(self) -> tuple[int, int]:
-        """Return how many frames and bytes were taken since it was last asked."""
-        frames, size_bytes = self._counted
-        self._counted = (self._taken_frames, self._taken_bytes)
-        return self._taken_frames - frames, self._taken_bytes - size_bytes
+    def flow(self) -> None:
+        """Give the wire what waits, until it is blocked again."""
+        self._flows = True
+        self._progress += 1
+        while self._flows:
+            if self._queue:
+                frame = self._queue.popleft()
+                self.queued_bytes -= frame.size_bytes
+                self._write(frame)
+            elif self._debts:
+                self._debts.pop(next(iter(self._debts)))()
+            else:
+                self._queue, self._debts, self._replies = _NOTHING, None, 0
+                return
 
     def is_too_slow(self, now: float) -> bool:
         """Give the verdict; it is to be asked for regularly, `now` being seconds of a clock that never goes back."""
         if self._replies > self._bounds.replies:
             return True
-        taken_frames, since = self._last_seen
-        if self._is_idle or taken_frames != self._taken_frames:
-            self._last_seen = (self._taken_frames, now)
+        progress, since = self._last_seen
+        if self._flows or progress != self._progress:
+            self._last_seen = (self._progress, now)
             return False
         return now - since > self._bounds.stall_s
 
-    def _stir(self) -> None:
-        if self._is_idle:
-            self._is_idle = False
-            self._wake()
+    def _keep(self, frame: Frame) -> None:
+        if self._queue is _NOTHING:
+            self._queue = deque()
+        self._queue.append(frame)
+        self.queued_bytes += frame.size_bytes
+
+
+_NOTHING: deque[Frame] = deque(maxlen=0)
+"""The queue of everyone for whom nothing waits: a queue of its own would take half a kilobyte for each connection."""

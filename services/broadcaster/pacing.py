@@ -2,9 +2,15 @@
 
 from math import inf
 
+REST = 1.0
+"""How long to pause after a fan-out, in its own lengths: the sending takes at most half of the time, so that a topic
+with more subscribers than a tick has room for sends less often instead of keeping the process from everything else."""
+
 
 class Pacing:
     """Tells when to send what has changed. Times are seconds of the caller's clock."""
+
+    __slots__ = ("_free_at", "_tick_s", "is_pending")
 
     def __init__(self, tick_s: float) -> None:
         self._tick_s = tick_s
@@ -25,7 +31,7 @@ class Pacing:
         """Forget what has changed: it will be sent in another way."""
         self.is_pending = False
 
-    def sent(self, now: float) -> None:
-        """Note that everything was sent; what changes from now on waits for the end of the tick."""
+    def sent(self, began: float, ended: float) -> None:
+        """Note that everything was sent between these moments; what changes later waits for the end of the tick."""
         self.is_pending = False
-        self._free_at = now + self._tick_s
+        self._free_at = max(began + self._tick_s, ended + REST * (ended - began))

@@ -13,10 +13,12 @@ from services.broadcaster.limits import Limits, TokenBucket
 from shared.errors import Malformed, Rejected, RetryLater
 from shared.names import Topic, is_id
 from shared.protocol import (
+    MAX_TICK_MS,
     Auth,
     Check,
     ClientMessage,
     CloseCode,
+    Delivery,
     ErrorCode,
     Refusal,
     Since,
@@ -39,6 +41,9 @@ TOO_MANY_CONNECTIONS_RETRY_S = 5.0
 """When a client that found no place may come back."""
 
 _MAX_ECHO = 64
+_DELIVERIES = [delivery.value for delivery in Delivery]
+_TICKS_MS = (0, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, MAX_TICK_MS)
+"""The ticks that clients get, so that many of them share one."""
 
 
 class Phase(Enum):
@@ -61,6 +66,8 @@ class Open(msgspec.Struct, frozen=True):
 
     topic: Topic
     since: Since | None
+    delivery: Delivery = Delivery.BATCH
+    tick_s: float = 0.0
 
 
 class End(msgspec.Struct, frozen=True):
@@ -214,8 +221,9 @@ class Session:
     def _subscribe(self, message: Subscribe, principal: Principal) -> Effects:
         if message.topic not in RESOURCES:
             return (_refuse("unknown_topic", "there is no such topic", message.topic, message.workspace),)
-        if message.delivery != "batch":
-            return (_refuse("bad_request", "the delivery offered is batch", message.topic, message.workspace),)
+        if message.delivery not in _DELIVERIES:
+            text = f"delivery is one of {', '.join(_DELIVERIES)}"
+            return (_refuse("bad_request", text, message.topic, message.workspace),)
         workspace_ids = [membership.workspace_id for membership in principal.memberships]
         if message.workspace is None and len(workspace_ids) > 1:
             return (_refuse("bad_request", "name one of your workspaces", message.topic),)
@@ -227,7 +235,7 @@ class Session:
             text = f"a connection has at most {self._limits.subscriptions} subscriptions"
             return (_refuse("too_many", text, message.topic, workspace_id),)
         self.topics.add(topic)
-        return (Open(topic, message.since),)
+        return (Open(topic, message.since, Delivery(message.delivery), _tick_s(message.tick_ms)),)
 
     def _of_subscribed(self, message: Unsubscribe | Check, effect: type[End | SendBookmark]) -> Effects:
         meant = [
@@ -253,3 +261,8 @@ def _refuse(code: ErrorCode, message: str, topic: str, workspace: str | None = N
             workspace=workspace if workspace is not None and is_id(workspace) else None,
         )
     )
+
+
+def _tick_s(tick_ms: int) -> float:
+    """Return the shortest tick that is offered and no shorter than what was asked for, in seconds."""
+    return next(offered for offered in _TICKS_MS if offered >= tick_ms) / 1000

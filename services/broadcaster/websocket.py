@@ -1,149 +1,57 @@
-"""The WebSocket endpoint: who may open a connection, and the care for those that stand."""
+"""The WebSocket endpoint: who may open a connection."""
 
-import asyncio
-from collections.abc import Callable, Collection
-from contextlib import suppress
+from collections.abc import Collection, Mapping, Sequence
 
-import structlog
-
-from services.broadcaster import metrics
-from services.broadcaster.connection import Connection, Peer, Surroundings
-from services.broadcaster.limits import Limits
+from services.broadcaster.connection import Peer
+from services.broadcaster.connections import Connections
 from services.broadcaster.origin import is_allowed_origin
-from services.broadcaster.session import Session
 from services.broadcaster.transport import EXTENSION
-from shared.errors import MusterError, RetryLater
+from shared.errors import MusterError
+from shared.io.address import address_of
 from shared.io.probes import Message, Receive, Scope, Send
 from shared.io.problem import HttpError, answer_problem
-from shared.names import new_id
-from shared.protocol import SUBPROTOCOL, CloseCode
-
-SWEEP_S = 1.0
-"""How often connections are looked at for what has run out."""
-
-SESSIONS_CHECK_S = 5.0
-"""How often the logins behind the connections are looked up."""
-
-DRAIN_S = 3.0
-"""How long connections may take to close when the process stops."""
-
-_DRAIN_LOOK_S = 0.02
-_SLICE = 200  # connections that are dealt with before anything else gets its turn
-
-log = structlog.get_logger(__name__)
+from shared.protocol import SUBPROTOCOL
 
 
 class SyncEndpoint:
     """Serves `/ws`. `origins` are the pages besides our own that may connect, as `normal_origin` writes them."""
 
-    def __init__(
-        self,
-        surroundings: Surroundings,
-        limits: Limits,
-        origins: Collection[str],
-        *,
-        sweep_s: float = SWEEP_S,
-        sessions_check_s: float = SESSIONS_CHECK_S,
-    ) -> None:
-        self._surroundings = surroundings
-        self._limits = limits
+    def __init__(self, connections: Connections, origins: Collection[str]) -> None:
+        self._connections = connections
         self._origins = origins
-        self._sweep_s = sweep_s
-        self._sessions_check_s = sessions_check_s
-        self._connections: set[Connection] = set()
-        self._is_draining = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection from its handshake to its end."""
         await receive()
+        headers = headers_of(scope)
+        address = sender_of(scope, headers)
         try:
-            subprotocol = self._agree(scope)
+            subprotocol = self._agree(headers, scope["subprotocols"])
         except HttpError as error:
             await refuse_handshake(error, send)
             return
         await send({"type": "websocket.accept", "subprotocol": subprotocol})
-        session = Session(new_id("c"), self._limits, now=self._surroundings.clock())
-        peer = Peer(receive, send, scope["extensions"][EXTENSION]["abort"])
-        connection = Connection(session, self._surroundings, peer)
-        self._turn_away_surplus(connection)
-        self._connections.add(connection)
-        metrics.CONNECTIONS.inc()
-        code = "fault"
-        try:
-            code = await connection.run()
-        finally:
-            self._connections.discard(connection)
-            metrics.CONNECTIONS.dec()
-            metrics.CLOSES.labels(code).inc()
-            _count_traffic(connection)
+        await self._connections.serve(Peer(receive, send, scope["extensions"][EXTENSION]), address)
 
-    async def watch(self, asked_to_end: asyncio.Event) -> None:
-        """Look after the connections until asked to end."""
-        clock = self._surroundings.clock
-        sessions_check_at = clock()
-        while not asked_to_end.is_set():
-            await self._in_slices(self._sweep)
-            if clock() >= sessions_check_at:
-                await self._check_sessions()
-                sessions_check_at = clock() + self._sessions_check_s
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._sweep_s):
-                    await asked_to_end.wait()
-
-    async def drain(self) -> None:
-        """Close all connections, and let no new one stand; returns when they are gone, or had the time to go."""
-        self._is_draining = True
-        try:
-            async with asyncio.timeout(DRAIN_S):
-                while self._connections:
-                    await self._in_slices(_say_draining)
-                    await asyncio.sleep(_DRAIN_LOOK_S)
-        except TimeoutError:
-            log.warning("connections did not close in time", connections=len(self._connections))
-
-    def _agree(self, scope: Scope) -> str | None:
+    def _agree(self, headers: Mapping[bytes, str], offered: Sequence[str]) -> str | None:
         """Check a handshake and return the subprotocol to speak; raises HttpError."""
-        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         if not is_allowed_origin(headers.get(b"origin"), headers.get(b"host", ""), self._origins):
             raise HttpError(403, "forbidden", "pages of this origin may not connect")
-        offered = scope["subprotocols"]
         if not offered:
             return None
         if SUBPROTOCOL not in offered:
             raise HttpError(400, "bad_request", f"the subprotocol offered here is {SUBPROTOCOL}")
         return SUBPROTOCOL
 
-    def _turn_away_surplus(self, connection: Connection) -> None:
-        if self._is_draining:
-            _say_draining(connection)
-        elif len(self._connections) >= self._limits.connections:
-            connection.close_crowded()
 
-    def _sweep(self, connection: Connection) -> None:
-        connection.sweep()
-        _count_traffic(connection)
+def headers_of(scope: Scope) -> dict[bytes, str]:
+    """Return the headers of a request; of those that come more than once the last."""
+    return {name: value.decode("latin-1") for name, value in scope["headers"]}
 
-    async def _check_sessions(self) -> None:
-        by_session: dict[str, list[Connection]] = {}
-        for connection in self._connections:
-            if connection.principal is not None:
-                by_session.setdefault(connection.principal.session_id, []).append(connection)
-        if not by_session:
-            return
-        try:
-            ended = await self._surroundings.authenticator.ended_sessions(by_session)
-        except RetryLater as error:
-            log.warning("ended logins cannot be looked up", reason=str(error.__cause__ or error))
-            return
-        for session_id in ended:
-            for connection in by_session[session_id]:
-                connection.revoke()
 
-    async def _in_slices(self, act: Callable[[Connection], None]) -> None:
-        for number, connection in enumerate(list(self._connections), 1):
-            act(connection)
-            if number % _SLICE == 0:
-                await asyncio.sleep(0)
+def sender_of(scope: Scope, headers: Mapping[bytes, str]) -> str:
+    """Return the address whose connections are counted together."""
+    return address_of(scope["client"][0] if scope["client"] else "", headers.get(b"x-forwarded-for"))
 
 
 async def refuse_handshake(error: MusterError, send: Send) -> None:
@@ -153,13 +61,3 @@ async def refuse_handshake(error: MusterError, send: Send) -> None:
         await send({**message, "type": f"websocket.{message['type']}"})
 
     await answer_problem(error, send_instead)
-
-
-def _say_draining(connection: Connection) -> None:
-    connection.close(CloseCode.DRAINING, "this replica is stopping; resume")
-
-
-def _count_traffic(connection: Connection) -> None:
-    frames, size_bytes = connection.outbox.take_counts()
-    metrics.FRAMES.inc(frames)
-    metrics.FRAME_BYTES.inc(size_bytes)

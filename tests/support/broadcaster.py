@@ -18,6 +18,8 @@ from websockets.exceptions import ConnectionClosed
 
 from services.broadcaster.app import build_app
 from services.broadcaster.connection import Surroundings
+from services.broadcaster.connections import Connections
+from services.broadcaster.events import EventsEndpoint
 from services.broadcaster.hub import Hub, utc_now
 from services.broadcaster.limits import Limits
 from services.broadcaster.outbox import Bounds
@@ -97,11 +99,11 @@ class Producer:
 class Broadcaster:
     """A running broadcaster; `url` is that of its `/ws`."""
 
-    def __init__(self, port: int, hub: Hub, sync: SyncEndpoint) -> None:
+    def __init__(self, port: int, hub: Hub, connections: Connections) -> None:
         self.port = port
         self.url = f"ws://127.0.0.1:{port}/ws"
         self.hub = hub
-        self.sync = sync
+        self.connections = connections
 
 
 @asynccontextmanager
@@ -114,23 +116,25 @@ async def broadcasting(  # noqa: PLR0913  (what a test may want otherwise, by na
     bounds: Bounds = BOUNDS,
     origins: frozenset[str] = frozenset(),
     sessions_check_s: float = 5.0,
+    heartbeat_s: float = 25.0,
 ) -> AsyncIterator[Broadcaster]:
     """Run a broadcaster, as its process would."""
     hub = Hub(LogReader(redis), pace, clock=time.monotonic)
     surroundings = Surroundings(hub, authenticator, bounds, time.monotonic, utc_now, Counter())
-    sync = SyncEndpoint(surroundings, limits, origins, sweep_s=0.02, sessions_check_s=sessions_check_s)
-    app = Probes(build_app(sync), {"log": hub.check})
+    connections = Connections(surroundings, limits, sweep_s=0.02, sessions_check_s=sessions_check_s)
+    endpoints = SyncEndpoint(connections, origins), EventsEndpoint(connections, heartbeat_s=heartbeat_s)
+    app = Probes(build_app(*endpoints), {"log": hub.check})
     server = lifecycle._Server(lifecycle._config(app, Http(), SyncProtocol))
     listener = socket.create_server(("127.0.0.1", 0))
     asked_to_end = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         group.create_task(hub.run(asked_to_end))
-        group.create_task(sync.watch(asked_to_end))
+        group.create_task(connections.watch(asked_to_end))
         serving = group.create_task(server.serve([listener]))
         try:
-            yield Broadcaster(listener.getsockname()[1], hub, sync)
+            yield Broadcaster(listener.getsockname()[1], hub, connections)
         finally:
-            await sync.drain()
+            await connections.drain()
             server.should_exit = True
             await serving
             asked_to_end.set()

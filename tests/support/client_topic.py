@@ -76,6 +76,8 @@ class ClientTopic:
             "snapshot": self._snapshot,
             "subscribed": self._subscribed,
             "bookmark": self._bookmark,
+            "sync": self._sync,
+            "full": self._full,
         }.get(message["op"])
         if handle is None:
             raise Violation(f"unexpected {message}")
@@ -102,6 +104,26 @@ class ClientTopic:
             if change["version"] > self.version:
                 self._apply(change)
         self.version = version
+        self.seen["changes"] += 1
+        return None
+
+    def _sync(self, message: Message) -> Ask | None:
+        change = {key: message[key] for key in ("id", "action", "version", "data")}
+        version = message["version"]
+        return self._changes({"epoch": message["epoch"], "prev": version - 1, "version": version, "changes": [change]})
+
+    def _full(self, message: Message) -> Ask | None:
+        if self._parts:
+            raise Violation("a whole list between the parts of a snapshot")
+        if self._wants_snapshot or not self.is_current:
+            return None
+        if message["epoch"] != self.epoch:
+            return self._new_epoch()
+        if message["version"] <= self.version:
+            self.seen["duplicates"] += 1
+            return None
+        self.items = {item["id"]: Item(item["version"], item["data"]) for item in message["items"]}
+        self.version = message["version"]
         self.seen["changes"] += 1
         return None
 

@@ -111,6 +111,27 @@ class LogReader:
         newest = await self._redis.xrevrange(self._keys(topic).log, count=entries)
         return list(_own(topic, newest))[::-1]
 
+    async def recent_by_topic(self, partition: int, *, entries: int, size_bytes: int) -> dict[Topic, list[ChangeSet]]:
+        """Return the change sets of a partition's newest entries, oldest first.
+
+        Goes back through at most `entries` entries, and stops once they have `size_bytes` of changes.
+        """
+        found: list[ChangeSet] = []
+        newest = "+"
+        while entries > 0 and size_bytes > 0:
+            page = await self._redis.xrevrange(PartitionKeys(partition).log, max=newest, count=min(100, entries))
+            if not page:
+                break
+            decoded = [decode_entry(entry_id, fields) for entry_id, fields in page]
+            found += [entry for entry in decoded if isinstance(entry, ChangeSet)]
+            entries -= len(page)
+            size_bytes -= sum(len(fields.get(b"changes", b"")) for _, fields in page)
+            newest = f"({page[-1][0].decode()}"
+        by_topic: dict[Topic, list[ChangeSet]] = {}
+        for change_set in reversed(found):
+            by_topic.setdefault(change_set.topic, []).append(change_set)
+        return by_topic
+
     async def missed(
         self,
         topic: Topic,

@@ -21,10 +21,6 @@ from tests.support.raw_websocket import RawWebSocket, raw_websocket
 from tests.support.websocket_frames import RSV1, Frame, Opcode, binary, close, fragments, more, ping, pong, text
 from tests.support.websocket_vectors import expect_failure
 
-pytestmark = pytest.mark.xfail(
-    raises=AssertionError, reason="the server does not agree to compress yet; when it does, this mark must go"
-)
-
 LIMIT = 1_000_000
 NO_TAKEOVER = {"server_no_context_takeover": None, "client_no_context_takeover": None}
 

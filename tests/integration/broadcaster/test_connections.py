@@ -231,6 +231,17 @@ async def test_too_many_connections_close_with_4429(redis: Redis, people: FakeAu
         assert 4429 == (await surplus.close_code())[0]
 
 
+async def test_too_many_connections_from_one_address_close_with_4429(redis: Redis, people: FakeAuthenticator) -> None:
+    limits = Limits(connections_per_address=1)
+    async with broadcasting(redis, people, limits=limits) as broadcaster:
+        async with raw_client(broadcaster), raw_client(broadcaster, None) as surplus:
+            code, (refusal,) = await surplus.close_code()
+            assert (4429, "too many connections from one address") == (code, refusal["message"])
+        await _until_gone(broadcaster)
+        async with raw_client(broadcaster):
+            pass
+
+
 async def test_too_many_connections_of_one_user_close_with_4429(redis: Redis, people: FakeAuthenticator) -> None:
     limits = Limits(connections_per_user=1)
     async with broadcasting(redis, people, limits=limits) as broadcaster:
@@ -244,7 +255,7 @@ async def test_too_many_connections_of_one_user_close_with_4429(redis: Redis, pe
 
 async def test_draining_closes_with_4503(redis: Redis, people: FakeAuthenticator) -> None:
     async with broadcasting(redis, people) as broadcaster, raw_client(broadcaster) as client:
-        await broadcaster.sync.drain()
+        await broadcaster.connections.drain()
         assert 4503 == (await client.close_code())[0]
         async with raw_client(broadcaster, None) as late:
             assert 4503 == (await late.close_code())[0]
@@ -266,9 +277,9 @@ async def test_the_memory_of_a_client_that_never_reads_is_bounded_and_it_is_drop
         closed_before = closes_of_the_slow()
         highest = 0
         async with asyncio.timeout(30):
-            while len(broadcaster.sync._connections) > 1:
+            while len(broadcaster.connections._connections) > 1:
                 await producer.append(LARGE)
-                highest = max(highest, *(c.outbox.queued_bytes for c in broadcaster.sync._connections))
+                highest = max(highest, *(c.outbox.queued_bytes for c in broadcaster.connections._connections))
         version = await producer.append(LARGE)
         await reader.until(lambda state: state.version == version)
         silent.connection.transport.resume_reading()
@@ -288,7 +299,7 @@ async def test_a_slow_client_that_reads_again_catches_up(
         await client.send(SUBSCRIBE)
         mine = (await client.receive())["version"]
         client.connection.transport.pause_reading()
-        (connection,) = broadcaster.sync._connections
+        (connection,) = broadcaster.connections._connections
         async with asyncio.timeout(30):
             while connection.outbox.has_room:
                 await producer.append(LARGE)
@@ -319,5 +330,5 @@ def closes_of_the_slow() -> float:
 async def _until_gone(broadcaster: Broadcaster) -> None:
     """Wait until the broadcaster knows of no connection."""
     async with asyncio.timeout(5):
-        while broadcaster.sync._connections:
+        while broadcaster.connections._connections:
             await asyncio.sleep(0.01)

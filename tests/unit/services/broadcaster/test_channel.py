@@ -12,15 +12,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from services.broadcaster.channel import MAX_BUFFERED_SETS, Channel
-from services.broadcaster.frames import Frame, TopicFrames
-from services.broadcaster.outbox import Bounds, Outbox
+from services.broadcaster.frames import TopicFrames
+from services.broadcaster.outbox import Bounds
 from services.broadcaster.pace import Pace
 from services.broadcaster.subscription import Subscription
 from shared.change import ChangeSet
 from shared.errors import MustRefetch
-from shared.protocol import Refusal, Since
+from shared.protocol import Delivery, Refusal, Since
 from shared.topic import Snapshot
 from tests.support.client_topic import ClientTopic
+from tests.support.played_wire import PlayedWire, messages
 from tests.support.topic_log import TOPIC, Edit, Log, edits
 
 PACE = Pace(tick_s=0.1, bookmark_s=30, behind_s=2, answer_s=5, linger_s=60)
@@ -35,7 +36,7 @@ class World:
         self.now = 100.0
         self.log = Log()
         self.frames = TopicFrames(TOPIC, lambda: AT)
-        self.channel = Channel(TOPIC, self.frames, PACE, now=self.now)
+        self.channel = Channel(TOPIC, self.frames, PACE, lambda: self.now)
 
     def load(self) -> None:
         self.channel.begin_load()
@@ -61,17 +62,29 @@ class World:
 class Client:
     """A subscriber that reads only when the test says so."""
 
-    def __init__(self, world: World, since: Since | None = None) -> None:
+    def __init__(
+        self, world: World, since: Since | None = None, delivery: Delivery = Delivery.BATCH, tick_s: float = 0.0
+    ) -> None:
         self.world = world
-        self.outbox = Outbox(BOUNDS, lambda: None)
+        self.wire = PlayedWire(BOUNDS)
+        self.outbox = self.wire.outbox
         self.refusals: list[Refusal] = []
+        self.delivery, self.tick_s = delivery, tick_s
         self.subscription = self.subscribe(since)
 
     def subscribe(self, since: Since | None) -> Subscription:
         def refused(_: Subscription, refusal: Refusal) -> None:
             self.refusals.append(refusal)
 
-        made = Subscription(TOPIC, self.outbox, since=since, asked_at=self.world.now, on_refused=refused)
+        made = Subscription(
+            TOPIC,
+            self.outbox,
+            since=since,
+            asked_at=self.world.now,
+            on_refused=refused,
+            delivery=self.delivery,
+            tick_s=self.tick_s,
+        )
         self.world.channel.subscribe(made)
         return made
 
@@ -80,10 +93,7 @@ class Client:
 
     def read(self) -> list[dict[str, Any]]:
         """Return every message that waits."""
-        frames: list[Frame] = []
-        while frame := self.outbox.take():
-            frames.append(frame)
-        return [json.loads(frame.text) for frame in frames]
+        return messages(self.wire.take())
 
     def brief(self) -> list[tuple[Any, ...]]:
         """Return what every message says of versions."""
@@ -129,7 +139,7 @@ def test_a_conflated_frame_has_the_last_change_of_each_record(world: World) -> N
 def test_subscribers_share_the_same_frame(world: World) -> None:
     clients = [Client(world), Client(world)]
     world.append()
-    first, second = ([client.outbox.take() for _ in range(2)] for client in clients)
+    first, second = (client.wire.take() for client in clients)
     assert first[0] is second[0]
     assert first[1] is second[1]
 
@@ -441,10 +451,84 @@ def test_a_topic_with_a_subscriber_is_not_abandoned(world: World) -> None:
 
 
 def test_a_thousand_subscribers_share_one_snapshot(world: World) -> None:
-    assert 1 == len({id(Client(world).outbox.take()) for _ in range(1_000)})
+    assert 1 == len({id(Client(world).wire.take_one()) for _ in range(1_000)})
 
 
-class Delivery(RuleBasedStateMachine):
+def test_each_change_is_told_by_itself_where_a_client_wants_that(world: World) -> None:
+    client = Client(world, delivery=Delivery.EACH)
+    assert [("snapshot", 2)] == client.brief()
+    world.append("a", "b")
+    world.append("a")
+    world.wait(0.1)
+    told = client.read()
+    assert [("a", 3), ("b", 4), ("a", 5)] == [(message["id"], message["version"]) for message in told]
+    assert {
+        "op": "sync",
+        "resource": "servers",
+        "workspace": "w_1",
+        "action": "updated",
+        "id": "a",
+        "version": 5,
+        "epoch": "1",
+        "data": {"at": 5},
+    } == told[-1]
+
+
+def test_each_change_that_was_missed_is_told_after_a_resume(world: World) -> None:
+    world.append("a")
+    client = Client(world, Since("1", 1), Delivery.EACH)
+    assert [("subscribed", 1), ("sync", 2), ("sync", 3)] == client.brief()
+
+
+def test_the_whole_list_is_sent_where_a_client_wants_that(world: World) -> None:
+    client = Client(world, delivery=Delivery.FULL)
+    assert [("snapshot", 2)] == client.brief()
+    world.append("b")
+    (full,) = client.read()
+    assert ("full", "servers", "w_1", "1", 3) == tuple(
+        full[k] for k in ("op", "topic", "workspace", "epoch", "version")
+    )
+    assert [("a", 1), ("b", 3)] == [(item["id"], item["version"]) for item in full["items"]]
+
+
+def test_the_whole_list_follows_a_resume_only_where_something_was_missed(world: World) -> None:
+    assert [("subscribed", 1), ("full", 2)] == Client(world, Since("1", 1), Delivery.FULL).brief()
+    assert [("subscribed", 2)] == Client(world, Since("1", 2), Delivery.FULL).brief()
+
+
+def test_a_client_that_wants_a_longer_tick_gets_fewer_frames(world: World) -> None:
+    patient, eager = Client(world, tick_s=1.0), Client(world)
+    frames = 0
+    for _ in range(10):
+        world.append("a")
+        world.wait(0.1)
+        frames += len(eager.brief())
+    world.wait(1)
+    assert [("snapshot", 2), ("changes", 2, 3), ("changes", 3, 12)] == patient.brief()
+    assert 11 == frames
+
+
+def test_a_bookmark_waits_for_the_changes_of_those_with_a_longer_tick(world: World) -> None:
+    patient, eager = Client(world, tick_s=20.0), Client(world)
+    world.wait(world.channel.due_at - world.now - 1)
+    world.append()
+    world.append()
+    world.wait(2)
+    assert [("snapshot", 2), ("changes", 2, 3)] == patient.brief()
+    assert [("snapshot", 2), ("changes", 2, 3), ("changes", 3, 4), ("bookmark", 4)] == eager.brief()
+    world.wait(20)
+    assert [("changes", 3, 4), ("bookmark", 4)] == patient.brief()
+
+
+def test_those_who_want_the_same_share_the_same_frame_and_others_do_not(world: World) -> None:
+    clients = [Client(world, delivery=delivery) for delivery in (*Delivery, *Delivery)]
+    world.append()
+    frames = [client.wire.take()[-1] for client in clients]
+    assert frames[:3] == frames[3:]
+    assert 3 == len(set(frames))
+
+
+class Deliveries(RuleBasedStateMachine):
     """Clients that read as slowly as they like, over a log that is trimmed, reopened and reread at any point."""
 
     def __init__(self) -> None:
@@ -454,7 +538,11 @@ class Delivery(RuleBasedStateMachine):
         self.topics = [ClientTopic() for _ in range(3)]
         for topic in self.topics:
             topic.ask()
-        self.clients = [Client(self.world) for _ in self.topics]
+        self.clients = [
+            Client(self.world),
+            Client(self.world, delivery=Delivery.EACH),
+            Client(self.world, delivery=Delivery.FULL, tick_s=0.5),
+        ]
         self.loading: tuple[Snapshot, list[ChangeSet]] | None = None
 
     @rule(batches=st.lists(edits, min_size=1, max_size=5), pause_s=st.sampled_from([0.0, 0.03, 0.2, 40.0]))
@@ -493,19 +581,21 @@ class Delivery(RuleBasedStateMachine):
     @rule(which=st.integers(0, 2), frames=st.integers(1, 10))
     def read(self, which: int, frames: int) -> None:
         for _ in range(frames):
-            frame = self.clients[which].outbox.take()
+            frame = self.clients[which].wire.take_one()
             if frame is None:
                 return
-            ask = self.topics[which].receive(json.loads(frame.text))
-            if ask is not None:
-                self.clients[which].leave()
-                self.clients[which].subscription = self.clients[which].subscribe(since_of(ask.since))
+            for message in messages([frame]):
+                ask = self.topics[which].receive(message)
+                if ask is not None:
+                    self.clients[which].leave()
+                    self.clients[which].subscription = self.clients[which].subscribe(since_of(ask.since))
 
     @rule(which=st.integers(0, 2))
     def reconnect(self, which: int) -> None:
         self.clients[which].leave()
         self.topics[which].disconnect()
-        self.clients[which] = Client(self.world, since_of(self.topics[which].ask().since))
+        old = self.clients[which]
+        self.clients[which] = Client(self.world, since_of(self.topics[which].ask().since), old.delivery, old.tick_s)
 
     @rule(which=st.integers(0, 2))
     def check(self, which: int) -> None:
@@ -547,5 +637,5 @@ def since_of(since: dict[str, Any] | None) -> Since | None:
     return None if since is None else Since(since["epoch"], since["version"])
 
 
-TestDelivery = Delivery.TestCase
-TestDelivery.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestDeliveries = Deliveries.TestCase
+TestDeliveries.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 
 from redis.asyncio import Redis
 
 from services.broadcaster.connection import GOODBYE_S, Connection, Peer, Surroundings
+from services.broadcaster.frames import Frame
 from services.broadcaster.hub import Hub, utc_now
 from services.broadcaster.limits import Limits
 from services.broadcaster.outbox import Bounds
@@ -34,12 +35,13 @@ class Anyone:
 
 
 class PlayedPeer:
-    """Receives only while `reads` is set; `heard` is what it received."""
+    """Takes frames only while it `reads`; `heard` is what it received."""
 
     def __init__(self) -> None:
         self.says: asyncio.Queue[Message] = asyncio.Queue()
-        self.reads = asyncio.Event()
-        self.reads.set()
+        self.reads = True
+        self._block: Callable[[], None] = lambda: None
+        self._flow: Callable[[], None] = lambda: None
         self.heard: list[str] = []
         self.is_gone = False
         self.was_dropped = False
@@ -50,14 +52,26 @@ class PlayedPeer:
     def leave(self) -> None:
         self.says.put_nowait({"type": "websocket.disconnect", "code": 1006})
 
+    def attach(self, block: Callable[[], None], flow: Callable[[], None]) -> None:
+        self._block, self._flow = block, flow
+        if not self.reads:
+            block()
+
+    def write(self, frame: Frame) -> None:
+        self.heard += [json.loads(payload)["op"] for payload in frame.payloads]
+
+    def read_on(self) -> None:
+        self.reads = True
+        self._flow()
+
     async def send(self, message: Message) -> None:
-        await self.reads.wait()
         if self.is_gone:
             raise OSError("it has gone")
-        is_close = message["type"] == "websocket.close"
-        self.heard.append(str(message["code"]) if is_close else json.loads(message["text"])["op"])
+        if not self.reads:
+            await asyncio.Event().wait()
+        self.heard.append(str(message["code"]))
 
-    def drop(self) -> None:
+    def abort(self) -> None:
         self.was_dropped = True
 
 
@@ -65,7 +79,7 @@ def connect(peer: PlayedPeer) -> tuple[Connection, Surroundings]:
     hub = Hub(LogReader(Redis()), Pace(), clock=clock)
     surroundings = Surroundings(hub, Anyone(), Bounds(), clock, utc_now, Counter())
     session = Session("c_1", Limits(), now=clock())
-    return Connection(session, surroundings, Peer(peer.says.get, peer.send, peer.drop)), surroundings
+    return Connection(session, surroundings, Peer(peer.says.get, peer.send, peer)), surroundings
 
 
 def clock() -> float:
@@ -80,23 +94,23 @@ async def let_run() -> None:
 
 async def test_what_was_promised_is_sent_before_the_last_words() -> None:
     peer = PlayedPeer()
+    peer.reads = False
     connection, _ = connect(peer)
-    peer.reads.clear()
     running = asyncio.create_task(connection.run())
     peer.say('{"op":"auth","token":"t"}')
     peer.say('{"op":"check","topic":"servers"}')
     await let_run()  # the welcome is being sent
     peer.say("nonsense")
     await let_run()
-    peer.reads.set()
+    peer.read_on()
     assert "4400" == await running
     assert ["welcome", "error", "error", "4400"] == peer.heard
 
 
 async def test_a_peer_that_does_not_read_the_last_words_is_dropped() -> None:
     peer = PlayedPeer()
+    peer.reads = False
     connection, _ = connect(peer)
-    peer.reads.clear()
     connection.close(4503, "stopping")
     begun = clock()
     assert "4503" == await connection.run()
@@ -116,12 +130,12 @@ async def test_a_peer_that_leaves_ends_the_connection() -> None:
     assert {} == surroundings.users
 
 
-async def test_a_peer_that_cannot_be_written_to_ends_the_connection() -> None:
+async def test_a_peer_that_went_before_the_last_words_ends_the_connection() -> None:
     peer = PlayedPeer()
     connection, _ = connect(peer)
     peer.is_gone = True
-    peer.say('{"op":"auth","token":"t"}')
-    assert "peer" == await connection.run()
+    peer.say("nonsense")
+    assert "4400" == await connection.run()
 
 
 async def test_a_reason_fits_into_a_close_frame() -> None:
@@ -132,7 +146,7 @@ async def test_a_reason_fits_into_a_close_frame() -> None:
     async def send(message: Message) -> None:
         reasons.append(message.get("reason", ""))
 
-    connection._peer = Peer(peer.says.get, send, peer.drop)
+    connection._peer = Peer(peer.says.get, send, peer)
     connection.close(4503, "ü" * 100)
     await connection.run()
     assert ["ü" * 61] == reasons

@@ -13,6 +13,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from services.broadcaster.frames import Frame
 from services.broadcaster.hub import Hub
 from services.broadcaster.outbox import Bounds, Outbox
 from services.broadcaster.pace import Pace
@@ -64,9 +65,9 @@ class FakeReader(LogReader):
             raise self.faults.pop(0)
         return self.log.snapshot()
 
-    async def recent(self, topic: Topic, *, entries: int) -> list[ChangeSet]:
-        del topic, entries
-        return self.log.entries
+    async def recent_by_topic(self, partition: int, *, entries: int, size_bytes: int) -> dict[Topic, list[ChangeSet]]:
+        del partition, entries, size_bytes
+        return {TOPIC: self.log.entries}
 
 
 class Client:
@@ -74,8 +75,8 @@ class Client:
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
-        self._wake = asyncio.Event()
-        self.outbox = Outbox(Bounds(), self._wake.set)
+        self._received: asyncio.Queue[Frame] = asyncio.Queue()
+        self.outbox = Outbox(Bounds(), self._received.put_nowait)
         self.subscription = Subscription(
             TOPIC, self.outbox, since=None, asked_at=time.monotonic(), on_refused=lambda *_: None
         )
@@ -84,10 +85,8 @@ class Client:
     async def receive(self) -> dict[str, Any]:
         """Return the next message, within a deadline."""
         async with asyncio.timeout(5):
-            while (frame := self.outbox.take()) is None:
-                await self._wake.wait()
-                self._wake.clear()
-        message: dict[str, Any] = json.loads(frame.text)
+            frame = await self._received.get()
+        message: dict[str, Any] = json.loads(frame.payloads[0])
         return message
 
     def leave(self) -> None:

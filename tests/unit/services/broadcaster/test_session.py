@@ -20,7 +20,7 @@ from services.broadcaster.session import (
 )
 from shared.errors import RetryLater, Unauthenticated
 from shared.names import Topic
-from shared.protocol import Refusal, Since, Welcome, Workspace
+from shared.protocol import Delivery, Refusal, Since, Welcome, Workspace
 from shared.tokens import Membership, Principal
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -208,8 +208,20 @@ def test_a_member_of_several_workspaces_has_to_name_one() -> None:
 
 
 def test_a_delivery_that_is_not_offered_is_refused() -> None:
-    effects = welcomed().receive('{"op":"subscribe","topic":"servers","delivery":"each"}', 0.0)
+    effects = welcomed().receive('{"op":"subscribe","topic":"servers","delivery":"some"}', 0.0)
     assert ("bad_request", "servers", None) == refusal(effects)
+
+
+@pytest.mark.parametrize("delivery", list(Delivery))
+def test_every_delivery_is_offered(delivery: Delivery) -> None:
+    message = f'{{"op":"subscribe","topic":"servers","delivery":"{delivery}"}}'
+    assert (Open(SERVERS, None, delivery),) == welcomed().receive(message, 0.0)
+
+
+@pytest.mark.parametrize(("tick_ms", "tick_s"), [(0, 0.0), (1, 0.2), (200, 0.2), (999, 1.0), (60_000, 60.0)])
+def test_a_longer_tick_is_rounded_up_to_one_that_others_share(tick_ms: int, tick_s: float) -> None:
+    message = f'{{"op":"subscribe","topic":"servers","tick_ms":{tick_ms}}}'
+    assert (Open(SERVERS, None, tick_s=tick_s),) == welcomed().receive(message, 0.0)
 
 
 def test_subscriptions_are_bounded() -> None:

@@ -1,0 +1,47 @@
+"""Messages as server-sent events: `event` is the op, `id` is `<epoch>-<version>`, `data` the message. Pure."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+HEARTBEAT = b":\n\n"
+"""A comment, for clients and proxies to see that the stream lives."""
+
+
+class _Head(msgspec.Struct):
+    op: str
+    epoch: str | None = None
+    version: int = 0
+    part: int = 1
+    parts: int = 1
+
+
+class Answer(msgspec.Struct):
+    """What the first message of a stream says: whether there is one, and else why not."""
+
+    op: str
+    code: str = ""
+    message: str = ""
+    retry_after_ms: int | None = None
+
+
+_decode_head = msgspec.json.Decoder(_Head).decode
+read_answer = msgspec.json.Decoder(Answer).decode
+"""Read as much of a message as decides about a stream."""
+
+
+def events_of(payloads: Iterable[bytes]) -> bytes:
+    """Return messages as events.
+
+    Only the last part of a snapshot has an id: a client that comes back without it has nothing to resume from.
+    """
+    return b"".join([_event(payload) for payload in payloads])
+
+
+def _event(payload: bytes) -> bytes:
+    head = _decode_head(payload)
+    is_place = head.epoch is not None and head.part == head.parts
+    place = f"id: {head.epoch}-{head.version}\n".encode() if is_place else b""
+    # what a producer wrote may hold line breaks; in JSON they are white space, here they would end the field
+    data = payload.replace(b"\n", b" ").replace(b"\r", b" ")
+    return b"event: %b\n%bdata: %b\n\n" % (head.op.encode(), place, data)
