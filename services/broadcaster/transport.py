@@ -155,6 +155,7 @@ class SyncProtocol(WebSocketsSansIOProtocol):
 
     def shutdown(self) -> None:
         """Let the server stop, whether the peer reads its close frame or not: a loop cannot end with unsent data."""
+        self._stop_writing()
         with suppress(InvalidState):  # it has sent its own and has got its answer
             super().shutdown()
         self.loop.call_later(LINGER_S, self.abort)

@@ -37,6 +37,7 @@ class Deflate:
 
     def inflate(self, payload: bytes) -> bytes:
         """Decompress a message of the server, with nothing but this message where the context is not taken over."""
+        assert not payload.endswith(TAIL), "the end that section 7.2.1 leaves out was sent"
         if "server_no_context_takeover" in self.parameters:
             self._inflater = zlib.decompressobj(-self._server_bits)
         return self._inflater.decompress(payload + TAIL)
