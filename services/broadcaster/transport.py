@@ -26,6 +26,7 @@ LINGER_S = 2.0
 """How long a peer may take to read its close frame when the server stops; less than the server waits for it."""
 
 _SWITCHING_PROTOCOLS = 101
+_INVALID_DATA = 1007  # RFC 6455, 7.4.1
 
 
 class Wire(Protocol):
@@ -149,9 +150,14 @@ class SyncProtocol(WebSocketsSansIOProtocol):
         self.disconnected = True
 
     def send_receive_event_to_app(self) -> None:
-        """Bear text that is not UTF-8 also where a close frame came with it: its answer is on its way, and will do."""
-        with suppress(InvalidState):
-            super().send_receive_event_to_app()
+        """Refuse text that is not UTF-8 without a word in the log, which anybody could fill."""
+        if self.curr_msg_data_type == "text" and not self.close_sent and not _is_utf8(b"".join(self.frames)):
+            self.frames = []
+            with suppress(InvalidState):  # a close frame came with it: its answer is on its way, and will do
+                self.conn.send_close(_INVALID_DATA)
+                self.handle_parser_exception()
+            return
+        super().send_receive_event_to_app()
 
     def shutdown(self) -> None:
         """Let the server stop, whether the peer reads its close frame or not: a loop cannot end with unsent data."""
@@ -177,6 +183,14 @@ class SyncProtocol(WebSocketsSansIOProtocol):
 
 def _takes_deflated(extension: object) -> bool:
     return isinstance(extension, PerMessageDeflate) and extension.local_max_window_bits >= WINDOW_BITS
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 # functions on the transport alone: a fan-out touches as little as it can of each of many thousand connections
