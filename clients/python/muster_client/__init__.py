@@ -1,0 +1,34 @@
+"""The asyncio client of Muster's sync protocol.
+
+async with MusterClient("https://muster.example.org", token=login(url, email, password)) as muster:
+    async for change in muster.watch("servers"):
+        print(change.action, change.id, change.data)
+"""
+
+from muster_client.client import MusterClient, Topic, Watch
+from muster_client.connection import Connected, ConnectionEvent, Disconnected
+from muster_client.errors import MusterError, MustRefetch, Refused, RetryLater, SignedOut
+from muster_client.login import login
+from muster_client.messages import Action, Change, Delivery, Item, Position
+from muster_client.tokens import TokenSource
+
+__all__ = [
+    "Action",
+    "Change",
+    "Connected",
+    "ConnectionEvent",
+    "Delivery",
+    "Disconnected",
+    "Item",
+    "MustRefetch",
+    "MusterClient",
+    "MusterError",
+    "Position",
+    "Refused",
+    "RetryLater",
+    "SignedOut",
+    "TokenSource",
+    "Topic",
+    "Watch",
+    "login",
+]
