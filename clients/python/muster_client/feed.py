@@ -51,13 +51,15 @@ class Feed:
 
     def take(self) -> Change | None:
         """Return the next change, None when there is none."""
-        if self._backlog:
-            return self._backlog.popleft()
+        change = self._backlog.popleft() if self._backlog else self._next_due()
+        _ = self.position  # remembered now, since the state moves on
+        return change
+
+    def _next_due(self) -> Change | None:
         while self._due:
             change = self._as_seen(self._due.pop(next(iter(self._due))))
             if change is not None:
                 self._give(change)
-                _ = self.position
                 return change
         return None
 

@@ -137,7 +137,7 @@ class Subscription:
         """Once at once, then with growing pauses: a server whose answers do not fit must not be asked in a loop."""
         if self._last_asked_at is None or now - self._last_asked_at > CALM_AFTER_S:
             self._repeats = 0
-        is_first = self._repeats == 0 and not is_pause
-        self._repeats += 1
-        self._ask_at = now if is_first else now + pause_s(self._repeats, random, after_s)
+        repeats, self._repeats = self._repeats, self._repeats + 1
+        is_at_once = repeats == 0 and not is_pause
+        self._ask_at = now if is_at_once else now + pause_s(max(0, repeats - 1), random, after_s)
         self._owed_since = None
