@@ -135,9 +135,9 @@ class Connection:
 
     async def _talk(self, socket: ClientConnection, token: str) -> Ending:
         self._asked_pause_s = None
-        await socket.send(encode(Auth(token)))
         try:
             async with asyncio.timeout(WELCOME_WITHIN_S):
+                await socket.send(encode(Auth(token)))
                 await self._until_welcomed(socket)
         except (ConnectionClosed, ProtocolFault, TimeoutError) as error:
             return self._ending(error)
