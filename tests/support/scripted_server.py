@@ -12,7 +12,7 @@ from typing import Any
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
-WITHIN_S = 5.0
+WITHIN_S = 20.0
 
 
 class Visit:

@@ -5,12 +5,17 @@ async with MusterClient("https://muster.example.org", token=login(url, email, pa
         print(change.action, change.id, change.data)
 """
 
+import logging
+
 from muster_client.client import MusterClient, Topic, Watch
 from muster_client.connection import Connected, ConnectionEvent, Disconnected
 from muster_client.errors import MusterError, MustRefetch, Refused, RetryLater, SignedOut
-from muster_client.login import login
 from muster_client.messages import Action, Change, Delivery, Item, Position
+from muster_client.signing_in import login
 from muster_client.tokens import TokenSource
+
+# whether and where the client logs is for the application to say
+logging.getLogger("muster_client").addHandler(logging.NullHandler())
 
 __all__ = [
     "Action",

@@ -185,9 +185,12 @@ class TopicState:
         return Step(is_replaced=True)
 
     def _is_outdated(self, message: Snapshot | Full) -> bool:
-        """Whether a snapshot is older than what is held, and was not asked for."""
+        """Whether a snapshot is older than what is held, and answers nothing.
+
+        One that does is taken: then what is held is of a version that the server has never had.
+        """
         mine = self.position
-        if mine is None or self.awaiting is Awaiting.SNAPSHOT:
+        if mine is None or self.awaiting is not Awaiting.NOTHING:
             return False
         return message.epoch == mine.epoch and message.version < mine.version
 

@@ -211,6 +211,13 @@ def test_a_late_snapshot_that_is_older_is_skipped() -> None:
     assert Step() == take(state, *late)
 
 
+def test_who_claims_what_never_was_takes_the_answer() -> None:
+    history, state = history_of(EDITS), TopicState(Position("1", 1_000))
+    state.ask()
+    assert Step(is_replaced=True) == take(state, *history.snapshot())
+    assert (history.now, Position("1", 5), True) == (held(state), state.position, state.is_current)
+
+
 def test_the_whole_list_is_taken_whenever_it_is_newer() -> None:
     history, state = history_of(EDITS[:2]), TopicState()
     early = history.full()
