@@ -7,9 +7,11 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from typing import Any
 
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 WITHIN_S = 20.0
@@ -76,10 +78,26 @@ class ScriptedServer:
 
 
 @asynccontextmanager
-async def scripted_server() -> AsyncIterator[ScriptedServer]:
-    """Run a server, which says nothing by itself."""
+async def scripted_server(*, refuses_with: int | None = None) -> AsyncIterator[ScriptedServer]:
+    """Run a server, which says nothing by itself; it may refuse each handshake with an HTTP status, for 90 s."""
+
+    def refuse(socket: ServerConnection, request: Request) -> Response | None:
+        del request
+        if refuses_with is None:
+            return None
+        response = socket.respond(HTTPStatus(refuses_with), "")
+        response.headers["Retry-After"] = "90"
+        return response
+
     server = ScriptedServer()
-    async with serve(server.serve, "127.0.0.1", 0, subprotocols=[Subprotocol("muster.v1")], close_timeout=1) as running:
+    async with serve(
+        server.serve,
+        "127.0.0.1",
+        0,
+        subprotocols=[Subprotocol("muster.v1")],
+        close_timeout=1,
+        process_request=refuse,
+    ) as running:
         port = next(iter(running.sockets)).getsockname()[1]
         server.url = f"ws://127.0.0.1:{port}/ws"
         yield server

@@ -9,7 +9,7 @@ import logging
 
 from muster_client.client import MusterClient, Topic, Watch
 from muster_client.connection import Connected, ConnectionEvent, Disconnected
-from muster_client.errors import MusterError, MustRefetch, Refused, RetryLater, SignedOut
+from muster_client.errors import MusterError, MustRefetch, NotOpen, Refused, RetryLater, SignedOut
 from muster_client.messages import Action, Change, Delivery, Item, Position
 from muster_client.signing_in import login
 from muster_client.tokens import TokenSource
@@ -28,6 +28,7 @@ __all__ = [
     "MustRefetch",
     "MusterClient",
     "MusterError",
+    "NotOpen",
     "Position",
     "Refused",
     "RetryLater",

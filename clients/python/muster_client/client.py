@@ -11,7 +11,7 @@ from types import MappingProxyType, TracebackType
 from typing import Self
 
 from muster_client.connection import Connection, ConnectionEvent
-from muster_client.errors import MusterError, MustRefetch
+from muster_client.errors import MusterError, MustRefetch, NotOpen
 from muster_client.messages import Change, Delivery, Item, Position
 from muster_client.subscription import Subscription
 from muster_client.tokens import Tokens, TokenSource
@@ -40,11 +40,11 @@ class MusterClient:
     ) -> None:
         self._connection = Connection(url, Tokens(token), workspace, on_connection)
         self._task: asyncio.Task[None] | None = None
-        self._is_closed = False
 
     async def __aenter__(self) -> Self:
+        self._connection.ended = None
         self._task = asyncio.create_task(self._connection.run(), name="muster-client")
-        self._task.add_done_callback(lambda _: self._connection.fire())
+        self._task.add_done_callback(self._end)
         return self
 
     async def __aexit__(
@@ -52,12 +52,16 @@ class MusterClient:
     ) -> None:
         # a task of its own and no TaskGroup around the block: the block's own errors must come out as they are
         assert self._task is not None  # noqa: S101 - it was made on entering
-        self._is_closed = True
+        self._connection.end(NotOpen("the client was closed"))
         self._task.cancel()
         await asyncio.wait((self._task,))
         fault = None if self._task.cancelled() else self._task.exception()
         if fault is not None and error is None and not isinstance(fault, MusterError):
             raise fault  # a defect of the client, which nobody may have waited to hear of
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        fault = None if task.cancelled() else task.exception()
+        self._connection.end(fault if isinstance(fault, Exception) else NotOpen("the client was closed"))
 
     def topic(
         self,
@@ -85,7 +89,7 @@ class MusterClient:
         else:
             subscription.retry(asyncio.get_running_loop().time())
             self._connection.wake()
-        return Topic(self, subscription)
+        return Topic(self._connection, subscription)
 
     def watch(
         self,
@@ -104,46 +108,17 @@ class MusterClient:
         topic = self.topic(name, delivery=delivery, tick_ms=tick_ms, since=since)
         if since is None and topic.subscription.state.is_partial:
             raise ValueError(f"{name} is followed from a position: watch it whole with another client")
-        return Watch(self, topic)
-
-    async def wait(self, name: str) -> None:
-        """Wait until something about a topic has changed; raises what has ended it. For `Topic` and `Watch`."""
-        self._raise_if_over(name)
-        await self._connection.signals[name].wait()
-        self._raise_if_over(name)
-
-    def wake(self) -> None:
-        """Let topics say what they have to say. For `Topic`."""
-        self._connection.wake()
-
-    @property
-    def is_connected(self) -> bool:
-        """Whether the server has let us in and the connection stands."""
-        return self._connection.is_open
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether the block of the client was left."""
-        return self._is_closed
-
-    def _raise_if_over(self, name: str) -> None:
-        if self._is_closed or self._task is None:
-            raise MusterError("the client is not open: use it within its `async with` block")
-        if self._task.done():
-            self._task.result()
-        refusal = self._connection.subscriptions[name].refusal
-        if refusal is not None:
-            raise refusal
+        return Watch(self._connection, topic)
 
 
 class Topic:
     """One topic, as it stands; `items` are its records by their id, a live view that nobody may change."""
 
-    def __init__(self, client: MusterClient, subscription: Subscription) -> None:
+    def __init__(self, connection: Connection, subscription: Subscription) -> None:
         self.name = subscription.topic
         self.subscription = subscription
         self.items: Mapping[str, Item] = MappingProxyType(subscription.state.items)
-        self._client = client
+        self._connection = connection
 
     @property
     def position(self) -> Position | None:
@@ -168,13 +143,13 @@ class Topic:
     @property
     def is_live(self) -> bool:
         """Whether this is what the server last said, and the connection stands."""
-        return self._client.is_connected and self.subscription.state.is_current
+        return self._connection.is_open and self.subscription.state.is_current
 
     async def until_live(self, *, timeout_s: float = LIVE_WITHIN_S) -> None:
         """Wait until `is_live`; raises TimeoutError, Refused, SignedOut."""
         async with asyncio.timeout(timeout_s):
             while not self.is_live:
-                await self._client.wait(self.name)
+                await self._connection.wait(self.name)
 
     async def check(self, *, timeout_s: float = CHECK_WITHIN_S) -> bool:
         """Ask the server where it stands, and return whether the records held here are the same at the same version.
@@ -186,10 +161,10 @@ class Topic:
             raise MustRefetch(f"{self.name} is followed from a position, and its records are not all here")
         before = self.subscription.proofs
         self.subscription.want_check(asyncio.get_running_loop().time())
-        self._client.wake()
+        self._connection.wake()
         async with asyncio.timeout(timeout_s):
             while self.subscription.proofs == before:
-                await self._client.wait(self.name)
+                await self._connection.wait(self.name)
         return self.subscription.was_proven
 
 
@@ -199,8 +174,8 @@ class Watch:
     Raises Refused, SignedOut or MustRefetch when no more changes can come. One task may iterate at a time.
     """
 
-    def __init__(self, client: MusterClient, topic: Topic) -> None:
-        self._client = client
+    def __init__(self, connection: Connection, topic: Topic) -> None:
+        self._connection = connection
         self._topic = topic.name
         self._feed = topic.subscription.new_feed()
         self._taken = 0
@@ -223,8 +198,6 @@ class Watch:
             if (change := self._feed.take()) is not None:
                 return change
             try:
-                await self._client.wait(self._topic)
-            except MusterError:
-                if self._client.is_closed:
-                    raise StopAsyncIteration from None
-                raise
+                await self._connection.wait(self._topic)
+            except NotOpen:
+                raise StopAsyncIteration from None

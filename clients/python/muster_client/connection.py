@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 from websockets.typing import Subprotocol
 
 from muster_client.addresses import is_loopback, sync_url
-from muster_client.errors import MusterError, ProtocolFault, Refused, RetryLater, SignedOut
+from muster_client.errors import MusterError, NotOpen, ProtocolFault, Refused, RetryLater, SignedOut
 from muster_client.messages import SUBPROTOCOL, Auth, Refusal, ServerMessage, Welcome, decode, encode
 from muster_client.reconnecting import BROKEN, CloseCode, Ending, Reconnecting, Stop
 from muster_client.signal import Signal
@@ -59,6 +59,8 @@ class Connection:
         self, url: str, tokens: Tokens, workspace: str | None, on_event: Callable[[ConnectionEvent], None] | None
     ) -> None:
         self.is_open = False
+        self.ended: Exception | None = NotOpen("the client is not open")
+        """Why it does not run: for the first time, or any more."""
         self.workspace = workspace
         self.subscriptions: dict[str, Subscription] = {}
         self.signals: defaultdict[str, Signal] = defaultdict(Signal)
@@ -83,8 +85,23 @@ class Connection:
         """Look now whether a topic has something to say."""
         self._wake.set()
 
-    def fire(self) -> None:
-        """Tell everybody who waits for anything."""
+    async def wait(self, topic: str) -> None:
+        """Wait until something about a topic has changed; raises what has ended it."""
+        self._raise_if_over(topic)
+        await self.signals[topic].wait()
+        self._raise_if_over(topic)
+
+    def _raise_if_over(self, topic: str) -> None:
+        error = self.ended or self.subscriptions[topic].refusal
+        if error is not None:
+            raise error
+
+    def end(self, reason: Exception) -> None:
+        """Tell everybody who waits that nothing will come any more."""
+        self.ended = self.ended or reason
+        self._fire()
+
+    def _fire(self) -> None:
         for signal in self.signals.values():
             signal.fire()
 
@@ -131,7 +148,7 @@ class Connection:
             self.is_open = False
             for subscription in self.subscriptions.values():
                 subscription.close()
-            self.fire()
+            self._fire()
 
     async def _talk(self, socket: ClientConnection, token: str) -> Ending:
         self._asked_pause_s = None
@@ -208,6 +225,7 @@ class Connection:
                         await socket.send(encode(message))
                 if any(subscription.is_overdue(_now()) for subscription in self.subscriptions.values()):
                     await socket.close(_PROTOCOL_ERROR, "no answer to a subscription")
+                    return
                 due = [s.due_at for s in self.subscriptions.values() if s.due_at is not None]
                 with suppress(TimeoutError):
                     async with asyncio.timeout_at(min(due, default=None)):
@@ -234,6 +252,7 @@ class Connection:
                 except SignedOut as error:
                     self._failure = error
                     await socket.close()
+                    return
 
     def _renewal_pause_s(self) -> float | None:
         # without a welcome, the last renewal has failed or was not answered yet

@@ -4,6 +4,7 @@ MusterError
 ├── Refused         the server will not have it: asking again cannot help
 ├── SignedOut       no token is accepted any more: sign in again
 ├── MustRefetch     the position to go on from is not held any more: watch without it
+├── NotOpen         the client is used outside of its `async with` block
 ├── RetryLater      a passing fault of whoever gives tokens; the client itself comes back later
 └── ProtocolFault   the server said what the protocol does not know; the client itself comes back later
 """
@@ -27,6 +28,10 @@ class SignedOut(MusterError):
 
 class MustRefetch(MusterError):
     """What was missed since the given position cannot be told: begin again from the whole topic."""
+
+
+class NotOpen(MusterError):
+    """The client is not open yet, or was closed: use it within its `async with` block."""
 
 
 class RetryLater(MusterError):

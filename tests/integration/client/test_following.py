@@ -153,7 +153,7 @@ async def test_a_slow_consumer_gets_the_last_change_of_each_record(
             await producer.put(f"s_{n % 3}", n=n)
         async with asyncio.timeout(WITHIN_S):
             while topic.version < 302:
-                await muster.wait("servers")
+                await muster._connection.wait("servers")
         assert (2, 3) == (consumer.taken, len(consumer._watch._feed._due))
         consumer.gate.set()
         await consumer.until({"s_0": {"n": 297}, "s_1": {"n": 298}, "s_2": {"n": 299}})

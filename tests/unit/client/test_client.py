@@ -16,11 +16,14 @@ from muster_client import (
     Disconnected,
     MusterClient,
     MustRefetch,
+    NotOpen,
     Position,
     Refused,
     RetryLater,
     SignedOut,
     Watch,
+    connection,
+    subscription,
 )
 from tests.support.scripted_server import ScriptedServer, Visit, scripted_server
 from tests.support.topic_history import Delivery, TopicHistory, history_of
@@ -214,6 +217,65 @@ async def test_a_pause_that_the_server_names_is_kept() -> None:
         assert 60 <= event.retry_in_s <= 66
 
 
+async def test_a_handshake_that_is_refused_for_a_while_is_tried_again_after_it() -> None:
+    events: asyncio.Queue[ConnectionEvent] = asyncio.Queue()
+    async with (
+        scripted_server(refuses_with=503) as server,
+        MusterClient(server.url, token="t", on_connection=events.put_nowait),
+    ):
+        event = await asyncio.wait_for(events.get(), 5)
+        assert isinstance(event, Disconnected)
+        assert ("the server answers with HTTP status 503", True) == (event.reason, 90 <= event.retry_in_s <= 99)
+
+
+async def test_a_handshake_that_is_forbidden_is_the_end() -> None:
+    async with scripted_server(refuses_with=403) as server, MusterClient(server.url, token="t") as muster:
+        with pytest.raises(Refused, match="403"):
+            await next_of(muster.watch("servers"))
+
+
+async def test_a_server_that_does_not_welcome_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "WELCOME_WITHIN_S", 0.05)
+    async with scripted_server() as server, MusterClient(server.url, token="t"):
+        await (await server.visit()).expect("auth")
+        await (await server.visit()).expect("auth")
+
+
+async def test_a_server_that_owes_an_answer_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subscription, "ANSWER_WITHIN_S", 0.05)
+    async with scripted_server() as server, MusterClient(server.url, token="t") as muster:
+        muster.topic("servers")
+        visit = await server.visit()
+        await visit.let_in()
+        await visit.expect("subscribe")
+        assert 1002 == await visit.until_closed()
+        await server.visit()
+
+
+async def test_a_renewal_that_is_not_answered_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "RENEW_AGAIN_S", 0.05)
+    async with scripted_server() as server, MusterClient(server.url, token=Tokens()):
+        visit = await server.visit()
+        await visit.let_in(lasts=timedelta(seconds=0.2))
+        assert "token-2" == (await visit.expect("auth"))["token"]
+        await visit.say({"op": "error", "code": "unavailable", "message": "not now", "retry_after_ms": 10})
+        assert "token-3" == (await visit.expect("auth"))["token"]
+
+
+async def test_what_is_of_another_workspace_is_not_ours() -> None:
+    history = history_of(EDITS)
+    async with scripted_server() as server, MusterClient(server.url, token="t", workspace="w_1") as muster:
+        watch = muster.watch("servers")
+        visit = await server.visit()
+        await visit.let_in(workspaces=("w_1", "w_2"))
+        assert "w_1" == (await visit.expect("subscribe"))["workspace"]
+        await visit.say(*history.snapshot())
+        assert {"a", "b"} == {(await next_of(watch)).id, (await next_of(watch)).id}
+        history.edit("b", is_deleted=True)
+        await visit.say(history_of([("z", False)] * 9).full().replace('"w_1"', '"w_2"'), *history.after(3))
+        assert Change("b", "deleted", 4, None) == await next_of(watch)
+
+
 async def test_a_message_that_cannot_be_read_ends_the_connection_not_the_client() -> None:
     async with scripted_server() as server, MusterClient(server.url, token="t"):
         visit = await server.visit()
@@ -321,6 +383,12 @@ async def test_a_watcher_ends_with_the_client_and_errors_come_out_as_they_are() 
         assert [] == await watching
 
 
+async def test_a_client_that_is_not_open_says_so() -> None:
+    muster = MusterClient("ws://127.0.0.1:1", token="t")
+    with pytest.raises(NotOpen):
+        await muster.topic("servers").until_live()
+
+
 async def test_a_wait_that_is_cancelled_loses_no_change() -> None:
     history = history_of(EDITS)
     async with scripted_server() as server, MusterClient(server.url, token="t") as muster:
@@ -338,11 +406,11 @@ async def test_a_wait_that_is_cancelled_loses_no_change() -> None:
 async def test_a_watcher_that_was_given_up_costs_nothing() -> None:
     muster = MusterClient("ws://127.0.0.1:1", token="t")
     watch = muster.watch("servers")
-    subscription = muster.topic("servers").subscription
-    assert 1 == len(subscription._feeds)
+    feeds = muster.topic("servers").subscription._feeds
+    assert 1 == len(feeds)
     del watch
     gc.collect()
-    assert 0 == len(subscription._feeds)
+    assert 0 == len(feeds)
 
 
 async def test_leaving_does_not_wait_for_a_server_that_does_not_answer() -> None:
