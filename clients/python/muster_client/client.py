@@ -52,7 +52,6 @@ class MusterClient:
     ) -> None:
         # a task of its own and no TaskGroup around the block: the block's own errors must come out as they are
         assert self._task is not None  # noqa: S101 - it was made on entering
-        self._connection.end(NotOpen("the client was closed"))
         self._task.cancel()
         await asyncio.wait((self._task,))
         fault = None if self._task.cancelled() else self._task.exception()

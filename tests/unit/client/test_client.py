@@ -124,10 +124,13 @@ async def test_after_a_new_epoch_a_consumer_gets_the_differences() -> None:
 async def test_a_resumed_client_names_what_it_has() -> None:
     history = history_of(EDITS)
     events: list[ConnectionEvent] = []
-    async with (
-        scripted_server() as server,
-        MusterClient(server.url, token="t", on_connection=events.append) as muster,
-    ):
+    lives: list[bool] = []
+
+    def hear(event: ConnectionEvent) -> None:
+        events.append(event)
+        lives.append(muster.topic("servers").is_live)
+
+    async with scripted_server() as server, MusterClient(server.url, token="t", on_connection=hear) as muster:
         watch = muster.watch("servers")
         visit = await subscribed(server, history)
         for _ in range(2):
@@ -141,6 +144,7 @@ async def test_a_resumed_client_names_what_it_has() -> None:
         assert Change("a", "deleted", 4, None) == await next_of(watch)
     first, lost, again = events
     assert (Connected(is_first=True), Connected(is_first=False)) == (first, again)
+    assert not any(lives)
     assert isinstance(lost, Disconnected)
     assert ("stopping", True) == (lost.reason, lost.retry_in_s <= 0.3)
 
@@ -428,3 +432,15 @@ async def test_a_defect_of_the_client_is_not_hidden() -> None:
                 visit = await server.visit()
                 await visit.let_in()
                 await muster.topic("servers").until_live(timeout_s=5)
+
+
+async def test_a_defect_that_nobody_waited_for_comes_out_in_the_end() -> None:
+    def fail(_: ConnectionEvent) -> None:
+        raise LookupError("a defect")
+
+    async with scripted_server() as server:
+        with pytest.raises(LookupError, match="a defect"):  # noqa: PT012 - it is the block that raises
+            async with MusterClient(server.url, token="t", on_connection=fail) as muster:
+                await (await server.visit()).let_in()
+                assert muster._task is not None
+                await asyncio.wait((muster._task,), timeout=5)

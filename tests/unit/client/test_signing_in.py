@@ -80,7 +80,7 @@ async def test_a_wrong_password_is_final(status: int) -> None:
             await login(at.url, "me@example.org", "wrong")()
 
 
-@pytest.mark.parametrize("status", [307, 429, 500, 503])
+@pytest.mark.parametrize("status", [302, 307, 429, 500, 503])
 async def test_a_passing_fault_is_tried_again_when_the_server_says(status: int) -> None:
     async with door((status, b"no JSON")) as at:
         with pytest.raises(RetryLater) as fault:
