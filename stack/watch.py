@@ -12,9 +12,9 @@ import msgspec
 
 from muster_client import (
     Change,
-    Connected,
     ConnectionEvent,
     Delivery,
+    Disconnected,
     MusterClient,
     MusterError,
     MustRefetch,
@@ -70,7 +70,7 @@ async def watch(wish: Wish, environ: Mapping[str, str]) -> None:
 
 def _client(url: str, wish: Wish, environ: Mapping[str, str]) -> MusterClient:
     try:
-        return MusterClient(url, token=_token(url, wish, environ), workspace=wish.workspace, on_connection=_tell)
+        return MusterClient(url, token=_token(url, wish, environ), workspace=wish.workspace, on_connection=_Notices())
     except ValueError as error:  # of the address
         raise StackError(str(error)) from error
 
@@ -113,11 +113,18 @@ def _print(line: str) -> bool:
     return True
 
 
-def _tell(event: ConnectionEvent) -> None:
-    if not isinstance(event, Connected):
-        _say(f"{event.reason}; trying again in {event.retry_in_s:.1f} s")
-    elif not event.is_first:
-        _say("connected again")
+class _Notices:
+    """Says on stderr when the connection is lost, and when it stands again."""
+
+    def __init__(self) -> None:
+        self._is_lost = False
+
+    def __call__(self, event: ConnectionEvent) -> None:
+        if isinstance(event, Disconnected):
+            _say(f"{event.reason}; trying again in {event.retry_in_s:.1f} s")
+        elif self._is_lost:
+            _say("connected again")
+        self._is_lost = isinstance(event, Disconnected)
 
 
 def _say(line: str) -> None:

@@ -56,14 +56,22 @@ class Command:
         return await self.ended()
 
 
+def plain() -> dict[str, str]:
+    """Return the environment without what would decide for the command, or about how it prints."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("MUSTER_") and name != "PYTHONUNBUFFERED"
+    }
+
+
 @asynccontextmanager
 async def watching(*arguments: str, environment: Mapping[str, str] | None = None) -> AsyncIterator[Command]:
     """Run the command; it is ended with the block."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("MUSTER_")}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "stack.cli", "watch", *arguments),
-        env={**clean, **(environment or {})},
+        env={**plain(), **(environment or {})},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -133,7 +141,7 @@ async def test_a_reader_that_has_gone_ends_it_quietly() -> None:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             *("-m", "stack.cli", "watch", "servers", "--url", server.url),
-            env={**os.environ, "MUSTER_TOKEN": "t"},
+            env={**plain(), "MUSTER_TOKEN": "t"},
             stdout=write,
             stderr=asyncio.subprocess.PIPE,
         )
