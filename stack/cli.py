@@ -9,14 +9,16 @@ import sys
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, get_args
 
+from muster_client import Delivery, Position
 from stack.errors import StackError
 from stack.machine import Options
 from stack.services import SCALABLE
 from stack.status import status
 from stack.terminal import Terminal
 from stack.up import up
+from stack.watch import Wish, watch
 
 DEFAULT_DATA_DIR = Path(".muster")
 DEFAULT_PORT = 8000
@@ -31,6 +33,15 @@ environment:
   MUSTER_ADMIN_PASSWORD      their password; without it one is generated and kept in the data folder
   AGENT_SHARED_TOKEN         what agents enrol with; without it one is generated and kept in the data folder
 """
+
+WATCH_ENVIRONMENT = """\
+environment:
+  MUSTER_TOKEN                      a token to sign in with, or else
+  MUSTER_EMAIL, MUSTER_PASSWORD     who signs in; without --url, the administrator of the data folder's own Muster
+
+With --json, "position" of the last line is what --since goes on from. The exit status is 130 after Ctrl-C.
+"""
+INTERRUPTED = 130
 
 
 class _Parser(argparse.ArgumentParser):
@@ -61,6 +72,14 @@ def scale(text: str) -> dict[str, int]:
     return replicas
 
 
+def position(text: str) -> Position:
+    """Read a position, such as `3-41`."""
+    try:
+        return Position.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def _whole_number(text: str, lowest: int, highest: int) -> int:
     if not (text.isascii() and text.isdecimal() and lowest <= int(text) <= highest):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {lowest} to {highest}")
@@ -71,7 +90,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
     root = _Parser(prog="muster", description="Keeps a fleet accounted for.")
     root.add_argument("--version", action="version", version=f"muster {metadata.version('muster')}")
-    commands = root.add_subparsers(dest="command", required=True, metavar="up|status")
+    commands = root.add_subparsers(dest="command", required=True, metavar="up|status|watch")
     run = commands.add_parser(
         "up",
         help="run the whole system on this machine",
@@ -87,7 +106,33 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--no-agent", action="store_true", help="do not watch this machine itself")
     show = commands.add_parser("status", help="show what runs", description="Show what runs in a data folder.")
     _add_data_dir(show)
+    _add_watch(
+        commands.add_parser(
+            "watch",
+            help="print the changes of a topic as they happen",
+            description="Print all records of a topic, then each change as it happens, until Ctrl-C.",
+            epilog=WATCH_ENVIRONMENT,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+    )
     return root
+
+
+def _add_watch(command: argparse.ArgumentParser) -> None:
+    command.add_argument("topic", metavar="TOPIC", help="such as servers")
+    command.add_argument("--url", help="the server, such as https://muster.example.org (default: see --data-dir)")
+    command.add_argument("--workspace", metavar="ID", help="which of your workspaces, if you are in several")
+    command.add_argument(
+        "--delivery",
+        choices=get_args(Delivery),
+        default="batch",
+        help="what the server sends: conflated changes, each one, or the full list (default %(default)s)",
+    )
+    command.add_argument("--json", action="store_true", help="print a JSON object for each change")
+    command.add_argument(
+        "--since", type=position, metavar="EPOCH-VERSION", help="only what has changed after this position"
+    )
+    _add_data_dir(command)
 
 
 def _add_data_dir(command: argparse.ArgumentParser) -> None:
@@ -100,12 +145,31 @@ def _add_data_dir(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _watch(given: argparse.Namespace) -> int:
+    wish = Wish(
+        topic=given.topic,
+        data_dir=given.data_dir,
+        url=given.url,
+        workspace=given.workspace,
+        delivery=given.delivery,
+        since=given.since,
+        is_json=given.json,
+    )
+    try:
+        asyncio.run(watch(wish, os.environ))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
     given = parser().parse_args(arguments)
     try:
         if given.command == "status":
             return asyncio.run(status(given.data_dir.absolute(), Terminal()))
+        if given.command == "watch":
+            return _watch(given)
         options = Options(
             data_dir=given.data_dir,
             host=given.host,

@@ -16,6 +16,9 @@ from stack.install.stamps import fingerprint, is_current
 # `uv pip sync` has known all that is asked of it since then.
 OLDEST_UV = (0, 5)
 
+PROJECTS = (".", "agent", "clients/python")
+"""The folders of the packages that are ours, each with its `pyproject.toml`."""
+
 
 class Packages:
     """The Python packages of one checkout."""
@@ -30,7 +33,8 @@ class Packages:
 
     def install(self) -> None:
         """Bring `.venv` to what the lock says; do nothing when it is there already. Raises `InstallError`."""
-        files = [self._checkout / name for name in ("requirements.lock", "pyproject.toml", "agent/pyproject.toml")]
+        projects = [f"{project}/pyproject.toml" for project in PROJECTS]
+        files = [self._checkout / name for name in ("requirements.lock", *projects)]
         expected = fingerprint(files, str(self._checkout))
         python = str(self._venv / "bin" / "python")
         if is_current(self._stamp, expected) and interpreter.is_usable(python):
@@ -42,13 +46,14 @@ class Packages:
             self._run("making .venv", uv, "venv", "--quiet", "--clear", "--python", interpreter.find(), ".venv")
         self._pip(uv, "sync", "--require-hashes", "requirements.lock")
         # a sync takes away what the lock does not name, so the project comes after it
-        self._pip(uv, "install", "--offline", "--no-deps", "--no-build-isolation", "-e", ".", "-e", "agent")
+        editable = [word for project in PROJECTS for word in ("-e", project)]
+        self._pip(uv, "install", "--offline", "--no-deps", "--no-build-isolation", *editable)
         self._stamp.write_text(expected, encoding="ascii")
 
     def lock(self, *options: str) -> None:
         """Write the locks anew; uv's `--upgrade` may be among the options. Raises `InstallError`."""
-        everything = ("agent/pyproject.toml", "--extra", "stack", "--group", "dev")
-        self._compile("requirements.lock", "pyproject.toml", *everything, *options)
+        projects = [f"{project}/pyproject.toml" for project in PROJECTS]
+        self._compile("requirements.lock", *projects, "--extra", "stack", "--group", "dev", *options)
         # the containers get the same releases, without the embedded servers and what tests need
         services = ("deploy/requirements.in", "-c", "requirements.lock")
         self._compile("deploy/requirements.lock", "pyproject.toml", *services, *options)

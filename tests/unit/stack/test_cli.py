@@ -23,7 +23,10 @@ from stack import cli
         (["up", "--scale", "ingest=2,,"], "--scale: '' is no service"),
         (["up", "--fast"], "unrecognized arguments: --fast"),
         (["down"], "invalid choice: 'down'"),
-        ([], "required: up|status"),
+        (["watch"], "required: TOPIC"),
+        (["watch", "servers", "--since", "41"], "--since: '41' is not of the form EPOCH-VERSION"),
+        (["watch", "servers", "--delivery", "some"], "--delivery: invalid choice: 'some'"),
+        ([], "required: up|status|watch"),
     ],
 )
 def test_a_mistake_is_one_line_and_not_success(
@@ -52,7 +55,9 @@ def test_numbers_that_only_look_like_numbers_are_refused() -> None:
         cli.port("٨٠٠٠")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["up", "--help"], ["status", "--help"], ["--version"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["up", "--help"], ["status", "--help"], ["watch", "--help"], ["--version"]]
+)
 def test_help_and_version_are_success(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
         cli.main(arguments)
