@@ -87,7 +87,7 @@ async def test_a_consumer_goes_on_over_a_restart_of_the_broadcaster(
         async with muster, consuming(muster) as consumer:
             await producer.put("s_1", n=1)
             await consumer.until({"s_1": {"n": 1}})
-            await broadcaster.sync.drain()
+            await broadcaster.connections.drain()
             await producer.put("s_2", n=2)
             taken = consumer.taken
             async with broadcasting(redis, people) as restarted:
@@ -107,7 +107,7 @@ async def test_a_consumer_gets_the_differences_where_the_log_was_trimmed(
             await producer.put("s_1", n=1)
             await producer.put("s_2", n=1)
             await consumer.until({"s_1": {"n": 1}, "s_2": {"n": 1}})
-            await broadcaster.sync.drain()
+            await broadcaster.connections.drain()
             await producer.put("s_2", n=2)
             await producer.delete("s_1")
             await redis.xtrim(PartitionKeys(partition_of(WORKSPACE)).log, maxlen=0, approximate=False)
