@@ -1,6 +1,6 @@
+import { RetryLater, SignedOut } from "muster-client";
 import { beforeEach, expect, test, vi } from "vitest";
 import { type Exclusive, Session } from "../src/session.ts";
-import { RetryLater, SignedOut } from "../src/sync/errors.ts";
 import { FakeApi, FakeStorage, problem, tokens } from "./support/fake-api.ts";
 
 const LOGIN = "/api/v1/auth/login";

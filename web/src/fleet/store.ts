@@ -1,7 +1,6 @@
 /** The fleet as the page draws it: one consistent view, replaced at most once per frame of the screen. */
 
-import type { ClientStatus, SyncClient } from "../sync/client.ts";
-import type { Item } from "../sync/protocol.ts";
+import type { ClientStatus, Item, SyncClient } from "muster-client";
 import type { Sample, Server, ServerStatus } from "./records.ts";
 
 export const TOPICS = ["servers", "metrics"] as const;

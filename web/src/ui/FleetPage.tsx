@@ -1,9 +1,9 @@
 /** The page of one workspace: its header, and its machines or what stands in for them. */
 
+import { SyncClient } from "muster-client";
 import { useEffect, useState } from "react";
 import { FleetStore, TOPICS } from "../fleet/store.ts";
 import type { Session } from "../session.ts";
-import { SyncClient } from "../sync/client.ts";
 import { ConnectionNotice } from "./ConnectionNotice.tsx";
 import { Header } from "./Header.tsx";
 import { NoServers } from "./NoServers.tsx";

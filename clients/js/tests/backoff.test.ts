@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { delayMs } from "../../src/sync/backoff.ts";
+import { delayMs } from "../src/backoff.ts";
 
 const ALMOST_ONE = 1 - Number.EPSILON;
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import type { Bookmark, Changes, Snapshot, Subscribed, TopicMessage } from "../../src/sync/protocol.ts";
-import { apply, EMPTY, isCaughtUp, type Step, subscription, type TopicState } from "../../src/sync/topic.ts";
-import { type Data, TopicLog } from "../support/topic-log.ts";
+import type { Bookmark, Changes, Snapshot, Subscribed, TopicMessage } from "../src/protocol.ts";
+import { apply, EMPTY, isCaughtUp, type Step, subscription, type TopicState } from "../src/topic.ts";
+import { type Data, TopicLog } from "./support/topic-log.ts";
 
 const NONE = { kind: "none" };
 const FROM_SNAPSHOT = { kind: "resubscribe", since: null };

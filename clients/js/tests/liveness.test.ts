@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { ANSWER_WITHIN_MS, look } from "../../src/sync/liveness.ts";
+import { ANSWER_WITHIN_MS, look } from "../src/liveness.ts";
 
 const HEARTBEAT_S = 25;
 const SILENT_MS = 62_500;

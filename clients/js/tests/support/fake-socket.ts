@@ -1,7 +1,7 @@
 /** WebSockets without a network: a test plays the server. */
 
-import type { Surroundings } from "../../src/sync/connection.ts";
-import type { ClientMessage } from "../../src/sync/protocol.ts";
+import type { Surroundings } from "../../src/connection.ts";
+import type { ClientMessage } from "../../src/protocol.ts";
 
 export class FakeSocket {
   onopen: (() => void) | null = null;

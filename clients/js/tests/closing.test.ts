@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { verdict } from "../../src/sync/closing.ts";
+import { verdict } from "../src/closing.ts";
 
 test.each([
   [4400, { kind: "stop", reason: "malformed" }],

@@ -1,6 +1,6 @@
 // @vitest-environment happy-dom
 import { afterEach, expect, test, vi } from "vitest";
-import { onWake } from "../../src/sync/wake.ts";
+import { onWake } from "../src/wake.ts";
 
 const listener = vi.fn();
 let stop: () => void = () => undefined;

@@ -1,15 +1,7 @@
 /** A server's side of one topic, in memory: the log, and the frames and answers that it may send of it. */
 
-import { digest } from "../../src/sync/digest.ts";
-import type {
-  Bookmark,
-  Change,
-  Changes,
-  Item,
-  Position,
-  Snapshot,
-  Subscribed,
-} from "../../src/sync/protocol.ts";
+import { digest } from "../../src/digest.ts";
+import type { Bookmark, Change, Changes, Item, Position, Snapshot, Subscribed } from "../../src/protocol.ts";
 
 export interface Data {
   readonly value: number;

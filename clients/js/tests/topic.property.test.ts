@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { digest } from "../../src/sync/digest.ts";
-import type { TopicMessage } from "../../src/sync/protocol.ts";
-import { apply, EMPTY, isCaughtUp, type Step, subscription, type TopicState } from "../../src/sync/topic.ts";
-import { type Data, TopicLog, type Wish } from "../support/topic-log.ts";
+import { digest } from "../src/digest.ts";
+import type { TopicMessage } from "../src/protocol.ts";
+import { apply, EMPTY, isCaughtUp, type Step, subscription, type TopicState } from "../src/topic.ts";
+import { type Data, TopicLog, type Wish } from "./support/topic-log.ts";
 
 type Event =
   | { readonly kind: "append"; readonly wishes: readonly Wish[] }

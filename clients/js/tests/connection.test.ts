@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { Connection, type ConnectionEvents, type ConnectionState } from "../../src/sync/connection.ts";
-import { RetryLater, SignedOut } from "../../src/sync/errors.ts";
-import type { ClientMessage } from "../../src/sync/protocol.ts";
-import { FakeWorld, welcome } from "../support/fake-socket.ts";
+import { Connection, type ConnectionEvents, type ConnectionState } from "../src/connection.ts";
+import { RetryLater, SignedOut } from "../src/errors.ts";
+import type { ClientMessage } from "../src/protocol.ts";
+import { FakeWorld, welcome } from "./support/fake-socket.ts";
 
 const CHECK: ClientMessage = { op: "check", topic: "servers", workspace: "w_1" };
 const BOOKMARK = { op: "bookmark", topic: "servers", epoch: "1", version: 1, digest: 0 };

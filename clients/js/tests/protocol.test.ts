@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { ProtocolFault } from "../../src/sync/errors.ts";
-import { parse } from "../../src/sync/protocol.ts";
+import { ProtocolFault } from "../src/errors.ts";
+import { parse } from "../src/protocol.ts";
 
 const OF_SERVERS = { topic: "servers", workspace: "w_1", epoch: "3" };
 

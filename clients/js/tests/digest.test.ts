@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { crc32, digest } from "../../src/sync/digest.ts";
+import { crc32, digest } from "../src/digest.ts";
 
 // What `zlib.crc32` of Python gives for the UTF-8 bytes; the second is the check value of CRC-32/ISO-HDLC.
 test.each([

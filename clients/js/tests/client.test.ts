@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { SyncClient } from "../../src/sync/client.ts";
-import { FakeWorld, HOME, welcome } from "../support/fake-socket.ts";
-import { TopicLog } from "../support/topic-log.ts";
+import { SyncClient } from "../src/client.ts";
+import { FakeWorld, HOME, welcome } from "./support/fake-socket.ts";
+import { TopicLog } from "./support/topic-log.ts";
 
 let world: FakeWorld;
 let log: TopicLog;
