@@ -4,8 +4,9 @@ import { delayMs } from "./backoff.ts";
 import { verdict } from "./closing.ts";
 import { RetryLater, SignedOut } from "./errors.ts";
 import { Link, type TokenSource } from "./link.ts";
+import type { PageSign } from "./page.ts";
 import { type ClientMessage, type ServerMessage, SUBPROTOCOL, type Welcome } from "./protocol.ts";
-import { onWake } from "./wake.ts";
+import type { Surroundings } from "./surroundings.ts";
 
 export type ConnectionState =
   | { readonly phase: "idle" }
@@ -14,6 +15,8 @@ export type ConnectionState =
   | { readonly phase: "open"; readonly welcome: Welcome }
   /** The next try is at `retryAtMs` (`Date.now()`); `isPaced` when the server asked for the pause. */
   | { readonly phase: "waiting"; readonly retryAtMs: number; readonly isPaced: boolean }
+  /** The page has been hidden for long; it connects again when somebody looks. */
+  | { readonly phase: "paused" }
   /** It will not come back by itself. */
   | { readonly phase: "stopped"; readonly reason: "malformed" | "forbidden" | "signed-out" };
 
@@ -25,25 +28,20 @@ export interface ConnectionEvents {
   question(): ClientMessage | null;
 }
 
-/** What the connection takes from its surroundings; tests bring their own. */
-export interface Surroundings {
-  createSocket(url: string, subprotocol: string): WebSocket;
-  /** In [0, 1). */
-  random(): number;
-  /** Calls back when the network or the person has returned; returns the way to stop that. */
-  onWake(listener: () => void): () => void;
+export interface ConnectionOptions {
+  readonly url: string;
+  readonly tokens: TokenSource;
+  /** How long a page may be hidden before it disconnects, in milliseconds; null to stay connected. */
+  readonly hideAfterMs: number | null;
+  readonly surroundings: Surroundings;
 }
-
-const BROWSER: Surroundings = {
-  createSocket: (url, subprotocol) => new WebSocket(url, subprotocol),
-  random: Math.random,
-  onWake,
-};
 
 /** A link that has held this long shows that the trouble is over. */
 const STABLE_AFTER_MS = 5_000;
 /** How far clients spread when they were told to come back at once. */
 const RESUME_WITHIN_MS = 300;
+/** Refusals in a row of one and the same token before it is given up. */
+const MAX_REFUSALS = 3;
 
 export class Connection {
   readonly #url: string;
@@ -54,23 +52,22 @@ export class Connection {
   #link: Link | null = null;
   #tries = 0;
   #spentToken: string | null = null;
+  #refusals = 0;
   /** Until when the server asked to be left alone, `Date.now()`. */
   #notBeforeMs = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #stopWake: (() => void) | null = null;
+  readonly #hideAfterMs: number | null;
+  #hideTimer: ReturnType<typeof setTimeout> | undefined;
+  #stopWatching: (() => void) | null = null;
   /** Counts the tries for good, so that a token which comes late is known to be for an earlier one. */
   #generation = 0;
 
-  constructor(
-    url: string,
-    tokens: TokenSource,
-    events: ConnectionEvents,
-    surroundings: Partial<Surroundings> = {},
-  ) {
+  constructor({ url, tokens, hideAfterMs, surroundings }: ConnectionOptions, events: ConnectionEvents) {
     this.#url = url;
     this.#tokens = tokens;
+    this.#hideAfterMs = hideAfterMs;
+    this.#surroundings = surroundings;
     this.#events = events;
-    this.#surroundings = { ...BROWSER, ...surroundings };
   }
 
   get state(): ConnectionState {
@@ -80,8 +77,8 @@ export class Connection {
   start(): void {
     if (this.#state.phase !== "idle" && this.#state.phase !== "stopped") return;
     this.#tries = 0;
-    this.#stopWake ??= this.#surroundings.onWake(() => this.wake());
     void this.#connect();
+    this.#stopWatching ??= this.#surroundings.watchPage((sign) => this.#heed(sign));
   }
 
   stop(): void {
@@ -92,11 +89,34 @@ export class Connection {
   wake(): void {
     if (this.#state.phase === "open") this.#link?.ask();
     else if (this.#state.phase === "waiting" && !this.#state.isPaced) void this.#connect();
+    else if (this.#state.phase === "paused") this.#comeBack();
   }
 
-  /** Say it if the link is open; what is said while it is not would be asked again on opening anyway. */
-  send(message: ClientMessage): void {
-    if (this.#state.phase === "open") this.#link?.send(message);
+  /** Say it if the link is open, and tell whether it was; whoever is still interested asks again on opening. */
+  send(message: ClientMessage): boolean {
+    if (this.#state.phase !== "open" || this.#link === null) return false;
+    this.#link.send(message);
+    return true;
+  }
+
+  #heed(sign: PageSign): void {
+    if (sign !== "online") clearTimeout(this.#hideTimer);
+    if (sign === "hidden" && this.#hideAfterMs !== null) {
+      this.#hideTimer = setTimeout(() => this.#pause(), this.#hideAfterMs);
+    }
+    if (sign === "visible" || (sign === "online" && this.#state.phase !== "paused")) this.wake();
+  }
+
+  #pause(): void {
+    if (this.#state.phase === "waiting" && this.#state.isPaced) this.#notBeforeMs = this.#state.retryAtMs;
+    this.#drop();
+    this.#become({ phase: "paused" });
+  }
+
+  #comeBack(): void {
+    const pauseMs = this.#askedPauseMs();
+    if (pauseMs === null) void this.#connect();
+    else this.#wait(pauseMs, true);
   }
 
   async #connect(): Promise<void> {
@@ -106,7 +126,9 @@ export class Connection {
     this.#become({ phase: "connecting" });
     try {
       const token = await this.#tokens(this.#spentToken);
-      if (generation === this.#generation) this.#open(token);
+      if (generation !== this.#generation) return;
+      if (token === this.#spentToken && this.#refusals >= MAX_REFUSALS) throw new SignedOut("no other token");
+      this.#open(token);
     } catch (error) {
       if (generation === this.#generation) this.#withoutToken(error);
     }
@@ -124,6 +146,7 @@ export class Connection {
 
   #welcomed(welcome: Welcome): void {
     this.#spentToken = null;
+    this.#refusals = 0;
     this.#timer = setTimeout(() => {
       this.#tries = 0;
     }, STABLE_AFTER_MS);
@@ -149,7 +172,10 @@ export class Connection {
       this.#halt({ phase: "stopped", reason: next.reason });
       return;
     }
-    if (next.kind === "renew") this.#spentToken = token;
+    if (next.kind === "renew") {
+      this.#spentToken = token;
+      this.#refusals += 1;
+    }
     const afterMs = (next.kind === "retry" ? next.afterMs : null) ?? this.#askedPauseMs();
     // At once only when things were well before, or a server that lets in and sends away would be called in a loop.
     if (next.kind !== "retry" && afterMs === null && this.#tries === 0) {
@@ -169,7 +195,7 @@ export class Connection {
       this.#halt({ phase: "stopped", reason: "signed-out" });
       return;
     }
-    if (!(error instanceof RetryLater)) console.error("muster: no token", error);
+    if (!(error instanceof RetryLater)) console.error("muster: cannot connect", error);
     this.#waitTurn(error instanceof RetryLater ? error.afterMs : null);
   }
 
@@ -184,13 +210,19 @@ export class Connection {
   }
 
   #halt(state: ConnectionState): void {
+    clearTimeout(this.#hideTimer);
+    this.#stopWatching?.();
+    this.#stopWatching = null;
+    this.#drop();
+    this.#become(state);
+  }
+
+  /** Leave whatever is under way. */
+  #drop(): void {
     clearTimeout(this.#timer);
     this.#generation += 1;
-    this.#stopWake?.();
-    this.#stopWake = null;
     this.#link?.close();
     this.#link = null;
-    this.#become(state);
   }
 
   #become(state: ConnectionState): void {

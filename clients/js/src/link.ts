@@ -6,8 +6,12 @@
 import { ProtocolFault, SignedOut } from "./errors.ts";
 import { look } from "./liveness.ts";
 import { type ClientMessage, parse, type ServerMessage, type Welcome } from "./protocol.ts";
+import type { Socket } from "./surroundings.ts";
 
-/** Gives a valid access token other than `spent`, the last one given. Rejects with SignedOut or RetryLater. */
+/**
+ * Gives a valid access token other than `spent`, the last one given; the same again if there is no other.
+ * Rejects with SignedOut or RetryLater.
+ */
 export type TokenSource = (spent: string | null) => Promise<string>;
 
 export interface LinkEvents {
@@ -29,11 +33,13 @@ const UNAUTHENTICATED = 4401;
 const WELCOME_WITHIN_MS = 10_000;
 const RENEW_AHEAD_MS = 60_000;
 const RENEW_AGAIN_MS = 5_000;
+/** How long a renewal may go unanswered before it is said again. */
+const RENEWED_WITHIN_MS = 10_000;
 /** The longest delay that a timer takes; longer ones fire at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export class Link {
-  readonly #socket: WebSocket;
+  readonly #socket: Socket;
   readonly #tokens: TokenSource;
   readonly #events: LinkEvents;
   #token: string;
@@ -44,7 +50,7 @@ export class Link {
   #renewTimer: ReturnType<typeof setTimeout> | undefined;
   #isOver = false;
 
-  constructor(socket: WebSocket, token: string, tokens: TokenSource, events: LinkEvents) {
+  constructor(socket: Socket, token: string, tokens: TokenSource, events: LinkEvents) {
     this.#socket = socket;
     this.#token = token;
     this.#tokens = tokens;
@@ -127,21 +133,33 @@ export class Link {
     clearTimeout(this.#renewTimer);
     if (expires_at === null || expires_at === undefined) return;
     const lifeMs = Date.parse(expires_at) - Date.parse(server_time);
-    const inMs = Math.max(lifeMs / 2, lifeMs - RENEW_AHEAD_MS);
-    this.#renewTimer = setTimeout(() => void this.#renew(), Math.min(inMs, MAX_TIMER_MS));
+    this.#renewIn(Math.max(lifeMs / 2, lifeMs - RENEW_AHEAD_MS));
+  }
+
+  #renewIn(ms: number): void {
+    if (ms > MAX_TIMER_MS)
+      this.#renewTimer = setTimeout(() => this.#renewIn(ms - MAX_TIMER_MS), MAX_TIMER_MS);
+    else this.#renewTimer = setTimeout(() => void this.#renew(), ms);
   }
 
   async #renew(): Promise<void> {
     try {
       const token = await this.#tokens(this.#token);
       if (this.#isOver) return;
-      this.#token = token;
-      this.send({ op: "auth", token });
+      if (token === this.#token) this.#renewIn(RENEW_AGAIN_MS);
+      else this.#say(token);
     } catch (error) {
       if (this.#isOver) return;
       if (error instanceof SignedOut) this.#giveUp(error.message, UNAUTHENTICATED);
-      else this.#renewTimer = setTimeout(() => void this.#renew(), RENEW_AGAIN_MS);
+      else this.#renewIn(RENEW_AGAIN_MS);
     }
+  }
+
+  /** The welcome that answers it sets the timer anew; a server that could not check the token gets it again. */
+  #say(token: string): void {
+    this.#token = token;
+    this.send({ op: "auth", token });
+    this.#renewTimer = setTimeout(() => this.#say(token), RENEWED_WITHIN_MS);
   }
 
   /** A dead connection takes minutes to say that it has closed, so its end is not waited for. */

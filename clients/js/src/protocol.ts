@@ -77,7 +77,28 @@ export interface Bookmark extends OfTopic {
   readonly digest: number;
 }
 
-export type TopicMessage<T = unknown> = Snapshot<T> | Subscribed | Changes<T> | Bookmark;
+/** One change of its own, as the delivery `each` sends it. */
+export interface Sync<T = unknown> {
+  readonly op: "sync";
+  readonly resource: string;
+  readonly workspace?: string;
+  readonly epoch: string;
+  readonly version: number;
+  readonly id: string;
+  readonly action: "created" | "updated" | "deleted";
+  readonly data: T | null;
+}
+
+/** The whole list, as the delivery `full` sends it whenever something has changed. */
+export interface Full<T = unknown> extends OfTopic {
+  readonly op: "full";
+  readonly items: readonly Item<T>[];
+}
+
+export type TopicMessage<T = unknown> = Snapshot<T> | Subscribed | Changes<T> | Bookmark | Sync<T> | Full<T>;
+
+/** How changes arrive; what they add up to is the same. */
+export type Delivery = "batch" | "each" | "full";
 
 export interface Refusal {
   readonly op: "error";
@@ -96,9 +117,17 @@ export type ClientMessage =
       readonly op: "subscribe";
       readonly topic: string;
       readonly workspace: string;
+      readonly delivery?: Delivery;
+      readonly tick_ms?: number;
       readonly since?: Position;
     }
+  | { readonly op: "unsubscribe"; readonly topic: string; readonly workspace: string }
   | { readonly op: "check"; readonly topic: string; readonly workspace: string };
+
+/** The topic that a message is about; null for one about the connection. */
+export function topicOf(message: TopicMessage | Refusal): string | null {
+  return message.op === "sync" ? message.resource : (message.topic ?? null);
+}
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -112,6 +141,7 @@ export function parse(frame: unknown): ServerMessage {
   for (const [field, holds] of Object.entries(shape)) {
     if (!holds(message[field])) throw new ProtocolFault(`${op}: bad ${field}`);
   }
+  if (op === "sync" && !isChange(message)) throw new ProtocolFault("sync: bad data");
   // The shape of this op was just checked; what stands inside `data` is for the owner of the topic to read.
   return message as unknown as ServerMessage;
 }
@@ -158,6 +188,16 @@ const SHAPES: ReadonlyMap<string, Readonly<Record<string, Check>>> = new Map(
     subscribed: OF_TOPIC,
     changes: { ...OF_TOPIC, prev: isCount, changes: isListOf(isChange) },
     bookmark: { ...OF_TOPIC, digest: isCount },
+    sync: {
+      resource: isText,
+      workspace: isOptional(isText),
+      epoch: isText,
+      version: isCount,
+      id: isText,
+      action: isText,
+      data: isOptional(isObject),
+    },
+    full: { ...OF_TOPIC, items: isListOf(isRecord) },
     error: { code: isText, message: isText, topic: isOptional(isText), retry_after_ms: isOptional(isCount) },
   } satisfies Record<string, Record<string, Check>>),
 );

@@ -6,7 +6,18 @@
  */
 
 import { digest } from "./digest.ts";
-import type { Bookmark, Changes, Item, Position, Snapshot, Subscribed, TopicMessage } from "./protocol.ts";
+import type {
+  Bookmark,
+  Change,
+  Changes,
+  Full,
+  Item,
+  Position,
+  Snapshot,
+  Subscribed,
+  Sync,
+  TopicMessage,
+} from "./protocol.ts";
 
 /** Changes that may wait for the rest of a snapshot. What comes beyond them shows up as a gap, which heals. */
 const MAX_HELD = 256;
@@ -56,6 +67,26 @@ export function isCaughtUp(state: TopicState<unknown>): boolean {
   return state.base !== null && state.awaiting === "nothing" && state.assembly === null;
 }
 
+/** A state to begin with, from what was kept of an earlier one. */
+export function kept<T>(base: Base<T>): TopicState<T> {
+  return { ...EMPTY, base, awaiting: "resume" };
+}
+
+/** Trust what is held no more: the next question is for a snapshot. What is held may be shown meanwhile. */
+export function distrusted<T>(state: TopicState<T>): TopicState<T> {
+  return { ...state, awaiting: "snapshot", assembly: null };
+}
+
+/** Whether a bookmark proves that the state is what the server has. */
+export function isProven(
+  state: TopicState<unknown>,
+  { epoch, version, digest: expected }: Bookmark,
+): boolean {
+  const { base } = state;
+  if (base === null || !isCaughtUp(state)) return false;
+  return base.epoch === epoch && base.version === version && digest(base.items.values()) === expected;
+}
+
 /** Ask for the topic, on a new connection or again on the same: the new state and the `since` to send. */
 export function subscription<T>(state: TopicState<T>): { state: TopicState<T>; since: Position | null } {
   const since = state.awaiting === "snapshot" ? null : position(state.base);
@@ -68,6 +99,10 @@ export function apply<T>(state: TopicState<T>, message: TopicMessage<T>): Step<T
   switch (message.op) {
     case "changes":
       return applyChanges(state, message);
+    case "sync":
+      return applyChanges(state, changesOf(message));
+    case "full":
+      return applyFull(state, message);
     case "snapshot":
       return applySnapshot(state, message);
     case "subscribed":
@@ -75,6 +110,13 @@ export function apply<T>(state: TopicState<T>, message: TopicMessage<T>): Step<T
     case "bookmark":
       return applyBookmark(state, message);
   }
+}
+
+/** A single change as the change set that it is: one version long. */
+export function changesOf<T>({ resource, epoch, version, id, action, data }: Sync<T>): Changes<T> {
+  // That there is data unless it was deleted was seen when the frame was read.
+  const change = { id, action, version, data } as Change<T>;
+  return { op: "changes", topic: resource, epoch, prev: version - 1, version, changes: [change] };
 }
 
 function applyChanges<T>(state: TopicState<T>, message: Changes<T>): Step<T> {
@@ -105,6 +147,14 @@ function applySnapshot<T>(state: TopicState<T>, message: Snapshot<T>): Step<T> {
     const next = applyChanges(step.state, changes);
     return next.effect.kind === "none" ? { ...next, effect: step.effect } : next;
   }, still(installed));
+}
+
+/** A whole list is a snapshot of one part that nobody asked for; it answers whatever is awaited. */
+function applyFull<T>(state: TopicState<T>, message: Full<T>): Step<T> {
+  const { base, awaiting } = state;
+  const isKnown = base?.epoch === message.epoch && message.version <= base.version;
+  if (isKnown && awaiting === "nothing") return still(state);
+  return applySnapshot(state, { ...message, op: "snapshot", part: 1, parts: 1 });
 }
 
 function applySubscribed<T>(state: TopicState<T>, message: Subscribed): Step<T> {

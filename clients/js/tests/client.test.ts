@@ -1,11 +1,12 @@
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { SyncClient } from "../src/client.ts";
-import { FakeWorld, HOME, welcome } from "./support/fake-socket.ts";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { MusterClient } from "../src/client.ts";
+import type { Delivery } from "../src/protocol.ts";
+import { FakeSocket, FakeWorld, HOME, welcome } from "./support/fake-socket.ts";
 import { TopicLog } from "./support/topic-log.ts";
 
 let world: FakeWorld;
 let log: TopicLog;
-let client: SyncClient;
+let client: MusterClient;
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -21,10 +22,15 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-function newClient(workspace: string | null = null): SyncClient {
+function newClient(workspace: string | null = null): MusterClient {
   const { surroundings } = world;
-  const tokens = () => Promise.resolve("token");
-  return new SyncClient({ url: "ws://muster/ws", tokens, topics: ["servers"], workspace, surroundings });
+  return new MusterClient({
+    url: "ws://muster/ws",
+    token: "token",
+    topics: ["servers"],
+    workspace,
+    surroundings,
+  });
 }
 
 /** Connect, or connect again, up to the welcome; gives what the client asks for. */
@@ -143,4 +149,213 @@ test("listeners are told until they stop listening", async () => {
   listener.mockClear();
   say(log.answer(null));
   expect(listener).not.toHaveBeenCalled();
+});
+
+describe("topics at run time", () => {
+  const REGIONS = { op: "subscribe", topic: "regions", workspace: "w_1" };
+
+  test("a topic is subscribed with its options when the first begins to watch it, and ended with the last", async () => {
+    await open();
+    const stop = client.watch("regions", { delivery: "each", tickMs: 2_000 });
+    const stopAgain = client.watch("regions", { delivery: "full" });
+    expect(world.socket.take()).toEqual([{ ...REGIONS, delivery: "each", tick_ms: 2_000 }]);
+    stop();
+    stop();
+    expect(world.socket.take()).toEqual([]);
+    stopAgain();
+    expect(world.socket.take()).toEqual([{ op: "unsubscribe", topic: "regions", workspace: "w_1" }]);
+    client.unwatch("regions");
+    expect(world.socket.take()).toEqual([]);
+  });
+
+  test("a topic watched before the connection is open is subscribed with it, one that is not watched any more is not", async () => {
+    client.watch("regions");
+    client.watch("networks");
+    client.unwatch("networks");
+    expect(await open()).toEqual([SUBSCRIBE, REGIONS]);
+  });
+
+  test("who watches a topic again resumes from what is known", async () => {
+    await open();
+    say(log.answer(null));
+    client.unwatch("servers");
+    log.append({ id: 2, value: 2 });
+    say([log.frame(1, 2)]);
+    expect(client.topic("servers").base?.version).toBe(1);
+    world.socket.take();
+    client.watch("servers");
+    expect(world.socket.take()).toEqual([{ ...SUBSCRIBE, since: { epoch: "3", version: 1 } }]);
+  });
+
+  test("a topic that nobody watches any more holds nothing up", async () => {
+    await open();
+    say(log.answer(null));
+    const stop = client.watch("regions");
+    expect(client.status.isLive).toBe(false);
+    stop();
+    expect(client.status.isLive).toBe(true);
+  });
+
+  test.each<Delivery>(["batch", "each", "full"])("with %s, the state is the same", async (delivery) => {
+    await open();
+    client.unwatch("servers");
+    client.watch("servers", { delivery });
+    say(log.answer(null));
+    log.append({ id: 2, value: 2 });
+    log.append({ id: 1, value: null });
+    say(log.since(1, delivery));
+    expect(client.topic("servers").base).toEqual({ epoch: "3", version: 3, items: log.itemsAt(3) });
+    expect(client.status.isLive).toBe(true);
+  });
+});
+
+describe("a listener", () => {
+  test("hears each change once, whatever overlaps", async () => {
+    const listener = vi.fn();
+    client.listen("servers", listener);
+    await open();
+    say(log.answer(null));
+    for (let value = 2; value <= 4; value += 1) log.append({ id: value, value });
+    say([log.frame(1, 3), log.frame(1, 3), log.frame(2, 4)]);
+    const updates = listener.mock.calls.map(([update]) => [update.kind, update.prev, update.version]);
+    expect(updates).toEqual([
+      ["all", undefined, 1],
+      ["changes", 1, 3],
+      ["changes", 3, 4],
+    ]);
+    expect(listener.mock.lastCall?.[0].changes).toEqual(log.frame(3, 4).changes);
+    expect(listener.mock.lastCall?.[1]).toBe(client.topic("servers").base);
+  });
+
+  test("that comes later hears first of all that is known, until it stops", async () => {
+    await open();
+    say(log.answer(null));
+    const listener = vi.fn();
+    const stop = client.listen("servers", listener);
+    expect(listener.mock.calls).toEqual([
+      [{ kind: "all", epoch: "3", version: 1, items: log.itemsAt(1) }, client.topic("servers").base],
+    ]);
+    stop();
+    log.append({ id: 2, value: 2 });
+    say([log.frame(1, 2)]);
+    expect(listener).toHaveBeenCalledTimes(1);
+    expect(client.isWatched("servers")).toBe(true);
+  });
+});
+
+describe("a check", () => {
+  const CHECK = { op: "check", topic: "servers", workspace: "w_1" };
+
+  test("is true when the server has just what is held", async () => {
+    await open();
+    say(log.answer(null));
+    world.socket.take();
+    const answers = Promise.all([client.check("servers"), client.check("servers")]);
+    expect(world.socket.take()).toEqual([CHECK, CHECK]);
+    say([log.bookmark()]);
+    expect(await answers).toEqual([true, true]);
+  });
+
+  test("is false when it has something else, which is fetched", async () => {
+    await open();
+    say(log.answer(null));
+    const answer = client.check("servers");
+    world.socket.take();
+    say([{ ...log.bookmark(), digest: 1 }]);
+    expect(await answer).toBe(false);
+    expect(world.socket.take()).toEqual([SUBSCRIBE]);
+  });
+
+  test("is to be tried later without a connection, without an answer, or for a topic that nobody watches", async () => {
+    const later = { name: "RetryLater" };
+    await expect(client.check("servers")).rejects.toMatchObject(later);
+    await open();
+    await expect(client.check("regions")).rejects.toMatchObject(later);
+    const unanswered = expect(client.check("servers")).rejects.toMatchObject(later);
+    await vi.advanceTimersByTimeAsync(10_000);
+    await unanswered;
+    const cut = expect(client.check("servers")).rejects.toMatchObject(later);
+    world.socket.end(1006);
+    await cut;
+  });
+});
+
+test("records can be had anew, and are shown until they have come", async () => {
+  await open();
+  say(log.answer(null));
+  client.refetch("servers");
+  expect(world.socket.take()).toEqual([SUBSCRIBE]);
+  expect(client.topic("servers").base?.version).toBe(1);
+  expect(client.status.isLive).toBe(false);
+  say(log.snapshot());
+  expect(client.status.isLive).toBe(true);
+});
+
+test("a message that came another way counts as one of the connection", async () => {
+  await open();
+  say(log.answer(null));
+  log.append({ id: 2, value: 2 });
+  for (const message of log.singles(1, 2)) client.deliver(message);
+  client.deliver({ ...log.frame(0, 2), workspace: "w_2", version: 3 });
+  expect(client.topic("servers").base).toEqual({ epoch: "3", version: 2, items: log.itemsAt(2) });
+});
+
+describe("what was kept", () => {
+  const base = () => ({ epoch: "3", version: 1, items: log.itemsAt(1) });
+
+  test("is shown before the connection is open when the workspace is known, and resumed from", async () => {
+    client = newClient("w_1");
+    client.restore("servers", (workspace) => (workspace === "w_1" ? base() : null));
+    expect(client.topic("servers").base).toEqual(base());
+    expect(client.status.isLive).toBe(false);
+    expect(await open()).toEqual([{ ...SUBSCRIBE, since: { epoch: "3", version: 1 } }]);
+  });
+
+  test("is looked for when the workspace becomes known", async () => {
+    client.restore("servers", (workspace) => (workspace === "w_1" ? base() : null));
+    expect(client.topic("servers").base).toBeNull();
+    expect(await open()).toEqual([{ ...SUBSCRIBE, since: { epoch: "3", version: 1 } }]);
+  });
+
+  test("of another workspace is not shown when the wished one is not given", async () => {
+    client = newClient("w_3");
+    client.restore("servers", (workspace) => (workspace === "w_3" ? base() : null));
+    expect(client.topic("servers").base).toEqual(base());
+    expect(await open()).toEqual([SUBSCRIBE]);
+    expect(client.topic("servers").base).toBeNull();
+  });
+});
+
+test("the status is the same object until something in it changes", async () => {
+  await open();
+  say(log.answer(null));
+  const { status } = client;
+  log.append({ id: 2, value: 2 });
+  say([log.frame(1, 2)]);
+  expect(client.status).toBe(status);
+  world.socket.end(1006);
+  expect(client.status).not.toBe(status);
+});
+
+test("a client is not live on a new connection before it has asked for its topics", async () => {
+  await open();
+  say(log.answer(null));
+  world.socket.end(1006);
+  const seen: boolean[] = [];
+  client.subscribe(() => seen.push(client.status.isLive));
+  await open();
+  expect(seen).not.toContain(true);
+});
+
+test("the sockets are of the constructor that is given", async () => {
+  const made: string[][] = [];
+  class Given extends FakeSocket {
+    constructor(url: string, subprotocol: string) {
+      super(url, subprotocol);
+      made.push([url, subprotocol]);
+    }
+  }
+  client = new MusterClient({ url: "ws://muster/ws", token: "token", WebSocket: Given }).start();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(made).toEqual([["ws://muster/ws", "muster.v1"]]);
 });

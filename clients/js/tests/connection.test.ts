@@ -32,7 +32,15 @@ beforeEach(() => {
     received: () => undefined,
     question: () => CHECK,
   };
-  connection = new Connection("ws://muster/ws", (token) => giveToken(token), events, world.surroundings);
+  connection = new Connection(
+    {
+      url: "ws://muster/ws",
+      tokens: (token) => giveToken(token),
+      hideAfterMs: 300_000,
+      surroundings: world.surroundings,
+    },
+    events,
+  );
 });
 
 afterEach(() => {
@@ -42,6 +50,13 @@ afterEach(() => {
 });
 
 const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
+
+/** Let time pass while the server says what it says every 30 s. */
+async function passAlive(ms: number): Promise<void> {
+  const alive = setInterval(() => world.socket.say(BOOKMARK), 30_000);
+  await pass(ms);
+  clearInterval(alive);
+}
 
 /** Bring the connection up, or up again, and keep it so for `forMs`. */
 async function open(forMs = 0): Promise<void> {
@@ -117,11 +132,11 @@ test.each([
 ])("after %i there is no further try", async (code, reason) => {
   await open(10_000);
   world.socket.end(code);
-  world.wake();
+  world.sign("visible");
   await pass(3_600_000);
   expect(connection.state).toEqual({ phase: "stopped", reason });
   expect(world.sockets).toHaveLength(1);
-  expect(world.isWatchedForWake).toBe(false);
+  expect(world.isPageWatched).toBe(false);
 });
 
 test("a stopped connection can be started again", async () => {
@@ -171,7 +186,7 @@ test("after 4429 the pause is the one in the reason, and waking does not shorten
   await open(10_000);
   world.socket.end(4429, "retry_after_ms=7000");
   expect(connection.state).toEqual({ phase: "waiting", retryAtMs: Date.now() + 7_000, isPaced: true });
-  world.wake();
+  world.sign("visible");
   await pass(6_999);
   expect(world.sockets).toHaveLength(1);
   await pass(1);
@@ -197,7 +212,7 @@ test("a pause that the server asked for long ago is over", async () => {
 test("when the network or the person is back, the next try is at once", async () => {
   await open(10_000);
   world.socket.end(1006);
-  world.wake();
+  world.sign("visible");
   await pass(0);
   expect(world.sockets).toHaveLength(2);
 });
@@ -205,7 +220,7 @@ test("when the network or the person is back, the next try is at once", async ()
 test("when the network or the person is back, an open connection must show that it lives", async () => {
   await open(10_000);
   world.socket.take();
-  world.wake();
+  world.sign("visible");
   expect(world.socket.take()).toEqual([CHECK]);
   world.socket.say(BOOKMARK);
   await pass(6_000);
@@ -297,4 +312,104 @@ test("a token that comes after stop opens nothing", async () => {
   await pass(0);
   expect(world.sockets).toHaveLength(0);
   expect(connection.state).toEqual({ phase: "idle" });
+});
+
+test("a page that is hidden for five minutes disconnects, and is back as soon as it is seen", async () => {
+  await open(10_000);
+  world.sign("hidden");
+  await passAlive(299_999);
+  expect(connection.state.phase).toBe("open");
+  await pass(1);
+  expect(connection.state).toEqual({ phase: "paused" });
+  expect(world.socket.isClosedByClient).toBe(true);
+  world.sign("online");
+  await pass(3_600_000);
+  expect(world.sockets).toHaveLength(1);
+  world.sign("visible");
+  await open();
+  expect(world.sockets).toHaveLength(2);
+  expect(connection.state.phase).toBe("open");
+});
+
+test("a page that is seen again in time stays connected", async () => {
+  await open(10_000);
+  world.sign("hidden");
+  await passAlive(299_000);
+  world.sign("visible");
+  world.socket.say(BOOKMARK);
+  await passAlive(60_000);
+  expect(connection.state.phase).toBe("open");
+});
+
+test("a page that has been hidden does not come back before the time that the server named", async () => {
+  await open(10_000);
+  world.sign("hidden");
+  await pass(290_000);
+  world.random = 0;
+  world.socket.end(4429, "retry_after_ms=60000");
+  const { state } = connection;
+  await pass(10_000);
+  expect(connection.state.phase).toBe("paused");
+  world.sign("visible");
+  expect(connection.state).toEqual(state);
+});
+
+test("a paused connection can be stopped and started", async () => {
+  await open(10_000);
+  world.sign("hidden");
+  await pass(300_000);
+  connection.stop();
+  world.sign("visible");
+  expect(connection.state.phase).toBe("idle");
+  await open();
+  expect(connection.state.phase).toBe("open");
+});
+
+test("a token that is refused again and again, with no other to be had, ends it", async () => {
+  giveToken = () => Promise.resolve("the only one");
+  connection.start();
+  for (let i = 0; i < 3; i += 1) {
+    await pass(2_000);
+    world.socket.accept();
+    world.socket.end(4401);
+  }
+  await pass(20_000);
+  expect(connection.state).toEqual({ phase: "stopped", reason: "signed-out" });
+  expect(world.sockets).toHaveLength(3);
+});
+
+test("a token that cannot be renewed yet is not sent again, but asked for until there is another", async () => {
+  await open();
+  world.socket.say(welcome(20));
+  world.socket.take();
+  const give = giveToken;
+  giveToken = () => Promise.resolve("token 1");
+  await pass(14_000);
+  expect(world.socket.take()).toEqual([]);
+  giveToken = give;
+  await pass(1_000);
+  expect(world.socket.take()).toEqual([{ op: "auth", token: "token 2" }]);
+});
+
+test("a renewal that is not answered is said again", async () => {
+  await open();
+  world.socket.say(welcome(60));
+  world.socket.take();
+  await pass(30_000);
+  expect(world.socket.take()).toEqual([{ op: "auth", token: "token 2" }]);
+  world.socket.say({ op: "error", code: "unavailable", message: "not now", retry_after_ms: 1_000 });
+  await pass(10_000);
+  expect(world.socket.take()).toEqual([{ op: "auth", token: "token 2" }]);
+  world.socket.say(welcome(900));
+  await pass(60_000);
+  expect(world.socket.take()).toEqual([]);
+});
+
+test("a token that lasts for years is not renewed before its time", async () => {
+  await open();
+  world.socket.say(welcome(40 * 86_400));
+  const alive = setInterval(() => world.socket.say(BOOKMARK), 60_000);
+  await pass(39 * 86_400_000);
+  expect(spent).toEqual([null]);
+  clearInterval(alive);
 });

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { ProtocolFault } from "../src/errors.ts";
-import { parse } from "../src/protocol.ts";
+import { parse, type TopicMessage, topicOf } from "../src/protocol.ts";
 
 const OF_SERVERS = { topic: "servers", workspace: "w_1", epoch: "3" };
 
@@ -34,6 +34,22 @@ const MESSAGES = {
     ],
   },
   bookmark: { op: "bookmark", ...OF_SERVERS, version: 44, digest: 2864434397, at: "2025-01-01T00:00:00Z" },
+  sync: {
+    op: "sync",
+    resource: "servers",
+    workspace: "w_1",
+    epoch: "3",
+    version: 42,
+    id: "s_1",
+    action: "created",
+    data: { name: "b" },
+  },
+  full: {
+    op: "full",
+    ...OF_SERVERS,
+    version: 44,
+    items: [{ id: "s_1", version: 44, data: { name: "a" } }],
+  },
   error: { op: "error", code: "unavailable", message: "not now", topic: "servers", retry_after_ms: 500 },
 };
 
@@ -68,7 +84,21 @@ test.each([
       changes: [{ id: "a", action: "updated", version: 1, data: null }],
     }),
   ],
+  ["a single update without data", JSON.stringify({ ...MESSAGES.sync, data: null })],
+  ["a single change of no resource", JSON.stringify({ ...MESSAGES.sync, resource: undefined })],
+  ["a whole list without items", JSON.stringify({ ...MESSAGES.full, items: undefined })],
   ["a heartbeat of zero", JSON.stringify({ ...MESSAGES.welcome, heartbeat_s: 0 })],
 ])("%s is refused", (_, frame) => {
   expect(() => parse(frame)).toThrow(ProtocolFault);
+});
+
+test("a single deletion has no data", () => {
+  expect(() => parse(JSON.stringify({ ...MESSAGES.sync, action: "deleted", data: null }))).not.toThrow();
+});
+
+test("every message but the welcome tells its topic", () => {
+  const { welcome: _, ...others } = MESSAGES;
+  const topics = Object.values(others).map((message) => topicOf(message as TopicMessage));
+  expect(new Set(topics)).toEqual(new Set(["servers"]));
+  expect(topicOf({ op: "error", code: "unavailable", message: "restarting" })).toBeNull();
 });

@@ -1,6 +1,17 @@
 import { describe, expect, test } from "vitest";
 import type { Bookmark, Changes, Snapshot, Subscribed, TopicMessage } from "../src/protocol.ts";
-import { apply, EMPTY, isCaughtUp, type Step, subscription, type TopicState } from "../src/topic.ts";
+import {
+  apply,
+  type Base,
+  distrusted,
+  EMPTY,
+  isCaughtUp,
+  isProven,
+  kept,
+  type Step,
+  subscription,
+  type TopicState,
+} from "../src/topic.ts";
 import { type Data, TopicLog } from "./support/topic-log.ts";
 
 const NONE = { kind: "none" };
@@ -163,6 +174,73 @@ describe("a snapshot", () => {
     const after = feed(before, log().snapshot()).state;
     expect(after.base?.items.get("r1")).toBe(before.base?.items.get("r1"));
     expect(after.base?.items.get("r2")).not.toBe(before.base?.items.get("r2"));
+  });
+});
+
+describe("a single change", () => {
+  test("is a change set of one version", () => {
+    const { state, effect } = feed(following(2), log().singles(2, 4));
+    expect(effect).toEqual(NONE);
+    expect(state.base).toEqual({ epoch: "3", version: 4, items: log().itemsAt(4) });
+  });
+
+  test("that was seen before is skipped", () => {
+    const state = following(4);
+    expect(feed(state, log().singles(2, 4))).toEqual({ state, effect: NONE });
+  });
+
+  test("behind a gap is not applied", () => {
+    const { state, effect } = feed(following(2), log().singles(3, 4));
+    expect(effect).toEqual({ kind: "resubscribe", since: { epoch: "3", version: 2 } });
+    expect(values(state)).toEqual({ r1: 1, r2: 2 });
+  });
+});
+
+describe("a whole list", () => {
+  test("replaces everything, also across a gap", () => {
+    const { state, effect } = apply(following(2), log().full());
+    expect(effect).toEqual(NONE);
+    expect(state.base).toEqual({ epoch: "3", version: 6, items: log().itemsAt(6) });
+  });
+
+  test("of a version that is held is skipped", () => {
+    const state = following(6);
+    expect(apply(state, log().full())).toEqual({ state, effect: NONE });
+  });
+
+  test("of another epoch needs no further question", () => {
+    const { state, effect } = apply(following(6), { ...log().full(), epoch: "4", version: 1 });
+    expect(effect).toEqual(NONE);
+    expect([state.base?.epoch, state.base?.version]).toEqual(["4", 1]);
+  });
+
+  test("answers what is awaited", () => {
+    const { state } = apply(subscription<Data>(EMPTY).state, log().full());
+    expect(isCaughtUp(state)).toBe(true);
+  });
+});
+
+describe("what was kept", () => {
+  test("is resumed from, and is not taken for current before", () => {
+    const { base } = following(4);
+    const state = kept(base as Base<Data>);
+    expect(isCaughtUp(state)).toBe(false);
+    expect(subscription(state).since).toEqual({ epoch: "3", version: 4 });
+  });
+
+  test("is not resumed from when it is not trusted", () => {
+    expect(subscription(distrusted(following(4))).since).toBeNull();
+  });
+});
+
+describe("a proof", () => {
+  test("is a bookmark of the same position with the same digest", () => {
+    const bookmark = log().bookmark();
+    expect(isProven(following(6), bookmark)).toBe(true);
+    expect(isProven(following(5), bookmark)).toBe(false);
+    expect(isProven(following(6), { ...bookmark, digest: bookmark.digest + 1 })).toBe(false);
+    expect(isProven(following(6), { ...bookmark, epoch: "4" })).toBe(false);
+    expect(isProven(subscription(following(6)).state, bookmark)).toBe(false);
   });
 });
 

@@ -1,6 +1,6 @@
 /** The page of one workspace: its header, and its machines or what stands in for them. */
 
-import { SyncClient } from "muster-client";
+import { MusterClient } from "muster-client";
 import { useEffect, useState } from "react";
 import { FleetStore, TOPICS } from "../fleet/store.ts";
 import type { Session } from "../session.ts";
@@ -41,5 +41,5 @@ export function FleetPage({ session }: { readonly session: Session }) {
 
 function openStore(session: Session, workspace: string | null): FleetStore {
   const url = `${location.origin.replace(/^http/, "ws")}/ws`;
-  return new FleetStore(new SyncClient({ url, tokens: session.token, topics: TOPICS, workspace }));
+  return new FleetStore(new MusterClient({ url, token: session.token, topics: TOPICS, workspace }));
 }

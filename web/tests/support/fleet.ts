@@ -1,7 +1,7 @@
 /** Fleets for the tests of what is shown. */
 
 import type { Item } from "muster-client";
-import { SyncClient } from "muster-client";
+import { MusterClient } from "muster-client";
 import { FakeWorld, HOME, welcome } from "../../../clients/js/tests/support/fake-socket.ts";
 import type { Sample, Server } from "../../src/fleet/records.ts";
 import { FleetStore, TOPICS } from "../../src/fleet/store.ts";
@@ -24,9 +24,9 @@ export class FakeFleet {
   readonly #frames: (() => void)[] = [];
 
   constructor() {
-    const client = new SyncClient({
+    const client = new MusterClient({
       url: "ws://muster/ws",
-      tokens: () => Promise.resolve("token"),
+      token: "token",
       topics: TOPICS,
       surroundings: this.world.surroundings,
     });

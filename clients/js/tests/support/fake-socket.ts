@@ -1,11 +1,12 @@
 /** WebSockets without a network: a test plays the server. */
 
-import type { Surroundings } from "../../src/connection.ts";
+import type { PageSign } from "../../src/page.ts";
 import type { ClientMessage } from "../../src/protocol.ts";
+import type { Surroundings } from "../../src/surroundings.ts";
 
 export class FakeSocket {
   onopen: (() => void) | null = null;
-  onmessage: ((event: { data: string }) => void) | null = null;
+  onmessage: ((event: { data: unknown }) => void) | null = null;
   onclose: ((event: { code: number; reason: string }) => void) | null = null;
   readonly sent: ClientMessage[] = [];
   isClosedByClient = false;
@@ -48,19 +49,18 @@ export class FakeSocket {
 export class FakeWorld {
   readonly sockets: FakeSocket[] = [];
   random = 0.5;
-  #wakeListeners = new Set<() => void>();
+  readonly #pageListeners = new Set<(sign: PageSign) => void>();
 
   readonly surroundings: Surroundings = {
     createSocket: (url, subprotocol) => {
       const socket = new FakeSocket(url, subprotocol);
       this.sockets.push(socket);
-      // The client uses no more of a WebSocket than the fake has.
-      return socket as unknown as WebSocket;
+      return socket;
     },
     random: () => this.random,
-    onWake: (listener) => {
-      this.#wakeListeners.add(listener);
-      return () => this.#wakeListeners.delete(listener);
+    watchPage: (listener) => {
+      this.#pageListeners.add(listener);
+      return () => this.#pageListeners.delete(listener);
     },
   };
 
@@ -71,13 +71,13 @@ export class FakeWorld {
     return socket;
   }
 
-  get isWatchedForWake(): boolean {
-    return this.#wakeListeners.size > 0;
+  get isPageWatched(): boolean {
+    return this.#pageListeners.size > 0;
   }
 
-  /** The network, or the person, is back. */
-  wake(): void {
-    for (const listener of this.#wakeListeners) listener();
+  /** Something happens to the page. */
+  sign(sign: PageSign): void {
+    for (const listener of this.#pageListeners) listener(sign);
   }
 }
 

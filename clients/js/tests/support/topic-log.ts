@@ -1,7 +1,19 @@
 /** A server's side of one topic, in memory: the log, and the frames and answers that it may send of it. */
 
 import { digest } from "../../src/digest.ts";
-import type { Bookmark, Change, Changes, Item, Position, Snapshot, Subscribed } from "../../src/protocol.ts";
+import type {
+  Bookmark,
+  Change,
+  Changes,
+  Delivery,
+  Full,
+  Item,
+  Position,
+  Snapshot,
+  Subscribed,
+  Sync,
+  TopicMessage,
+} from "../../src/protocol.ts";
 
 export interface Data {
   readonly value: number;
@@ -73,8 +85,27 @@ export class TopicLog {
     }));
   }
 
+  /** Every change after `prev` up to `version` as a message of its own. */
+  singles(prev: number, version: number): Sync<Data>[] {
+    const { topic: resource, workspace } = TOPIC;
+    const span = this.#changes.slice(prev - this.start, version - this.start);
+    return span.map((change) => ({ op: "sync", resource, workspace, epoch: this.epoch, ...change }));
+  }
+
+  /** The whole list. */
+  full(): Full<Data> {
+    const items = [...this.itemsAt(this.version).values()];
+    return { op: "full", ...TOPIC, epoch: this.epoch, version: this.version, items };
+  }
+
+  /** All that is sent after `prev` up to the last version, in the form that was asked for. */
+  since(prev: number, delivery: Delivery): TopicMessage<Data>[] {
+    if (delivery === "each") return this.singles(prev, this.version);
+    return delivery === "full" ? [this.full()] : [this.frame(prev, this.version)];
+  }
+
   /** What a broadcaster answers to a subscription. */
-  answer(since: Position | null, parts = 1): (Snapshot<Data> | Subscribed | Changes<Data>)[] {
+  answer(since: Position | null, parts = 1, delivery: Delivery = "batch"): TopicMessage<Data>[] {
     const canResume =
       since?.epoch === this.epoch && since.version >= this.start && since.version <= this.version;
     if (!canResume) return this.snapshot(parts);
@@ -86,7 +117,7 @@ export class TopicLog {
     };
     return since.version === this.version
       ? [subscribed]
-      : [subscribed, this.frame(since.version, this.version)];
+      : [subscribed, ...this.since(since.version, delivery)];
   }
 
   bookmark(): Bookmark {
