@@ -3,6 +3,7 @@
  *
  * - `ProtocolFault`: the server said something that the protocol does not know; drop the connection.
  * - `SignedOut`: no token is to be had any more; a person must sign in again.
+ * - `Refused`: the server does not give us what was asked for, and asking again does not help.
  * - `RetryLater`: a passing fault; try again, after `afterMs` where the server named a time.
  */
 
@@ -24,5 +25,17 @@ export class RetryLater extends Error {
   constructor(message: string, afterMs: number | null = null) {
     super(message);
     this.afterMs = afterMs;
+  }
+}
+
+/** Why a topic is not given to us, in the server's words. */
+export class Refused extends Error {
+  override readonly name = "Refused";
+  /** `forbidden`, `unknown_topic`, `bad_request` or `unauthenticated`. */
+  readonly code: string;
+
+  constructor(message: string, code: string) {
+    super(message);
+    this.code = code;
   }
 }

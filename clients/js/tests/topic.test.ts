@@ -205,7 +205,7 @@ describe("a whole list", () => {
 
   test("of a version that is held is skipped", () => {
     const state = following(6);
-    expect(apply(state, log().full())).toEqual({ state, effect: NONE });
+    expect(apply(state, log().full()).state).toBe(state);
   });
 
   test("of another epoch needs no further question", () => {
