@@ -10,9 +10,9 @@ import type { Socket } from "./surroundings.ts";
 
 /**
  * Gives a valid access token other than `spent`, the last one given; the same again if there is no other.
- * Rejects with SignedOut or RetryLater.
+ * Throws, or rejects with, SignedOut or RetryLater.
  */
-export type TokenSource = (spent: string | null) => Promise<string>;
+export type TokenSource = (spent: string | null) => string | Promise<string>;
 
 export interface LinkEvents {
   /** The server has let us in; called once. */

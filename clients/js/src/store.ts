@@ -130,7 +130,7 @@ export class ResourceStore<T> {
   #follow(): void {
     const topic = this.#client.topic<T>(this.#name);
     const state = this.#look(this.#topic, topic);
-    const isNew = topic.base !== null && topic.base !== this.#topic.base && topic.awaiting === "nothing";
+    const isNew = topic.base !== null && topic.base !== this.#topic.base;
     this.#topic = topic;
     if (isNew) this.#keepSoon();
     this.#settle();
@@ -170,8 +170,7 @@ export class ResourceStore<T> {
   /** Tell those who wait for the records whether they have come, or will not. */
   #settle(): void {
     const trouble = this.#trouble();
-    const isLive = isCaughtUp(this.#topic) && this.#client.status.connection.phase === "open";
-    if (trouble === null && !isLive) return;
+    if (trouble === null && !isCaughtUp(this.#topic)) return;
     for (const settle of this.#waiting) settle(trouble);
   }
 

@@ -50,7 +50,7 @@ test.each([
   ["another user", { ...OWNER, user: "u_2" }, "w_1"],
   ["another topic", { ...OWNER, topic: "metrics" }, "w_1"],
   ["another workspace", OWNER, "w_2"],
-  ["a user of a name that looks like more", { ...OWNER, user: "u_1:servers" }, "w_1"],
+  ["a user of a name that looks like more", { ...OWNER, url: "ws", user: "//muster/ws:u_1" }, "w_1"],
 ])("%s sees nothing of it, and clears nothing", (_, owner, workspace) => {
   const storage = new FakeStorage();
   const mine = new Persistence(storage, OWNER);

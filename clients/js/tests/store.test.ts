@@ -283,6 +283,17 @@ describe("a store that is kept", () => {
     expect(store.getState().lastVersion).toBe(50);
   });
 
+  test("does not keep what it does not trust any more", async () => {
+    load(persist());
+    await open();
+    void store.getState().fetchAll();
+    log.append({ id: 1, value: 3 });
+    say([...log.answer({ epoch: "3", version: 2 }), { ...log.bookmark(), digest: 1 }]);
+    await vi.advanceTimersByTimeAsync(2_000);
+    load(persist(), "w_1");
+    expect(store.getState().lastVersion).toBe(2);
+  });
+
   test("survives a full storage, and counts it", async () => {
     vi.spyOn(console, "warn").mockReturnValue();
     storage.isFull = true;
