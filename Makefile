@@ -3,7 +3,7 @@
 #   make up                                              run the whole system on this machine, until Ctrl-C
 #   make up ARGS="--port 8001 --data-dir .muster2"       the same with flags: see .venv/bin/muster up --help
 #   make test                                            every check and every test
-#   make check                                           lint, formats, types, import contracts, the page's checks
+#   make check                                           lint, formats, types, import contracts, the checks of client and page
 #   make unit                                            the tests that need nothing running
 #   make format                                          put the code into its form
 #   make page                                            build the page
@@ -38,7 +38,7 @@ check: packages
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	@$(INSTALL) npm run check
+	@$(INSTALL) npm run check --workspaces
 
 unit: packages
 	$(BIN)/python -m pytest tests/unit $(ARGS)
@@ -57,4 +57,4 @@ lock:
 	@$(INSTALL) lock $(ARGS)
 
 clean:
-	rm -rf .venv .tools web/node_modules web/dist
+	rm -rf .venv .tools node_modules clients/js/node_modules clients/js/dist web/node_modules web/dist

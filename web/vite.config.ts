@@ -1,4 +1,5 @@
 import react from "@vitejs/plugin-react";
+import { defaultClientConditions, defaultServerConditions } from "vite";
 import { defineConfig } from "vitest/config";
 
 /** The origin of a running `muster up`; `npm run dev` lends its data to the page under development. */
@@ -6,6 +7,9 @@ const MUSTER = "http://localhost:8000";
 
 export default defineConfig({
   plugins: [react()],
+  // The client library as its sources are, so that it need not be built before the page.
+  resolve: { conditions: ["muster-source", ...defaultClientConditions] },
+  ssr: { resolve: { conditions: ["muster-source", ...defaultServerConditions] } },
   build: {
     target: "es2023",
     // Every asset stays a file of its own, so that a content security policy needs no `data:` and no `unsafe-inline`.

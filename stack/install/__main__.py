@@ -35,7 +35,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     steps = parser.add_subparsers(dest="step", required=True, metavar="packages|page|npm|lock")
     steps.add_parser("packages", help="install the packages of requirements.lock")
     steps.add_parser("page", help="and build the page, when it is older than its sources")
-    npm = steps.add_parser("npm", help="and run npm in web/, with the packages of the page installed")
+    npm = steps.add_parser("npm", help="and run npm, with the packages of package-lock.json installed")
     npm.add_argument("arguments", nargs=argparse.REMAINDER)
     lock = steps.add_parser("lock", help="write the locks anew, with the options of uv pip compile")
     lock.add_argument("arguments", nargs=argparse.REMAINDER)

@@ -7,8 +7,8 @@
  * the content security policy is what keeps such a script out.
  */
 
+import { RetryLater, SignedOut } from "muster-client";
 import { Problem, post, Unreachable } from "./http.ts";
-import { RetryLater, SignedOut } from "./sync/errors.ts";
 
 export type SessionState =
   | { readonly kind: "signed-in" }

@@ -1,7 +1,8 @@
+import { RetryLater, SignedOut } from "muster-client";
 import { beforeEach, expect, test, vi } from "vitest";
+import { FakeStorage } from "../../clients/js/tests/support/fake-storage.ts";
 import { type Exclusive, Session } from "../src/session.ts";
-import { RetryLater, SignedOut } from "../src/sync/errors.ts";
-import { FakeApi, FakeStorage, problem, tokens } from "./support/fake-api.ts";
+import { FakeApi, problem, tokens } from "./support/fake-api.ts";
 
 const LOGIN = "/api/v1/auth/login";
 const REFRESH = "/api/v1/auth/refresh";

@@ -1,6 +1,6 @@
 /** The order of the rows. */
 
-import type { Item } from "../sync/protocol.ts";
+import type { Item } from "muster-client";
 import { current, type Sample, type Server, type ServerStatus, share } from "./records.ts";
 
 export type Column = "status" | "name" | "cpu" | "memory" | "disk" | "network" | "uptime" | "last-seen";

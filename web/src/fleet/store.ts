@@ -1,7 +1,6 @@
 /** The fleet as the page draws it: one consistent view, replaced at most once per frame of the screen. */
 
-import type { ClientStatus, SyncClient } from "../sync/client.ts";
-import type { Item } from "../sync/protocol.ts";
+import type { ClientStatus, Item, MusterClient } from "muster-client";
 import type { Sample, Server, ServerStatus } from "./records.ts";
 
 export const TOPICS = ["servers", "metrics"] as const;
@@ -20,7 +19,7 @@ export interface View {
 const NO_COUNTS = { online: 0, offline: 0, unknown: 0 };
 
 export class FleetStore {
-  readonly #client: SyncClient;
+  readonly #client: MusterClient;
   readonly #schedule: (flush: () => void) => void;
   readonly #listeners = new Set<() => void>();
   #isScheduled = false;
@@ -30,7 +29,7 @@ export class FleetStore {
    * `schedule` calls `flush` once, with the next frame. A hidden page draws no frames, and so does no work here;
    * the client below it keeps up all the same.
    */
-  constructor(client: SyncClient, schedule: (flush: () => void) => void = requestAnimationFrame) {
+  constructor(client: MusterClient, schedule: (flush: () => void) => void = requestAnimationFrame) {
     this.#client = client;
     this.#schedule = (flush) => schedule(flush);
     this.#view = this.#look(null);

@@ -1,9 +1,9 @@
 /** The page of one workspace: its header, and its machines or what stands in for them. */
 
+import { MusterClient } from "muster-client";
 import { useEffect, useState } from "react";
 import { FleetStore, TOPICS } from "../fleet/store.ts";
 import type { Session } from "../session.ts";
-import { SyncClient } from "../sync/client.ts";
 import { ConnectionNotice } from "./ConnectionNotice.tsx";
 import { Header } from "./Header.tsx";
 import { NoServers } from "./NoServers.tsx";
@@ -41,5 +41,5 @@ export function FleetPage({ session }: { readonly session: Session }) {
 
 function openStore(session: Session, workspace: string | null): FleetStore {
   const url = `${location.origin.replace(/^http/, "ws")}/ws`;
-  return new FleetStore(new SyncClient({ url, tokens: session.token, topics: TOPICS, workspace }));
+  return new FleetStore(new MusterClient({ url, token: session.token, topics: TOPICS, workspace }));
 }

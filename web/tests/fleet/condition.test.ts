@@ -1,8 +1,7 @@
+import type { ClientStatus, Welcome } from "muster-client";
 import { expect, test } from "vitest";
+import { HOME, welcome } from "../../../clients/js/tests/support/fake-socket.ts";
 import { condition, explanation } from "../../src/fleet/condition.ts";
-import type { ClientStatus } from "../../src/sync/client.ts";
-import type { Welcome } from "../../src/sync/protocol.ts";
-import { HOME, welcome } from "../support/fake-socket.ts";
 import { FakeFleet } from "../support/fleet.ts";
 
 const view = (status: Partial<ClientStatus>) => {

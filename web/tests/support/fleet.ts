@@ -1,10 +1,10 @@
 /** Fleets for the tests of what is shown. */
 
+import type { Item } from "muster-client";
+import { MusterClient } from "muster-client";
+import { FakeWorld, HOME, welcome } from "../../../clients/js/tests/support/fake-socket.ts";
 import type { Sample, Server } from "../../src/fleet/records.ts";
 import { FleetStore, TOPICS } from "../../src/fleet/store.ts";
-import { SyncClient } from "../../src/sync/client.ts";
-import type { Item } from "../../src/sync/protocol.ts";
-import { FakeWorld, HOME, welcome } from "./fake-socket.ts";
 
 export function server(id: string, data: Partial<Server> = {}, version = 1): Item<Server> {
   return { id, version, data: { name: id, hostname: id, status: "online", tags: [], ...data } };
@@ -24,9 +24,9 @@ export class FakeFleet {
   readonly #frames: (() => void)[] = [];
 
   constructor() {
-    const client = new SyncClient({
+    const client = new MusterClient({
       url: "ws://muster/ws",
-      tokens: () => Promise.resolve("token"),
+      token: "token",
       topics: TOPICS,
       surroundings: this.world.surroundings,
     });

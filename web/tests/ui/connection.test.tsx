@@ -1,10 +1,10 @@
 // @vitest-environment happy-dom
 import { act } from "react";
 import { expect, test, vi } from "vitest";
+import { render } from "../../../clients/js/tests/support/render.ts";
 import { ConnectionNotice } from "../../src/ui/ConnectionNotice.tsx";
 import { Header } from "../../src/ui/Header.tsx";
 import { FakeFleet, server } from "../support/fleet.ts";
-import { render } from "../support/render.ts";
 
 async function page(fleet: FakeFleet, signOut = () => undefined): Promise<HTMLElement> {
   return render(

@@ -1,11 +1,12 @@
 // @vitest-environment happy-dom
 import { act } from "react";
 import { beforeEach, expect, test, vi } from "vitest";
+import { FakeStorage } from "../../../clients/js/tests/support/fake-storage.ts";
+import { render } from "../../../clients/js/tests/support/render.ts";
 import { Session } from "../../src/session.ts";
 import { NoServers } from "../../src/ui/NoServers.tsx";
-import { FakeApi, FakeStorage, problem, tokens } from "../support/fake-api.ts";
+import { FakeApi, problem, tokens } from "../support/fake-api.ts";
 import { FakeFleet } from "../support/fleet.ts";
-import { render } from "../support/render.ts";
 
 const TOKENS = "/api/v1/enrolment-tokens";
 

@@ -1,10 +1,10 @@
 // @vitest-environment happy-dom
 import { act, Profiler } from "react";
 import { beforeEach, expect, test } from "vitest";
+import { render } from "../../../clients/js/tests/support/render.ts";
 import { ServerRow } from "../../src/ui/ServerRow.tsx";
 import { ServerTable } from "../../src/ui/ServerTable.tsx";
 import { FakeFleet, sample, server } from "../support/fleet.ts";
-import { render } from "../support/render.ts";
 
 const GIB = 1024 ** 3;
 const BUSY = {

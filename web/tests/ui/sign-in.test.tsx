@@ -1,9 +1,9 @@
 // @vitest-environment happy-dom
 import { act } from "react";
 import { expect, test, vi } from "vitest";
+import { render } from "../../../clients/js/tests/support/render.ts";
 import { Problem } from "../../src/http.ts";
 import { SignIn } from "../../src/ui/SignIn.tsx";
-import { render } from "../support/render.ts";
 
 function fill(page: HTMLElement, name: string, value: string): void {
   const input = page.querySelector<HTMLInputElement>(`input[name="${name}"]`);

@@ -73,12 +73,14 @@ def test_the_index_of_pip_is_the_index_of_uv(monkeypatch: pytest.MonkeyPatch, tm
 
 
 def test_what_is_made_from_the_page_is_no_source_of_it(tmp_path: Path) -> None:
-    for name in ("web/package.json", "web/src/main.tsx", "web/node_modules/a.js", "web/dist/index.html"):
+    lock = ["package-lock.json", "package.json"]
+    sources = ["clients/js/src/index.ts", *lock, "web/package.json", "web/src/main.tsx"]
+    for name in (*sources, "clients/js/dist/index.js", "web/node_modules/a.js", "web/dist/index.html"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     page = Page(tmp_path)
     assert page.exists
-    assert sorted(page._sources()) == [tmp_path / "web/package.json", tmp_path / "web/src/main.tsx"]
+    assert sorted(page._sources()) == [tmp_path / name for name in sources]
 
 
 def test_the_help_of_the_makefile_names_every_target() -> None:
