@@ -175,9 +175,12 @@ function applyBookmark<T>(state: TopicState<T>, message: Bookmark): Step<T> {
   return message.digest === digest(base.items.values()) ? still({ ...state, unmatched: 0 }) : refetch(state);
 }
 
-/** Whether a snapshot is older than what is held and was not asked for. */
+/**
+ * Whether a snapshot is older than what is held and answers no question. The answer to a resume may be older: the
+ * version that we claimed never was, or was lost.
+ */
 function isOutdated<T>({ base, awaiting }: TopicState<T>, { epoch, version }: Snapshot<T>): boolean {
-  return base !== null && awaiting !== "snapshot" && epoch === base.epoch && version < base.version;
+  return base !== null && awaiting === "nothing" && epoch === base.epoch && version < base.version;
 }
 
 function collect<T>(begun: Assembly<T> | null, message: Snapshot<T>): Assembly<T> {

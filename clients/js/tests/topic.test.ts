@@ -162,6 +162,15 @@ describe("a snapshot", () => {
     });
   });
 
+  test("that answers a resume is taken also when it is older: the claimed version never was", () => {
+    const topic = new TopicLog("3");
+    topic.append({ id: 1, value: 1 });
+    const step = feed(subscription(following(6)).state, topic.snapshot());
+    expect(step.state.base?.version).toBe(1);
+    expect(values(step.state)).toEqual({ r1: 1 });
+    expect(isCaughtUp(step.state)).toBe(true);
+  });
+
   test("that is older than what is held does not set the client back", () => {
     const topic = new TopicLog("3");
     topic.append({ id: 1, value: 1 });
