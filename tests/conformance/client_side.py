@@ -45,10 +45,11 @@ class ScriptedServer:
 class ClientPlayer:
     """One script, one client."""
 
-    def __init__(self, script: Script, client: Client, server: ScriptedServer) -> None:
+    def __init__(self, script: Script, client: Client, server: ScriptedServer, within_s: float) -> None:
         self._script = script
         self._client = client
         self._server = server
+        self._within_s = within_s
         self._connection: ServerConnection | None = None
         self._tokens: list[str] = []
         self._sent_away_at = 0.0
@@ -69,10 +70,10 @@ class ClientPlayer:
 
     async def _play(self, number: int, kind: str, value: Any) -> None:  # noqa: ANN401  (the value of the step)
         try:
-            async with asyncio.timeout(WITHIN_S):
+            async with asyncio.timeout(self._within_s):
                 await self._steps[kind](self, value)
         except (AssertionError, TimeoutError) as error:
-            said = str(error) or f"not within {WITHIN_S} s, the client holds {await self._client.state()}"
+            said = str(error) or f"not within {self._within_s} s, the client holds {await self._client.state()}"
             step = canonical_json({kind: value})
             raise AssertionError(f"{self._script.name}, step {number} {step}: {said}") from error
 
@@ -145,7 +146,7 @@ class ClientPlayer:
             return []
         messages = []
         try:
-            async with asyncio.timeout(WITHIN_S):
+            async with asyncio.timeout(self._within_s):
                 while True:
                     messages.append(json.loads(await self._connection.recv()))
         except ConnectionClosed:
@@ -161,7 +162,7 @@ class ClientPlayer:
     }
 
 
-async def play_against_client(script: Script, client: Client) -> None:
-    """Play a script against a client that was not opened yet; raises AssertionError."""
+async def play_against_client(script: Script, client: Client, *, within_s: float = WITHIN_S) -> None:
+    """Play a script against a client that was not opened yet, with so much time a step; raises AssertionError."""
     async with ScriptedServer().running() as server:
-        await ClientPlayer(script, client, server).play()
+        await ClientPlayer(script, client, server, within_s).play()

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tests.conformance.script import TOPIC
-from tests.support.client_topic import Violation
+from tests.support.client_topic import ClientTopic, Violation
 from tests.support.sync_client import SyncClient
 
 State = dict[str, Any]
@@ -48,15 +48,17 @@ class Client(Protocol):
 
 
 class SupportClient:
-    """The client of the tests, within their own process."""
+    """The client of the tests, within their own process; `new_topic` makes what holds its topic."""
 
     def __init__(self) -> None:
+        self.new_topic: Callable[[], ClientTopic] = lambda: ClientTopic(heals=True)
         self._client: SyncClient | None = None
         self._tokens = 0
 
     async def open(self, url: str, delivery: str) -> None:
         """Begin to follow the topic."""
-        self._client = SyncClient(url, self._token, topic=TOPIC, delivery=delivery, heals=True)
+        self._client = SyncClient(url, self._token, topic=TOPIC, delivery=delivery)
+        self._client.state = self.new_topic()
         await self._client.__aenter__()
 
     async def state(self) -> State:

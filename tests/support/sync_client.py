@@ -21,7 +21,7 @@ from websockets.typing import Subprotocol
 from tests.support.client_topic import ClientTopic, Violation
 
 SUBPROTOCOL = Subprotocol("muster.v1")
-FATAL_CODES = {4400, 4403}
+FATAL_CODES = frozenset({4400, 4403})
 """Codes after which the protocol forbids to come back."""
 
 _FIRST_PAUSE_S = 0.02
@@ -36,11 +36,11 @@ class SyncClient:
     """Keeps `state` in step with a topic, over as many connections as it takes.
 
     `url` is that of `/ws`; `token` an access token or a source of them, asked before each connection.
-    `delivery` is what is asked for, `heals` that of ClientTopic.
+    `delivery` is what is asked for, if it is not the server's default.
     `closes` counts the codes with which connections ended, `connections` how many were welcomed.
     """
 
-    def __init__(  # noqa: PLR0913  (what a test may want otherwise, by name)
+    def __init__(
         self,
         url: str,
         token: str | TokenSource,
@@ -48,11 +48,11 @@ class SyncClient:
         topic: str = "servers",
         workspace: str | None = None,
         delivery: str | None = None,
-        heals: bool = False,
     ) -> None:
-        self.state = ClientTopic(heals=heals)
+        self.state = ClientTopic()
         self.closes: Counter[int] = Counter()
         self.connections = 0
+        self.fatal_codes = FATAL_CODES
         self._url = url
         self._token = token
         self._topic = topic
@@ -137,9 +137,9 @@ class SyncClient:
             except (OSError, InvalidHandshake, TimeoutError, ConnectionClosed) as error:
                 code = error.rcvd.code if isinstance(error, ConnectionClosed) and error.rcvd else 1006
                 self.closes[code] += 1
-                if code in FATAL_CODES:
+                if code in self.fatal_codes:
                     raise Violation(f"closed with {code}: {error}") from error
-                self._note_pause(str(error))
+                self._asked_pause_s = max(self._asked_pause_s, self.pause_of(str(error)))
             finally:
                 self._socket = None
                 self.state.disconnect()
@@ -190,8 +190,8 @@ class SyncClient:
     async def _send(self, socket: ClientConnection, message: dict[str, Any]) -> None:
         await socket.send(json.dumps({**message, "topic": self._topic, **self._named}))
 
-    def _note_pause(self, reason: str) -> None:
-        """Take the time that the reason of a close frame names."""
+    @staticmethod
+    def pause_of(reason: str) -> float:
+        """Return the time that the reason of a close frame names, in seconds; 0 if it names none."""
         found = _TIME_IN_REASON.search(reason)
-        if found is not None:
-            self._asked_pause_s = int(found[1]) / 1000
+        return int(found[1]) / 1000 if found else 0.0
