@@ -51,11 +51,14 @@ _TOPIC_MESSAGES = {"snapshot", "subscribed", "changes", "sync", "full", "bookmar
 class ServerPlayer:
     """One script, one server, one client at a time. `model` is the strict client, fed with all that the server says."""
 
-    def __init__(self, script: Script, redis: Redis, broadcaster: Broadcaster, people: FakeAuthenticator) -> None:
+    def __init__(
+        self, script: Script, redis: Redis, broadcaster: Broadcaster, people: FakeAuthenticator, within_s: float
+    ) -> None:
         self._script = script
         self._redis = redis
         self._broadcaster = broadcaster
         self._people = people
+        self._within_s = within_s
         self._model = ClientTopic()
         self._stack = AsyncExitStack()
         self._connection: ClientConnection | None = None
@@ -67,10 +70,10 @@ class ServerPlayer:
             for number, step in enumerate(self._script.steps, 1):
                 ((kind, value),) = step.items()
                 try:
-                    async with asyncio.timeout(WITHIN_S):
+                    async with asyncio.timeout(self._within_s):
                         await self._steps[kind](self, value)
                 except (AssertionError, TimeoutError) as error:
-                    said = str(error) or f"not within {WITHIN_S} s"
+                    said = str(error) or f"not within {self._within_s} s"
                     raise AssertionError(
                         f"{self._script.name}, step {number} {canonical_json(step)}: {said}"
                     ) from error
@@ -215,8 +218,11 @@ class ServerPlayer:
     }
 
 
-async def play_against_server(script: Script, redis: Redis) -> None:
-    """Start a broadcaster as the script wants it, and play the script against it; raises AssertionError."""
+async def play_against_server(script: Script, redis: Redis, *, within_s: float = WITHIN_S) -> None:
+    """Start a broadcaster as the script wants it, and play the script against it; raises AssertionError.
+
+    `within_s` is the time that each step may take.
+    """
     settings = script.settings
     people = FakeAuthenticator()
     people.principals = {f"token-{number}": principal(WORKSPACE) for number in range(1, 10)}
@@ -231,7 +237,7 @@ async def play_against_server(script: Script, redis: Redis) -> None:
         sessions_check_s=0.05,
     ) as broadcaster:
         try:
-            await ServerPlayer(script, redis, broadcaster, people).play()
+            await ServerPlayer(script, redis, broadcaster, people, within_s).play()
         except AssertionError as error:  # raised outside, where no group wraps it
             failure = error
     if failure is not None:

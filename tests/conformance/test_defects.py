@@ -1,15 +1,25 @@
-"""Clients with a defect, each of which the script for it must find: a script that cannot fail shows nothing."""
+"""Clients and servers with a defect that the script for it must find: a script that cannot fail shows nothing."""
 
 from __future__ import annotations
 
-import pytest
+from typing import NamedTuple
 
+import pytest
+from redis.asyncio import Redis
+
+from services.broadcaster.channel import Channel
+from services.broadcaster.limits import TokenBucket
+from services.broadcaster.outbox import Outbox
+from services.broadcaster.session import Session
+from shared.topic import Resume, TopicState
 from tests.conformance.client_side import play_against_client
 from tests.conformance.clients import SupportClient
-from tests.conformance.script import scripts
+from tests.conformance.script import Script, scripts
+from tests.conformance.server_side import play_against_server
 from tests.support.client_topic import Ask, ClientTopic, Item, Message
 
 WITHIN_S = 0.5
+SERVER_WITHIN_S = 1.5
 
 
 class AcrossGaps(ClientTopic):
@@ -174,6 +184,41 @@ async def test_a_connection_with_a_defect_is_found(kind: type[SupportClient], na
 
 
 async def _play_in_vain(name: str, client: SupportClient) -> None:
-    (script,) = (script for script in scripts() if script.name == name)
     with pytest.raises(AssertionError):
-        await play_against_client(script, client, within_s=WITHIN_S)
+        await play_against_client(_named(name), client, within_s=WITHIN_S)
+
+
+class Defect(NamedTuple):
+    """What a method of the server does instead of what it should."""
+
+    kind: type
+    method: str
+    instead: object
+
+
+SERVERS: list[tuple[Defect, str]] = [
+    (Defect(TopicState, "resume", lambda *_: Resume.REFETCH), "a client that missed something recovers it"),
+    (Defect(TopicState, "resume", lambda *_: Resume.RECOVER), "a version that never was gets a snapshot"),
+    (Defect(TopicState, "resume", lambda *_: Resume.REFETCH), "a server that is behind its client waits"),
+    (Defect(Session, "expire", lambda *_: ()), "a token that ends closes"),
+    (Defect(Session, "revoke", lambda *_: ()), "a login that ends closes"),
+    (Defect(TokenBucket, "take", lambda *_: True), "there may be only so many messages"),
+    (Defect(Channel, "unsubscribe", lambda *_: None), "after an unsubscription nothing comes"),
+    (Defect(Channel, "opened", lambda *_: None), "a bookmark of another epoch leads to a snapshot"),
+]
+
+
+@pytest.mark.parametrize(
+    ("defect", "name"), SERVERS, ids=[f"{defect.kind.__name__}.{defect.method}: {name}" for defect, name in SERVERS]
+)
+async def test_a_server_with_a_defect_is_found(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch, defect: Defect, name: str
+) -> None:
+    monkeypatch.setattr(*defect)
+    with pytest.raises(AssertionError):
+        await play_against_server(_named(name), redis, within_s=SERVER_WITHIN_S)
+
+
+def _named(name: str) -> Script:
+    (script,) = (script for script in scripts() if script.name == name)
+    return script
