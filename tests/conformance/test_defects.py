@@ -9,7 +9,6 @@ from redis.asyncio import Redis
 
 from services.broadcaster.channel import Channel
 from services.broadcaster.limits import TokenBucket
-from services.broadcaster.outbox import Outbox
 from services.broadcaster.session import Session
 from shared.topic import Resume, TopicState
 from tests.conformance.client_side import play_against_client
