@@ -33,14 +33,15 @@ read_answer = msgspec.json.Decoder(Answer).decode
 def events_of(payloads: Iterable[bytes]) -> bytes:
     """Return messages as events.
 
-    Only the last part of a snapshot has an id: a client that comes back without it has nothing to resume from.
+    An id is a place to resume from: the first parts of a snapshot have none, for nobody can resume from half of it, and
+    no bookmark has one, for it may tell of an epoch of which the client has nothing.
     """
     return b"".join([_event(payload) for payload in payloads])
 
 
 def _event(payload: bytes) -> bytes:
     head = _decode_head(payload)
-    is_place = head.epoch is not None and head.part == head.parts
+    is_place = head.epoch is not None and head.part == head.parts and head.op != "bookmark"
     place = f"id: {head.epoch}-{head.version}\n".encode() if is_place else b""
     # what a producer wrote may hold line breaks; in JSON they are white space, here they would end the field
     data = payload.replace(b"\n", b" ").replace(b"\r", b" ")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from types import TracebackType
@@ -20,11 +21,12 @@ from websockets.typing import Subprotocol
 from tests.support.client_topic import ClientTopic, Violation
 
 SUBPROTOCOL = Subprotocol("muster.v1")
-FATAL_CODES = {4400, 4403}
+FATAL_CODES = frozenset({4400, 4403})
 """Codes after which the protocol forbids to come back."""
 
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 0.5
+_TIME_IN_REASON = re.compile(r"retry_after_ms=(\d+)")
 
 TokenSource = Callable[[], Awaitable[str]]
 Predicate = Callable[[ClientTopic], object]
@@ -34,19 +36,29 @@ class SyncClient:
     """Keeps `state` in step with a topic, over as many connections as it takes.
 
     `url` is that of `/ws`; `token` an access token or a source of them, asked before each connection.
+    `delivery` is what is asked for, if it is not the server's default.
     `closes` counts the codes with which connections ended, `connections` how many were welcomed.
     """
 
     def __init__(
-        self, url: str, token: str | TokenSource, *, topic: str = "servers", workspace: str | None = None
+        self,
+        url: str,
+        token: str | TokenSource,
+        *,
+        topic: str = "servers",
+        workspace: str | None = None,
+        delivery: str | None = None,
     ) -> None:
         self.state = ClientTopic()
         self.closes: Counter[int] = Counter()
         self.connections = 0
+        self.fatal_codes = FATAL_CODES
         self._url = url
         self._token = token
         self._topic = topic
-        self._workspace = workspace
+        self._named = {"workspace": workspace} if workspace is not None else {}
+        self._delivery = {"delivery": delivery} if delivery is not None else {}
+        self._asked_pause_s = 0.0
         self._socket: ClientConnection | None = None
         self._wanted = asyncio.Event()
         self._changed = asyncio.Condition()
@@ -65,6 +77,11 @@ class SyncClient:
         (outcome,) = await asyncio.gather(self._task, return_exceptions=True)
         if isinstance(outcome, Exception) and error is None:
             raise outcome
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it will not come back, or ask again, by itself."""
+        return self._task is not None and self._task.done()
 
     async def until(self, predicate: Predicate, *, timeout_s: float = 5.0) -> ClientTopic:
         """Wait until the predicate holds for a current state; raises what ended the client, or AssertionError."""
@@ -120,13 +137,15 @@ class SyncClient:
             except (OSError, InvalidHandshake, TimeoutError, ConnectionClosed) as error:
                 code = error.rcvd.code if isinstance(error, ConnectionClosed) and error.rcvd else 1006
                 self.closes[code] += 1
-                if code in FATAL_CODES:
+                if code in self.fatal_codes:
                     raise Violation(f"closed with {code}: {error}") from error
+                self._asked_pause_s = max(self._asked_pause_s, self.pause_of(str(error)))
             finally:
                 self._socket = None
                 self.state.disconnect()
             pause_s = _FIRST_PAUSE_S if self.connections > before else min(2 * pause_s, _LONGEST_PAUSE_S)
-            await asyncio.sleep(pause_s)
+            await asyncio.sleep(max(pause_s, self._asked_pause_s))
+            self._asked_pause_s = 0.0
 
     async def _connect(self) -> None:
         token = self._token if isinstance(self._token, str) else await self._token()
@@ -137,6 +156,7 @@ class SyncClient:
             await socket.send(json.dumps({"op": "auth", "token": token}))
             welcome = json.loads(await socket.recv())
             if welcome["op"] == "error":
+                self._asked_pause_s = welcome.get("retry_after_ms", 0) / 1000
                 await socket.recv()  # the reason why the connection is closed
             if welcome["op"] != "welcome":
                 raise Violation(f"neither welcomed nor closed: {welcome}")
@@ -147,8 +167,9 @@ class SyncClient:
 
     async def _receive(self, socket: ClientConnection, message: dict[str, Any]) -> None:
         if message["op"] == "error" and "topic" not in message:
+            self._asked_pause_s = message.get("retry_after_ms", 0) / 1000
             return  # the reason why the connection is closed
-        if message.get("topic") != self._topic:
+        if message.get("resource" if message["op"] == "sync" else "topic") != self._topic:
             raise Violation(f"not of the topic {self._topic}: {message}")
         if message["op"] == "error":
             if "retry_after_ms" not in message:
@@ -163,8 +184,14 @@ class SyncClient:
             self._changed.notify_all()
 
     async def _subscribe(self, socket: ClientConnection, since: dict[str, Any] | None) -> None:
-        await self._send(socket, {"op": "subscribe"} if since is None else {"op": "subscribe", "since": since})
+        known = {} if since is None else {"since": since}
+        await self._send(socket, {"op": "subscribe", **self._delivery, **known})
 
     async def _send(self, socket: ClientConnection, message: dict[str, Any]) -> None:
-        named = {} if self._workspace is None else {"workspace": self._workspace}
-        await socket.send(json.dumps({**message, "topic": self._topic, **named}))
+        await socket.send(json.dumps({**message, "topic": self._topic, **self._named}))
+
+    @staticmethod
+    def pause_of(reason: str) -> float:
+        """Return the time that the reason of a close frame names, in seconds; 0 if it names none."""
+        found = _TIME_IN_REASON.search(reason)
+        return int(found[1]) / 1000 if found else 0.0

@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 from shared.operation import Draft
 from tests.support.broadcaster import TOKEN, Broadcaster, FakeAuthenticator, Producer, broadcasting, principal
 from tests.support.client_topic import ClientTopic
+from tests.support.log import open_log
 
 Event = dict[str, str]
 
@@ -84,6 +85,20 @@ async def test_a_stream_resumes_after_the_last_event(
             ]
         async with stream(broadcaster, Last_Event_ID="nonsense") as events:
             assert "snapshot" == (await events.event())["event"]
+
+
+async def test_a_bookmark_is_no_place_to_resume_from(
+    redis: Redis, producer: Producer, people: FakeAuthenticator
+) -> None:
+    await producer.put("s_1", name="one")
+    async with broadcasting(redis, people) as broadcaster, stream(broadcaster) as events:
+        last_id = (await events.event())["id"]
+        await open_log(redis, epoch=2)
+        bookmark = await events.event()
+        assert ("bookmark", None) == (bookmark["event"], bookmark.get("id"))
+        async with stream(broadcaster, Last_Event_ID=bookmark.get("id", last_id)) as again:
+            snapshot = await again.event()
+            assert ("snapshot", "2-0") == (snapshot["event"], snapshot["id"])
 
 
 async def test_a_large_snapshot_can_be_resumed_from_only_when_it_is_complete(
