@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from redis.asyncio import Redis
 
+from shared.io.redis import open_redis
 from tests.support import valkey
+from tests.support.log import open_log
 from tests.support.postgres import PostgresServer
 from tests.support.valkey import ValkeyServer
 
@@ -27,6 +30,21 @@ def redis_url(valkey_url: str) -> str:
     """Give the URL of the session's Valkey, empty."""
     valkey.clean(valkey_url)
     return valkey_url
+
+
+@pytest_asyncio.fixture
+async def empty_redis(redis_url: str) -> AsyncIterator[Redis]:
+    """Give a client of an empty Redis."""
+    client = open_redis(redis_url)
+    yield client
+    await client.aclose()
+
+
+@pytest_asyncio.fixture
+async def redis(empty_redis: Redis) -> Redis:
+    """Give a client of a Redis that holds nothing but an open log."""
+    await open_log(empty_redis)
+    return empty_redis
 
 
 @pytest.fixture

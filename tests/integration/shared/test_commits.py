@@ -11,7 +11,6 @@ from redis.asyncio import Redis
 
 from shared.io.commits import CommitWaiter, OperationLost, Outcome
 from shared.io.database.pool import create_pool
-from shared.io.redis import open_redis
 from shared.names import PartitionKeys
 from shared.position import Position
 from tests.support.applier import until
@@ -20,11 +19,9 @@ PARTITION = 3
 NEVER_S = 3600.0
 
 
-@pytest_asyncio.fixture
-async def redis(redis_url: str) -> AsyncIterator[Redis]:
-    client = open_redis(redis_url)
-    yield client
-    await client.aclose()
+@pytest.fixture
+def redis(empty_redis: Redis) -> Redis:
+    return empty_redis
 
 
 @pytest_asyncio.fixture

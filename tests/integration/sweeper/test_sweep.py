@@ -2,7 +2,6 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator
 
 import msgspec
 import pytest_asyncio
@@ -11,7 +10,6 @@ from redis.asyncio import Redis
 from services.sweeper.sweep import Sweeper
 from shared.io.changelog.append import ChangeLog
 from shared.io.changelog.read import LogReader
-from shared.io.redis import open_redis
 from shared.names import (
     INGEST_HEARD,
     INGEST_PRESENCE,
@@ -26,7 +24,6 @@ from shared.names import (
 from shared.operation import Deadline, Draft, Operation
 from shared.resources.servers import Server
 from shared.settings import Liveness
-from tests.support.log import open_log
 
 SERVERS = Topic("w_test", "servers")
 KEYS = PartitionKeys(partition_of("w_test"))
@@ -34,16 +31,13 @@ OFFLINE_AFTER_S = 60.0
 
 
 @pytest_asyncio.fixture
-async def redis(redis_url: str) -> AsyncIterator[Redis]:
+async def redis(redis: Redis) -> Redis:
     """Give a Valkey with an open log, where everyone has listened for long enough."""
-    client = open_redis(redis_url)
-    await open_log(client)
-    now_ms = await redis_now_ms(client)
-    await client.zadd(INGEST_PRESENCE, {"replica": now_ms + 60_000})
-    await client.set(INGEST_RETURNED, now_ms - 61_000)
-    await client.hset(SWEEPS, mapping={"at": now_ms, "since": now_ms - 61_000})  # type: ignore[misc]  # redis-py types it for both of its clients
-    yield client
-    await client.aclose()
+    now_ms = await redis_now_ms(redis)
+    await redis.zadd(INGEST_PRESENCE, {"replica": now_ms + 60_000})
+    await redis.set(INGEST_RETURNED, now_ms - 61_000)
+    await redis.hset(SWEEPS, mapping={"at": now_ms, "since": now_ms - 61_000})  # type: ignore[misc]  # redis-py types it for both of its clients
+    return redis
 
 
 async def redis_now_ms(redis: Redis) -> int:

@@ -62,11 +62,9 @@ def sample(seq: int, ts: str = "2026-01-01T00:00:00Z", boot: str = "b1", cpu: fl
     return Operation(topic=METRICS, drafts=(draft,), actor="agents")
 
 
-@pytest_asyncio.fixture
-async def redis(redis_url: str) -> AsyncIterator[Redis]:
-    client = open_redis(redis_url)
-    yield client
-    await client.aclose()
+@pytest.fixture
+def redis(empty_redis: Redis) -> Redis:
+    return empty_redis
 
 
 @pytest_asyncio.fixture
