@@ -35,18 +35,27 @@ class SyncClient:
 
     `url` is that of `/ws`; `token` an access token or a source of them, asked before each connection.
     `closes` counts the codes with which connections ended, `connections` how many were welcomed.
+    `delivery` is asked for where it is not the server's default; `state` is a ClientTopic where none is given.
     """
 
-    def __init__(
-        self, url: str, token: str | TokenSource, *, topic: str = "servers", workspace: str | None = None
+    def __init__(  # noqa: PLR0913  (what a test may want otherwise, by name)
+        self,
+        url: str,
+        token: str | TokenSource,
+        *,
+        topic: str = "servers",
+        workspace: str | None = None,
+        delivery: str | None = None,
+        state: ClientTopic | None = None,
     ) -> None:
-        self.state = ClientTopic()
+        self.state = ClientTopic() if state is None else state
         self.closes: Counter[int] = Counter()
         self.connections = 0
         self._url = url
         self._token = token
         self._topic = topic
         self._workspace = workspace
+        self._delivery = delivery
         self._socket: ClientConnection | None = None
         self._wanted = asyncio.Event()
         self._changed = asyncio.Condition()
@@ -148,7 +157,7 @@ class SyncClient:
     async def _receive(self, socket: ClientConnection, message: dict[str, Any]) -> None:
         if message["op"] == "error" and "topic" not in message:
             return  # the reason why the connection is closed
-        if message.get("topic") != self._topic:
+        if message.get("topic", message.get("resource")) != self._topic:
             raise Violation(f"not of the topic {self._topic}: {message}")
         if message["op"] == "error":
             if "retry_after_ms" not in message:
@@ -163,7 +172,9 @@ class SyncClient:
             self._changed.notify_all()
 
     async def _subscribe(self, socket: ClientConnection, since: dict[str, Any] | None) -> None:
-        await self._send(socket, {"op": "subscribe"} if since is None else {"op": "subscribe", "since": since})
+        resuming = {} if since is None else {"since": since}
+        wished = {} if self._delivery is None else {"delivery": self._delivery}
+        await self._send(socket, {"op": "subscribe", **resuming, **wished})
 
     async def _send(self, socket: ClientConnection, message: dict[str, Any]) -> None:
         named = {} if self._workspace is None else {"workspace": self._workspace}
