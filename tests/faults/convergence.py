@@ -92,12 +92,13 @@ class Schedule:
         return f"produce(0, {topic}, [{edit}])", lambda: world.produce(0, topic, [edit])
 
     def _trim(self) -> tuple[str, Step]:
-        topic, world = self._random.choice(TOPICS), self._world
+        world = self._world
         if self._random.random() < 0.5:
             partition = self._random.choice(PARTITIONS)
             return f"trim_read({partition})", lambda: world.trim_read(partition)
-        edits = [Edit("put", self._random.choice(IDS)) for _ in range(self._random.randint(1, 4))]
-        return f"trim_unread({topic}, {edits})", lambda: world.trim_unread(topic, edits)
+        topics = [self._random.choice(TOPICS) for _ in range(self._random.randint(1, 5))]
+        changes = [(topic, Edit("put", self._random.choice(IDS))) for topic in topics]
+        return f"trim_unread({changes})", lambda: world.trim_unread(changes)
 
     def _open_epoch(self) -> tuple[str, Step]:
         partition, lost, world = self._random.choice(PARTITIONS), self._random.randint(0, 6), self._world

@@ -12,12 +12,14 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
+from hypothesis.errors import Flaky
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
@@ -45,7 +47,7 @@ from tests.support.convergence import (
 from tests.support.logins import create_login
 from tests.support.valkey import ValkeyServer
 
-EXAMPLES = int(os.environ.get("CONVERGENCE_EXAMPLES", "3"))
+EXAMPLES = int(os.environ.get("CONVERGENCE_EXAMPLES", "8"))
 STEPS = int(os.environ.get("CONVERGENCE_STEPS", "60"))
 PHASES = [Phase.explicit, Phase.reuse, Phase.generate]
 if os.environ.get("CONVERGENCE_SHRINK"):
@@ -54,7 +56,9 @@ if os.environ.get("CONVERGENCE_SHRINK"):
 actions = st.sampled_from(["put", "put", "create", "update", "delete"])
 edits = st.lists(st.builds(Edit, actions, st.sampled_from(IDS)), min_size=1, max_size=5)
 large_edits = st.lists(st.builds(Edit, st.just("put"), st.sampled_from(LARGE_IDS)), min_size=1, max_size=2)
+flows = st.lists(edits, min_size=4, max_size=12)
 topics, partitions = st.sampled_from(TOPICS), st.sampled_from(PARTITIONS)
+trimmed = st.lists(st.tuples(topics, st.builds(Edit, st.just("put"), st.sampled_from(IDS))), min_size=1, max_size=5)
 producers, replicas = st.integers(0, PRODUCERS - 1), st.integers(0, REPLICAS - 1)
 clients, unruly_clients = st.integers(0, len(SEATS) - 1), st.sampled_from(UNRULY_SEATS)
 lost = st.integers(0, 6)
@@ -62,31 +66,49 @@ pauses_s = st.sampled_from([0.0, 0.0, 0.02, 0.15])
 
 
 class Convergence(RuleBasedStateMachine):
-    """The schedule: what happens when, over a World. `loop` and `ground` outlive it."""
+    """The schedule: what happens when, over a World. `loop`, `ground` and `failures` outlive it."""
 
     loop: asyncio.AbstractEventLoop
     ground: Ground
+    failures: list[Exception]
 
     def __init__(self) -> None:
         super().__init__()
         self.states = ["up"] * REPLICAS
 
     def run(self, step: Coroutine[object, object, object]) -> None:
-        self.loop.run_until_complete(step)
+        with self.remembering():
+            self.loop.run_until_complete(step)
 
-    @initialize(seed=st.integers(0, 2**32))
-    def begin(self, seed: int) -> None:
-        self.world = World(self.ground, Random(seed))
-        self.run(self.world.__aenter__())
+    @contextmanager
+    def remembering(self) -> Iterator[None]:
+        """Keep what fails: Hypothesis loses it where the same steps do not fail again."""
+        try:
+            yield
+        except Exception as error:
+            self.failures.append(error)
+            raise
+
+    @initialize(seed=st.integers(0, 2**32), batches=flows)
+    def begin(self, seed: int, batches: list[list[Edit]]) -> None:
+        world = World(self.ground, Random(seed))
+        self.run(world.__aenter__())
+        self.world = world
+        for topic in TOPICS:
+            self.run(world.flow(topic, batches))
 
     @rule(producer=producers, topic=topics, batch=edits, pause_s=pauses_s)
     def produce(self, producer: int, topic: Topic, batch: list[Edit], pause_s: float) -> None:
         self.run(self.world.produce(producer, topic, batch))
         self.run(asyncio.sleep(pause_s))  # time that passes between two steps is a part of the schedule
 
-    @rule(topic=topics, batches=st.lists(edits, min_size=2, max_size=12))
+    @rule(topic=topics, batches=flows)
     def flow(self, topic: Topic, batches: list[list[Edit]]) -> None:
         self.run(self.world.flow(topic, batches))
+
+    @rule(batches=flows)
+    def flow_to_the_unruly(self, batches: list[list[Edit]]) -> None:
+        self.run(self.world.flow(TOPICS[0], batches))
 
     @rule(topic=topics, batches=st.lists(edits, min_size=PRODUCERS, max_size=2 * PRODUCERS))
     def produce_at_once(self, topic: Topic, batches: list[list[Edit]]) -> None:
@@ -101,21 +123,18 @@ class Convergence(RuleBasedStateMachine):
     def trim_read(self, partition: int) -> None:
         self.run(self.world.trim_read(partition))
 
-    @rule(topic=topics, batch=edits)
-    def trim_unread(self, topic: Topic, batch: list[Edit]) -> None:
-        self.run(self.world.trim_unread(topic, batch))
+    @rule(changes=trimmed)
+    def trim_unread(self, changes: list[tuple[Topic, Edit]]) -> None:
+        self.run(self.world.trim_unread(changes))
 
-    @rule(partition=partitions, lost_versions=lost)
-    def open_epoch(self, partition: int, lost_versions: int) -> None:
-        self.run(self.world.open_epoch(partition, lost_versions))
-
-    @rule()
-    def cut_redis(self) -> None:
-        self.run(self.world.cut_redis())
-
-    @rule(lost_versions=lost)
-    def restart_redis(self, lost_versions: int) -> None:
-        self.run(self.world.restart_redis(lost_versions))
+    @rule(fault=st.sampled_from(["cut_redis", "restart_redis", "open_epoch"]), partition=partitions, lost_versions=lost)
+    def break_log(self, fault: str, partition: int, lost_versions: int) -> None:
+        if fault == "cut_redis":
+            self.run(self.world.cut_redis())
+        elif fault == "restart_redis":
+            self.run(self.world.restart_redis(lost_versions))
+        else:
+            self.run(self.world.open_epoch(partition, lost_versions))
 
     @precondition(lambda self: self.states.count("up") == REPLICAS)
     @rule(replica=replicas)
@@ -170,7 +189,8 @@ class Convergence(RuleBasedStateMachine):
 
     @invariant()
     def nobody_holds_what_never_was(self) -> None:
-        self.world.check()
+        with self.remembering():
+            self.world.check()
 
     def teardown(self) -> None:
         """At rest everyone holds what the log says."""
@@ -196,7 +216,8 @@ def test_everyone_converges(
 ) -> None:
     loop.run_until_complete(create_login(database_url, WORKSPACES))
     ground = Ground(tmp_path, private_valkey, database_url)
-    machine = type("Convergence", (Convergence,), {"loop": loop, "ground": ground})
+    failures: list[Exception] = []
+    machine = type("Convergence", (Convergence,), {"loop": loop, "ground": ground, "failures": failures})
     try:
         run_state_machine_as_test(
             machine,
@@ -209,5 +230,7 @@ def test_everyone_converges(
                 suppress_health_check=list(HealthCheck),
             ),
         )
+    except Flaky as flaky:
+        raise failures[0] from flaky
     finally:
         ground.close()

@@ -187,7 +187,8 @@ async def test_those_who_never_read_cost_a_bounded_memory_and_are_let_go(
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(keep_changing(redis, dimensions))]
-                tasks += [group.create_task(client.run(broadcaster.url)) for client in (*readers, *silent)]
+                tasks += [group.create_task(reader.run(broadcaster.url)) for reader in readers]
+                tasks += [group.create_task(client.run(broadcaster.url)) for client in silent]
                 async with asyncio.timeout(READY_WITHIN_S):
                     await asyncio.gather(*(reader.ready.wait() for reader in readers))
                 memory = Memory(broadcaster.pid)

@@ -222,19 +222,26 @@ class World:
             lambda: self._redis.xtrim(PartitionKeys(partition).log, minid=str(self.truth.positions[partition]))
         )
 
-    async def trim_unread(self, topic: Topic, edits: Sequence[Edit]) -> None:
-        """Append, and trim all but the last of it in the same step: no replica has read what is trimmed."""
+    async def trim_unread(self, changes: Sequence[tuple[Topic, Edit]]) -> None:
+        """Append to topics of the first one's partition, and trim all but the last entry in the same step.
+
+        No replica has read what is trimmed, and what is left may be of another topic.
+        """
         await self._settled()
-        partition = partition_of(topic.workspace_id)
+        partition = partition_of(changes[0][0].workspace_id)
         await self.truth.read()
         async with self.truth.lock:
             position = self.truth.positions[partition]
             _, sha = append_script(partition, position.epoch)
             log = PartitionKeys(partition).log
+            calls = [
+                encode_call([Operation(topic=topic, drafts=(self._draft(edit),), actor="trimmed")])
+                for topic, edit in changes
+                if partition_of(topic.workspace_id) == partition
+            ]
             async with self._redis.pipeline(transaction=True) as pipe:
-                for edit in edits:
-                    operation = Operation(topic=topic, drafts=(self._draft(edit),), actor="trimmed")
-                    pipe.evalsha(sha, 0, *encode_call([operation]))  # type: ignore[arg-type]  # redis-py wants text
+                for call in calls:
+                    pipe.evalsha(sha, 0, *call)  # type: ignore[arg-type]  # redis-py wants text
                 pipe.xrange(log, min=f"({position}")
                 pipe.xtrim(log, maxlen=1, approximate=False)
                 *_, entries, _ = await pipe.execute()
