@@ -57,7 +57,7 @@ class Dimensions(msgspec.Struct, frozen=True):
     warm_up_s: float = msgspec.field(name="MEMORY_WARM_UP", default=8)
     record_bytes: int = msgspec.field(name="MEMORY_RECORD_BYTES", default=50_000)
     changes_per_s: float = msgspec.field(name="MEMORY_CHANGES_PER_S", default=20)
-    growth_bytes: int = msgspec.field(name="MEMORY_GROWTH_BYTES", default=30_000_000)
+    growth_bytes: int = msgspec.field(name="MEMORY_GROWTH_BYTES", default=12_000_000)
     curve: str = msgspec.field(name="MEMORY_CURVE", default="")
 
 

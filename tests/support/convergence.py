@@ -127,7 +127,11 @@ class WitnessedClient(SyncClient):
         await super()._connect()
 
     async def _receive(self, socket: Any, message: dict[str, Any]) -> None:  # noqa: ANN401  (a connection)
+        before = self.state.epoch
         await super()._receive(socket, message)
+        if before is not None and self.state.epoch is not None and int(self.state.epoch) < int(before):
+            # allowed, but worth counting: a replica that is behind has led it back into an epoch that is over
+            self.seen["steps back"] += 1
         await self._truth.confirm(self.seat.topic, self.state)
 
     def raise_fault(self) -> None:
