@@ -47,7 +47,7 @@ from tests.support.convergence import (
 from tests.support.logins import create_login
 from tests.support.valkey import ValkeyServer
 
-EXAMPLES = int(os.environ.get("CONVERGENCE_EXAMPLES", "8"))
+EXAMPLES = int(os.environ.get("CONVERGENCE_EXAMPLES", "6"))
 STEPS = int(os.environ.get("CONVERGENCE_STEPS", "60"))
 PHASES = [Phase.explicit, Phase.reuse, Phase.generate]
 if os.environ.get("CONVERGENCE_SHRINK"):
