@@ -2,7 +2,7 @@
 
 For ten minutes with 500 clients, of which 50 never read, with the curve in a file:
 
-MEMORY_CLIENTS=500 MEMORY_SILENT=50 MEMORY_SECONDS=600 MEMORY_CHANGES_PER_S=5 MEMORY_CURVE=curve.csv \
+MEMORY_CLIENTS=500 MEMORY_SILENT=50 MEMORY_SECONDS=600 MEMORY_CHANGES_PER_S=5 MEMORY_WARM_UP=60 MEMORY_CURVE=curve.csv \
     .venv/bin/python -m pytest tests/faults/test_memory.py
 """
 
