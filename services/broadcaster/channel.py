@@ -16,7 +16,7 @@ from services.broadcaster.subscription import Standing, Subscription
 from shared.change import ChangeSet
 from shared.errors import MustRefetch
 from shared.names import Topic
-from shared.protocol import Delivery, Refusal
+from shared.protocol import Delivery, Refusal, Since
 from shared.topic import Resume, Snapshot, TopicState
 
 RETRY_AFTER_MS = 1_000
@@ -213,7 +213,8 @@ class Channel:
             subscription.standing = Standing.STALE
             subscription.wants_bookmark = True
         else:
-            self._send_missed(subscription, state)
+            metrics.CATCH_UPS.inc(subscription.version != state.version)
+            self._send_missed(subscription, state, subscription.version)
         if subscription.wants_bookmark and subscription.standing in {Standing.LIVE, Standing.STALE}:
             subscription.wants_bookmark = False
             _send(subscription, (self._frames.bookmark(state),))
@@ -224,25 +225,28 @@ class Channel:
             _send(subscription, self._frames.snapshot(state))
             self._go_live(subscription, state)
             return
-        resume = state.resume(state.epoch, since.version) if since.epoch == str(state.epoch) else Resume.REFETCH
+        resume = _resume(state, since)
         if resume is Resume.WAIT and not subscription.is_impatient:
             self._wait(subscription)
             return
         if resume is Resume.RECOVER:
             _send(subscription, (self._frames.subscribed(state, since.version),))
-            _send(subscription, self._frames.since(state, since.version, subscription.delivery))
             _RECOVERED.inc()
+            self._send_missed(subscription, state, since.version)
         else:
             _send(subscription, self._frames.snapshot(state))
             _REFETCHED.inc()
-        self._go_live(subscription, state)
+            self._go_live(subscription, state)
 
-    def _send_missed(self, subscription: Subscription, state: TopicState) -> None:
-        frames = self._frames.since(state, subscription.version, subscription.delivery)
-        if frames:
-            _send(subscription, frames)
-            metrics.CATCH_UPS.inc()
-        self._go_live(subscription, state)
+    def _send_missed(self, subscription: Subscription, state: TopicState, version: int) -> None:
+        """Bring a subscriber on from `version`; what does not fit into one slice is owed."""
+        frames, reached = self._frames.missed(state, version, subscription.delivery)
+        _send(subscription, frames)
+        if reached == state.version:
+            self._go_live(subscription, state)
+        else:
+            subscription.epoch, subscription.version = state.epoch, reached
+            self._owe(subscription)
 
     def _go_live(self, subscription: Subscription, state: TopicState) -> None:
         subscription.epoch, subscription.version = state.epoch, state.version
@@ -272,6 +276,14 @@ class Channel:
                 members[subscription] = None
             else:
                 members.pop(subscription, None)
+
+
+def _resume(state: TopicState, since: Since) -> Resume:
+    """Decide what a client can be given; one that knows a later epoch waits, so that it is not set back to this one."""
+    if since.epoch == str(state.epoch):
+        return state.resume(state.epoch, since.version)
+    is_epoch = since.epoch.isascii() and since.epoch.isdecimal()
+    return Resume.WAIT if is_epoch and int(since.epoch) > state.epoch else Resume.REFETCH
 
 
 def _send(subscription: Subscription, frames: Frames) -> None:

@@ -102,12 +102,14 @@ def frames_of(messages: Iterable[msgspec.Struct]) -> Frames:
 class TopicFrames:
     """Frames of a topic's state, kept until it changes. `utc_now` is the time that bookmarks tell."""
 
-    def __init__(self, topic: Topic, utc_now: Callable[[], datetime]) -> None:
+    def __init__(self, topic: Topic, utc_now: Callable[[], datetime], *, part_bytes: int = PART_BYTES) -> None:
         self._topic = topic
         self._utc_now = utc_now
+        self._part_bytes = part_bytes
         self._position = (0, 0)
         self._snapshot: Frames = ()
         self._since: dict[tuple[Delivery, int], Frames] = {}
+        self._slices: dict[int, Frames] = {}
 
     def snapshot(self, state: TopicState) -> Frames:
         """Return the frames of all records as they stand."""
@@ -133,6 +135,24 @@ class TopicFrames:
                 metrics.SPAN_ENCODES.inc()
         return frames
 
+    def missed(self, state: TopicState, version: int, delivery: Delivery) -> tuple[Frames, int]:
+        """Return what brings a client on from `version`, and the version that it leads to.
+
+        That is the state's own, unless each change is to be told: then it is one slice, so that no more waits for a
+        slow client than that.
+        """
+        if delivery is not Delivery.EACH or not state.ring_floor <= version < state.version:
+            return self.since(state, version, delivery), state.version
+        self._renew(state)
+        frames = self._slices.get(version)
+        if frames is None:
+            group = _grouped(state.changes_since(version), self._part_bytes)[0]
+            frames = (Frame([sync_of(self._topic, state.epoch, change) for change in group]),)
+            if len(self._slices) < MAX_CACHED_SPANS:
+                self._slices[version] = frames
+                metrics.SPAN_ENCODES.inc()
+        return frames, version + len(frames[0].payloads)
+
     def subscribed(self, state: TopicState, version: int) -> Frame:
         """Return the frame that tells a client that its own `version` still holds."""
         topic = self._topic
@@ -151,7 +171,8 @@ class TopicFrames:
         if delivery is Delivery.EACH:
             changes = state.changes_since(version)
             return tuple(
-                Frame([sync_of(self._topic, state.epoch, change) for change in group]) for group in _grouped(changes)
+                Frame([sync_of(self._topic, state.epoch, change) for change in group])
+                for group in _grouped(changes, self._part_bytes)
             )
         return () if version == state.version else (frame_of(full_of(self._topic, state.snapshot())),)
 
@@ -161,17 +182,18 @@ class TopicFrames:
             self._position = position
             self._snapshot = ()
             self._since.clear()
+            self._slices.clear()
 
 
-def _grouped(changes: Sequence[Change]) -> list[list[Change]]:
-    """Cut changes into groups of about `PART_BYTES` bytes, each to be written at once."""
+def _grouped(changes: Sequence[Change], part_bytes: int) -> list[list[Change]]:
+    """Cut changes into groups of about `part_bytes` bytes, each to be written at once."""
     groups: list[list[Change]] = []
     room_bytes = 0
     for change in changes:
         size_bytes = _PER_CHANGE_BYTES + (0 if change.data is None else len(memoryview(change.data)))
         if size_bytes > room_bytes:
             groups.append([])
-            room_bytes = PART_BYTES
+            room_bytes = part_bytes
         groups[-1].append(change)
         room_bytes -= size_bytes
     return groups

@@ -73,11 +73,14 @@ class Outbox:
         return self._flows and not self._queue
 
     def offer(self, frames: Frames) -> bool:
-        """Send frames of a topic, or refuse them all: the client is then owed a catch-up."""
+        """Send frames of a topic, or refuse them all: the client is then owed a catch-up.
+
+        For a client that does not take them now, no more than one frame is kept of what it can be given later.
+        """
         if self._flows and len(frames) == 1:  # nearly always
             self._write(frames[0])
             return True
-        if not self._flows and not self.has_room:
+        if not self._flows and not (self.has_room and len(frames) == 1):
             return False
         self.push(frames)
         return True

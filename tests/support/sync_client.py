@@ -38,9 +38,10 @@ class SyncClient:
     `url` is that of `/ws`; `token` an access token or a source of them, asked before each connection.
     `delivery` is what is asked for, if it is not the server's default.
     `closes` counts the codes with which connections ended, `connections` how many were welcomed.
+    `state` is a ClientTopic where none is given.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (what a test may want otherwise, by name)
         self,
         url: str,
         token: str | TokenSource,
@@ -48,8 +49,9 @@ class SyncClient:
         topic: str = "servers",
         workspace: str | None = None,
         delivery: str | None = None,
+        state: ClientTopic | None = None,
     ) -> None:
-        self.state = ClientTopic()
+        self.state = ClientTopic() if state is None else state
         self.closes: Counter[int] = Counter()
         self.connections = 0
         self.fatal_codes = FATAL_CODES

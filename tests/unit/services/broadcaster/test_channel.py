@@ -35,7 +35,7 @@ class World:
     def __init__(self) -> None:
         self.now = 100.0
         self.log = Log()
-        self.frames = TopicFrames(TOPIC, lambda: AT)
+        self.frames = TopicFrames(TOPIC, lambda: AT, part_bytes=1_000)
         self.channel = Channel(TOPIC, self.frames, PACE, lambda: self.now)
 
     def load(self) -> None:
@@ -180,9 +180,27 @@ def test_a_client_that_missed_nothing_is_told_so(world: World) -> None:
     } == message
 
 
-@pytest.mark.parametrize("epoch", ["0", "2", "01", "one", ""])
+@pytest.mark.parametrize("epoch", ["0", "01", "one", ""])
 def test_a_client_of_another_epoch_gets_a_snapshot(world: World, epoch: str) -> None:
     assert [("snapshot", 2)] == Client(world, Since(epoch, 1)).brief()
+
+
+def test_a_client_that_knows_a_later_epoch_waits_for_this_replica(world: World) -> None:
+    client = Client(world, Since("2", 2))
+    world.append()
+    assert [] == client.brief()
+    world.log.open_epoch(lost_versions=0)
+    world.channel.opened(2)
+    world.load()
+    assert [("snapshot", 3)] == client.brief()
+
+
+def test_a_client_that_claims_an_epoch_that_never_was_gets_a_snapshot(world: World) -> None:
+    client = Client(world, Since("9" * 40, 2))
+    world.wait(2)
+    assert world.channel.needs_load
+    world.load()
+    assert [("snapshot", 2)] == client.brief()
 
 
 def test_a_client_of_before_the_ring_gets_a_snapshot(world: World) -> None:
@@ -478,6 +496,20 @@ def test_each_change_that_was_missed_is_told_after_a_resume(world: World) -> Non
     world.append("a")
     client = Client(world, Since("1", 1), Delivery.EACH)
     assert [("subscribed", 1), ("sync", 2), ("sync", 3)] == client.brief()
+
+
+def test_of_many_changes_that_were_missed_one_slice_waits_at_a_time(world: World) -> None:
+    for _ in range(100):
+        world.append("a")
+    client = Client(world, Since("1", 1), Delivery.EACH)
+    assert client.outbox.queued_bytes < 2_000
+    told: list[int] = []
+    while frame := client.wire.take_one():
+        told += [message["version"] for message in messages([frame])]
+        assert client.outbox.queued_bytes < 2_000
+    assert [1, *range(2, 103)] == told
+    world.append("a")
+    assert [("sync", 103)] == client.brief()
 
 
 def test_the_whole_list_is_sent_where_a_client_wants_that(world: World) -> None:

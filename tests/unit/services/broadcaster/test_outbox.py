@@ -77,6 +77,12 @@ def test_above_the_high_water_mark_in_frames_nothing_is_taken() -> None:
     assert [True] * 4 + [False] == [box.offer((frame(),)) for _ in range(5)]
 
 
+def test_several_frames_at_once_are_not_kept_for_a_client_that_takes_none() -> None:
+    box, wire = blocked()
+    assert not box.offer((frame(), frame()))
+    assert [] == wire.take()
+
+
 def test_there_is_room_again_when_frames_were_taken() -> None:
     box, wire = blocked()
     while box.offer((frame(600),)):
