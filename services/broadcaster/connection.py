@@ -71,7 +71,7 @@ class Connection:
         self._session = session
         self._surroundings = surroundings
         self._peer = peer
-        self.outbox = Outbox(surroundings.bounds, peer.wire.write)
+        self.outbox = Outbox(surroundings.bounds, peer.wire.write, peer.wire.form)
         self._subscriptions: dict[Topic, Subscription] = {}
         self._closing: Close | None = None
         self._emptied: asyncio.Event | None = None

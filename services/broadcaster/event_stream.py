@@ -7,6 +7,8 @@ import msgspec
 HEARTBEAT = b":\n\n"
 """A comment, for clients and proxies to see that the stream lives."""
 
+_EVENT, _DATA = b"event: ", b"data: "
+
 
 class _Head(msgspec.Struct):
     op: str
@@ -26,8 +28,7 @@ class Answer(msgspec.Struct):
 
 
 _decode_head = msgspec.json.Decoder(_Head).decode
-read_answer = msgspec.json.Decoder(Answer).decode
-"""Read as much of a message as decides about a stream."""
+_decode_answer = msgspec.json.Decoder(Answer).decode
 
 
 def events_of(payloads: Iterable[bytes]) -> bytes:
@@ -45,4 +46,13 @@ def _event(payload: bytes) -> bytes:
     place = f"id: {head.epoch}-{head.version}\n".encode() if is_place else b""
     # what a producer wrote may hold line breaks; in JSON they are white space, here they would end the field
     data = payload.replace(b"\n", b" ").replace(b"\r", b" ")
-    return b"event: %b\n%bdata: %b\n\n" % (head.op.encode(), place, data)
+    return b"%b%b\n%b%b%b\n\n" % (_EVENT, head.op.encode(), place, _DATA, data)
+
+
+def read_answer(events: bytes) -> Answer:
+    """Read as much of the first event as decides about a stream."""
+    op = events[len(_EVENT) : events.index(b"\n")].decode()
+    if op != "error":
+        return Answer(op=op)
+    begin = events.index(_DATA) + len(_DATA)
+    return _decode_answer(events[begin : events.index(b"\n", begin)])

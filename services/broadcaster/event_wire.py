@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from services.broadcaster.event_stream import HEARTBEAT, Answer, read_answer
-from services.broadcaster.frames import Frame
+from services.broadcaster.frames import EVENTS, Form
 from shared.io.probes import Message, Send
 from shared.io.problem import HttpError, answer_problem
 
@@ -30,11 +30,12 @@ class EventWire:
     """A Wire. It takes one frame at a time: while that is on its way, what comes waits in the outbox, or is merged."""
 
     def __init__(self, send: Send, *, heartbeat_s: float) -> None:
+        self.form: Form = EVENTS
         self._send = send
         self._heartbeat_s = heartbeat_s
         self._block: Callable[[], None] = lambda: None
         self._flow: Callable[[], None] = lambda: None
-        self._frames: list[Frame] = []
+        self._frames: list[bytes] = []
         self._news = asyncio.Event()
         self._has_begun = False
         self._ends = False
@@ -43,9 +44,9 @@ class EventWire:
         """Tell these when a frame is on its way, and when it has been taken."""
         self._block, self._flow = block, flow
 
-    def write(self, frame: Frame) -> None:
-        """Send a frame next."""
-        self._frames.append(frame)
+    def write(self, events: bytes) -> None:
+        """Send the events of a frame next."""
+        self._frames.append(events)
         self._block()
         self._news.set()
 
@@ -74,8 +75,8 @@ class EventWire:
             frames, self._frames = self._frames, []
             if self._has_begun and not frames and not self._ends:
                 await self._send_body(HEARTBEAT)
-            for frame in frames:
-                if await self._deliver(frame):
+            for events in frames:
+                if await self._deliver(events):
                     return
             if self._ends and not self._frames:
                 break
@@ -85,9 +86,9 @@ class EventWire:
         else:
             await self._refuse(_DRAINING)
 
-    async def _deliver(self, frame: Frame) -> bool:
-        """Send one frame; returns whether the stream has ended with it."""
-        answer = read_answer(frame.payloads[0])
+    async def _deliver(self, events: bytes) -> bool:
+        """Send the events of one frame; returns whether the stream has ended with it."""
+        answer = read_answer(events)
         if answer.op == "welcome":
             return False
         if answer.op == "error" and not self._has_begun:
@@ -96,7 +97,7 @@ class EventWire:
         if not self._has_begun:
             self._has_begun = True
             await self._send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-        await self._send_body(frame.events)
+        await self._send_body(events)
         if answer.op == "error":
             if answer.retry_after_ms is not None:
                 await self._send_body(b"retry: %d\n\n" % answer.retry_after_ms)

@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from operator import attrgetter
 
 import msgspec
 
@@ -67,6 +68,13 @@ class Frame:
 
 
 Frames = tuple[Frame, ...]
+
+Form = Callable[[Frame], bytes]
+"""Which bytes of a frame a connection takes."""
+
+PLAIN: Form = attrgetter("plain")
+DEFLATED: Form = attrgetter("deflated")
+EVENTS: Form = attrgetter("events")
 
 
 def _framed(payload: bytes, first_byte: int = _FINAL_TEXT) -> bytes:

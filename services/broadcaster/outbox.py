@@ -10,13 +10,13 @@ from collections.abc import Callable, Hashable
 
 import msgspec
 
-from services.broadcaster.frames import Frame, Frames
+from services.broadcaster.frames import PLAIN, Form, Frame, Frames
 
 Pay = Callable[[], None]
 """Pays a debt: queues what brings the client up to date, or nothing if that must wait for something else."""
 
-Write = Callable[[Frame], None]
-"""Gives a frame to the wire, which calls `block` when it wants no more of them, maybe before it returns."""
+Write = Callable[[bytes], None]
+"""Gives a frame's bytes to the wire, which calls `block` when it wants no more, maybe before it returns."""
 
 
 class Bounds(msgspec.Struct, frozen=True):
@@ -33,12 +33,17 @@ class Bounds(msgspec.Struct, frozen=True):
 
 
 class Outbox:
-    """The queue of one client. `write` is its wire, which says by `block` and `flow` whether it takes frames."""
+    """The queue of one client. `write` is its wire, which says by `block` and `flow` whether it takes frames.
+
+    `form` gives the bytes of a frame as this wire takes them. They are two functions and not one, because a fan-out
+    goes through many thousand outboxes, and what each has for itself is what it costs.
+    """
 
     __slots__ = (
         "_bounds",
         "_debts",
         "_flows",
+        "_form",
         "_last_seen",
         "_progress",
         "_queue",
@@ -47,9 +52,10 @@ class Outbox:
         "queued_bytes",
     )
 
-    def __init__(self, bounds: Bounds, write: Write) -> None:
+    def __init__(self, bounds: Bounds, write: Write, form: Form = PLAIN) -> None:
         self._bounds = bounds
         self._write = write
+        self._form = form
         self._flows = True
         self._queue: deque[Frame] = _NOTHING
         self._debts: dict[Hashable, Pay] | None = None
@@ -78,7 +84,7 @@ class Outbox:
         For a client that does not take them now, no more than one frame is kept of what it can be given later.
         """
         if self._flows and len(frames) == 1:  # nearly always
-            self._write(frames[0])
+            self._write(self._form(frames[0]))
             return True
         if not self._flows and not (self.has_room and len(frames) == 1):
             return False
@@ -89,7 +95,7 @@ class Outbox:
         """Send frames of a topic in any case: an answer to a subscription, or the payment of a debt."""
         for frame in frames:
             if self._flows and not self._queue:
-                self._write(frame)
+                self._write(self._form(frame))
             else:
                 self._keep(frame)
 
@@ -125,7 +131,7 @@ class Outbox:
             if self._queue:
                 frame = self._queue.popleft()
                 self.queued_bytes -= frame.size_bytes
-                self._write(frame)
+                self._write(self._form(frame))
             elif self._debts:
                 self._debts.pop(next(iter(self._debts)))()
             else:

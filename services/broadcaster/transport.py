@@ -17,7 +17,7 @@ from websockets.extensions.permessage_deflate import PerMessageDeflate, ServerPe
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
-from services.broadcaster.frames import WINDOW_BITS, Frame
+from services.broadcaster.frames import DEFLATED, PLAIN, WINDOW_BITS, Form
 
 EXTENSION = "muster.wire"
 """The ASGI extension by which an application finds the Wire of its connection."""
@@ -32,11 +32,15 @@ _INVALID_DATA = 1007  # RFC 6455, 7.4.1
 class Wire(Protocol):
     """A connection, for frames that are ready to be written."""
 
+    form: Form
+    """As what it takes them."""
+
     def attach(self, block: Callable[[], None], flow: Callable[[], None]) -> None:
         """Call `block` when the peer takes no more for now, or has gone, and `flow` when it takes more again."""
 
-    def write(self, frame: Frame) -> None:
-        """Write a frame, after everything that was sent or written before."""
+    @property
+    def write(self) -> Callable[[bytes], None]:
+        """What writes a frame, after everything that was sent or written before."""
 
     def abort(self) -> None:
         """Drop the connection with all that waits to be sent."""
@@ -86,7 +90,7 @@ class SyncProtocol(WebSocketsSansIOProtocol):
         self.queue = Inbox()  # type: ignore[assignment]  # as much of one as is used
         self.block: Callable[[], None] = _nobody
         self.flow: Callable[[], None] = _nobody
-        self.write: Callable[[Frame], None] = _nothing
+        self.form = PLAIN
 
     def handle_connect(self, event: Request) -> None:
         """Offer the Wire to the application, whose task has been made and has not begun to run."""
@@ -94,8 +98,7 @@ class SyncProtocol(WebSocketsSansIOProtocol):
         if self.response.status_code == _SWITCHING_PROTOCOLS:
             extensions: Any = self.scope["extensions"]
             extensions[EXTENSION] = self
-            takes_deflated = any(map(_takes_deflated, self.conn.extensions))
-            self.write = (_write_deflated if takes_deflated else _write_plain)(self.transport)
+            self.form = DEFLATED if any(map(_takes_deflated, self.conn.extensions)) else PLAIN
 
     def start_keepalive(self) -> None:
         """Begin to ping, and let go of what only the handshake needed: a third of what a connection would hold."""
@@ -110,6 +113,11 @@ class SyncProtocol(WebSocketsSansIOProtocol):
         if self.disconnected or not self.writable.is_set():
             block()
 
+    @property
+    def write(self) -> Callable[[bytes], None]:
+        """The transport's own way to write, with nothing in between: a fan-out is little else than this."""
+        return self.transport.write
+
     def pause_writing(self) -> None:
         """Note that the transport holds as much as it should."""
         super().pause_writing()
@@ -123,18 +131,18 @@ class SyncProtocol(WebSocketsSansIOProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Write nothing from now on."""
-        self._stop_writing()
+        self.block()
         super().connection_lost(exc)
 
     def handle_close(self, event: Any) -> None:  # noqa: ANN401  (a frame of websockets)
         """Write nothing after the closing handshake."""
-        self._stop_writing()
+        self.block()
         super().handle_close(event)
 
     def on_task_complete(self, task: asyncio.Task[None]) -> None:
         """Drop the connection some time after the application has ended, if its closing has not succeeded."""
         super().on_task_complete(task)
-        self._stop_writing()
+        self.block()
         self.loop.call_later(self.close_timeout, self.abort)
 
     def keepalive_timeout(self) -> None:
@@ -145,7 +153,7 @@ class SyncProtocol(WebSocketsSansIOProtocol):
 
     def handle_parser_exception(self) -> None:
         """Let `send` fail from now on as it does for a peer that has gone."""
-        self._stop_writing()
+        self.block()
         super().handle_parser_exception()
         self.disconnected = True
 
@@ -161,19 +169,15 @@ class SyncProtocol(WebSocketsSansIOProtocol):
 
     def shutdown(self) -> None:
         """Let the server stop, whether the peer reads its close frame or not: a loop cannot end with unsent data."""
-        self._stop_writing()
+        self.block()
         with suppress(InvalidState):  # it has sent its own and has got its answer
             super().shutdown()
         self.loop.call_later(LINGER_S, self.abort)
 
     def abort(self) -> None:
         """Drop the connection with all that waits to be sent."""
-        self._stop_writing()
-        self.transport.abort()
-
-    def _stop_writing(self) -> None:
-        self.write = _nothing
         self.block()
+        self.transport.abort()
 
     def _tell_gone(self) -> None:
         gone: Any = {"type": "websocket.disconnect", "code": 1006}
@@ -193,30 +197,5 @@ def _is_utf8(data: bytes) -> bool:
     return True
 
 
-# functions on the transport alone: a fan-out touches as little as it can of each of many thousand connections
-
-
-def _write_plain(transport: asyncio.Transport) -> Callable[[Frame], None]:
-    write = transport.write
-
-    def write_frame(frame: Frame) -> None:
-        write(frame.plain)
-
-    return write_frame
-
-
-def _write_deflated(transport: asyncio.Transport) -> Callable[[Frame], None]:
-    write = transport.write
-
-    def write_frame(frame: Frame) -> None:
-        write(frame.deflated)
-
-    return write_frame
-
-
 def _nobody() -> None:
     """Stand for an application that has not asked."""
-
-
-def _nothing(frame: Frame) -> None:
-    """Stand for a transport that takes nothing any more."""

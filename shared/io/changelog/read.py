@@ -41,6 +41,8 @@ class LogReader:
     def __init__(self, redis: Redis, *, partitions: int = PARTITIONS) -> None:
         self._redis = redis
         self.partitions = partitions
+        self._logs = [PartitionKeys(partition).log for partition in range(partitions)]
+        self._partition_of_log = {log.encode(): partition for partition, log in enumerate(self._logs)}
 
     def _keys(self, topic: Topic) -> PartitionKeys:
         return PartitionKeys(partition_of(topic.workspace_id, self.partitions))
@@ -93,11 +95,10 @@ class LogReader:
         self, after: Mapping[int, Position], *, block_ms: int | None, limit: int = 1000
     ) -> dict[int, list[Entry]]:
         """Wait up to `block_ms` (None: not at all) for entries after these positions, up to `limit` for each."""
-        streams = {PartitionKeys(p).log: str(position) for p, position in after.items()}
-        partitions = {PartitionKeys(p).log.encode(): p for p in after}
+        streams = {self._logs[partition]: str(position) for partition, position in after.items()}
         answer = await self._redis.xread(streams, count=limit, block=block_ms)  # type: ignore[arg-type]  # a dict of str is what it takes
         return {
-            partitions[name]: [decode_entry(entry_id, fields) for entry_id, fields in entries]
+            self._partition_of_log[name]: [decode_entry(entry_id, fields) for entry_id, fields in entries]
             for name, entries in answer
         }
 

@@ -47,9 +47,9 @@ async def write_between(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "websocket.accept"})
     wire = scope["extensions"][EXTENSION]
     while (message := await receive())["type"] == "websocket.receive":
-        wire.write(prepared(int(message["text"])))
+        wire.write(wire.form(prepared(int(message["text"]))))
         await send({"type": "websocket.send", "text": message["text"]})
-        wire.write(prepared(int(message["text"])))
+        wire.write(wire.form(prepared(int(message["text"]))))
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
@@ -11,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from redis.asyncio import Redis
 
 from services.broadcaster.connection import GOODBYE_S, Connection, Peer, Surroundings
-from services.broadcaster.frames import Frame
+from services.broadcaster.frames import EVENTS, Form
 from services.broadcaster.hub import Hub, utc_now
 from services.broadcaster.limits import Limits
 from services.broadcaster.outbox import Bounds
@@ -35,10 +34,11 @@ class Anyone:
 
 
 class PlayedPeer:
-    """Takes frames only while it `reads`; `heard` is what it received."""
+    """Takes frames, as events, only while it `reads`; `heard` is what it received."""
 
     def __init__(self) -> None:
         self.says: asyncio.Queue[Message] = asyncio.Queue()
+        self.form: Form = EVENTS
         self.reads = True
         self._block: Callable[[], None] = lambda: None
         self._flow: Callable[[], None] = lambda: None
@@ -57,8 +57,10 @@ class PlayedPeer:
         if not self.reads:
             block()
 
-    def write(self, frame: Frame) -> None:
-        self.heard += [json.loads(payload)["op"] for payload in frame.payloads]
+    def write(self, data: bytes) -> None:
+        self.heard += [
+            line.removeprefix(b"event: ").decode() for line in data.splitlines() if line.startswith(b"event")
+        ]
 
     def read_on(self) -> None:
         self.reads = True

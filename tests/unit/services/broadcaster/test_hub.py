@@ -13,7 +13,6 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from services.broadcaster.frames import Frame
 from services.broadcaster.hub import Hub
 from services.broadcaster.outbox import Bounds, Outbox
 from services.broadcaster.pace import Pace
@@ -24,6 +23,7 @@ from shared.io.changelog.read import LogReader
 from shared.names import Topic, partition_of
 from shared.position import Position
 from shared.topic import Snapshot
+from tests.support.played_wire import WHOLE
 from tests.support.topic_log import TOPIC, Log
 
 NEVER_S = 1e6
@@ -75,8 +75,8 @@ class Client:
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
-        self._received: asyncio.Queue[Frame] = asyncio.Queue()
-        self.outbox = Outbox(Bounds(), self._received.put_nowait)
+        self._received: asyncio.Queue[Any] = asyncio.Queue()
+        self.outbox = Outbox(Bounds(), self._received.put_nowait, WHOLE)
         self.subscription = Subscription(
             TOPIC, self.outbox, since=None, asked_at=time.monotonic(), on_refused=lambda *_: None
         )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.broadcaster.frames import Frame, frame_of
+from services.broadcaster.frames import DEFLATED, EVENTS, PLAIN, Frame, frame_of
 from services.broadcaster.outbox import Bounds, Outbox
 from shared.protocol import Refusal
-from tests.support.played_wire import PlayedWire
+from tests.support.played_wire import WHOLE, PlayedWire
 
 BOUNDS = Bounds(high_water_bytes=1_000, high_water_frames=4, replies=3, stall_s=30.0)
 
@@ -27,8 +29,8 @@ def blocked() -> tuple[Outbox, PlayedWire]:
 
 
 def flowing() -> tuple[Outbox, list[Frame]]:
-    written: list[Frame] = []
-    return Outbox(BOUNDS, written.append), written
+    written: list[Any] = []
+    return Outbox(BOUNDS, written.append, WHOLE), written
 
 
 def test_a_wire_that_takes_frames_gets_them_at_once() -> None:
@@ -38,6 +40,14 @@ def test_a_wire_that_takes_frames_gets_them_at_once() -> None:
     box.push(frames[1:2])
     box.reply(frames[2])
     assert (list(frames), 0, True) == (written, len(box), box.is_empty)
+
+
+def test_a_wire_gets_the_bytes_of_its_form() -> None:
+    one = frame_of(Refusal(code="bad_request", message="x" * 1_000))
+    taken: list[bytes] = []
+    for form in (PLAIN, DEFLATED, EVENTS):
+        Outbox(BOUNDS, taken.append, form).push((one,))
+    assert [one.plain, one.deflated, one.events] == taken
 
 
 def test_frames_leave_in_the_order_they_came() -> None:
@@ -50,13 +60,13 @@ def test_frames_leave_in_the_order_they_came() -> None:
 
 
 def test_what_a_wire_blocks_on_half_way_is_kept_and_sent_in_order() -> None:
-    written: list[Frame] = []
+    written: list[Any] = []
 
-    def write(one: Frame) -> None:
+    def write(one: Any) -> None:  # noqa: ANN401  (see WHOLE)
         written.append(one)
         box.block()
 
-    box = Outbox(BOUNDS, write)
+    box = Outbox(BOUNDS, write, WHOLE)
     first, second, third = frame(), frame(), frame()
     assert box.offer((first, second))
     box.push((third,))
