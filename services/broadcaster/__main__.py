@@ -18,6 +18,7 @@ from services.broadcaster.transport import SyncProtocol
 from services.broadcaster.websocket import SyncEndpoint
 from shared.io.changelog.read import LogReader
 from shared.io.database.pool import create_pool
+from shared.io.heap import return_large_blocks
 from shared.io.identity import Identity
 from shared.io.lifecycle import run, start
 from shared.io.redis import open_redis
@@ -26,6 +27,7 @@ from shared.settings import Http, Servers, load
 
 async def main(environment: Mapping[str, str]) -> None:
     """Serve until the process is asked to stop."""
+    return_large_blocks()
     servers, http = load(Servers, environment), load(Http, environment)
     settings, origins = load(Broadcasting, environment), load_origins(environment)
     async with AsyncExitStack() as stack:
