@@ -55,7 +55,8 @@ class Installation:
         """End a part as a crash would, and wait until another process stands in for it."""
         before = self.pids(name)
         assert before, f"{name} does not run"
-        os.kill(before[0], signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it ended with another part, and is to come back
+            os.kill(before[0], signal.SIGKILL)
         async with asyncio.timeout(READY_WITHIN_S):
             while not self.pids(name) or before[0] in self.pids(name):
                 await asyncio.sleep(0.05)
