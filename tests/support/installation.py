@@ -53,9 +53,10 @@ class Installation:
 
     async def kill(self, name: str) -> None:
         """End a part as a crash would, and wait until another process stands in for it."""
-        before = self.pids(name)
-        assert before, f"{name} does not run"
-        with contextlib.suppress(ProcessLookupError):  # it ended with another part, and is to come back
+        async with asyncio.timeout(READY_WITHIN_S):
+            while not (before := self.pids(name)):  # it ended with another part, and is to come back
+                await asyncio.sleep(0.05)
+        with contextlib.suppress(ProcessLookupError):  # likewise
             os.kill(before[0], signal.SIGKILL)
         async with asyncio.timeout(READY_WITHIN_S):
             while not self.pids(name) or before[0] in self.pids(name):
