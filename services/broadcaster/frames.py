@@ -23,7 +23,7 @@ from shared.protocol import (
     snapshot_parts,
     sync_of,
 )
-from shared.topic import TopicState
+from shared.topic import TopicState, size_of
 
 MAX_CACHED_SPANS = 1000
 """How many spans of one version are kept: clients that resume at once mostly come from the same few versions."""
@@ -35,7 +35,7 @@ _FINAL_TEXT = 0x81  # RFC 6455, 5.2
 _DEFLATED = 0x40  # RFC 7692, 6
 _SYNC_TAIL = b"\x00\x00\xff\xff"  # RFC 7692, 7.2.1: not sent
 _SMALLEST_DEFLATED_BYTES = 100
-_PER_CHANGE_BYTES = 200
+_SYNC_OVERHEAD_BYTES = 100
 
 
 class Frame:
@@ -198,7 +198,7 @@ def _grouped(changes: Sequence[Change], part_bytes: int) -> list[list[Change]]:
     groups: list[list[Change]] = []
     room_bytes = 0
     for change in changes:
-        size_bytes = _PER_CHANGE_BYTES + (0 if change.data is None else len(memoryview(change.data)))
+        size_bytes = size_of(change) + _SYNC_OVERHEAD_BYTES
         if size_bytes > room_bytes:
             groups.append([])
             room_bytes = part_bytes

@@ -1,11 +1,13 @@
-"""Opens the change log for tests that run without a guardian."""
+"""Opens the change log for tests that run without a guardian, and reads its end."""
 
 from collections.abc import Mapping
 
 from redis.asyncio import Redis
 
+from shared.change import ChangeSet
+from shared.io.changelog.read import LogReader
 from shared.io.changelog.script import OPEN, SEAL, append_script
-from shared.names import PARTITIONS, PartitionKeys, Topic
+from shared.names import PARTITIONS, PartitionKeys, Topic, partition_of
 
 States = Mapping[Topic, tuple[int, Mapping[str, bytes]]]
 """The version and the records of topics, each record as `<version> <data>`."""
@@ -33,3 +35,10 @@ async def open_partition(redis: Redis, partition: int, epoch: int, states: State
         if records:
             await redis.hset(f"{prefix}new:{epoch}:state:{topic}", mapping=dict(records))  # type: ignore[misc]  # likewise
     assert await redis.eval(OPEN, 1, prefix, str(epoch), str(epoch)) == 1  # type: ignore[misc]  # likewise
+
+
+async def recent(redis: Redis, topic: Topic, *, entries: int) -> list[ChangeSet]:
+    """Return the topic's change sets among the newest `entries` entries of its partition, oldest first."""
+    partition = partition_of(topic.workspace_id)
+    found = await LogReader(redis).recent_by_topic(partition, entries=entries, size_bytes=1_000_000_000)
+    return found.get(topic, [])

@@ -107,11 +107,6 @@ class LogReader:
         newest = await self._redis.xrevrange(PartitionKeys(partition).log, count=1)
         return Position.parse(newest[0][0]) if newest else None
 
-    async def recent(self, topic: Topic, *, entries: int) -> list[ChangeSet]:
-        """Return the topic's change sets among the newest `entries` entries of its partition, oldest first."""
-        newest = await self._redis.xrevrange(self._keys(topic).log, count=entries)
-        return list(_own(topic, newest))[::-1]
-
     async def recent_by_topic(self, partition: int, *, entries: int, size_bytes: int) -> dict[Topic, list[ChangeSet]]:
         """Return the change sets of a partition's newest entries, oldest first.
 
@@ -120,7 +115,7 @@ class LogReader:
         found: list[ChangeSet] = []
         newest = "+"
         while entries > 0 and size_bytes > 0:
-            page = await self._redis.xrevrange(PartitionKeys(partition).log, max=newest, count=min(100, entries))
+            page = await self._redis.xrevrange(self._logs[partition], max=newest, count=min(100, entries))
             if not page:
                 break
             decoded = [decode_entry(entry_id, fields) for entry_id, fields in page]

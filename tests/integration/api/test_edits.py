@@ -11,7 +11,7 @@ from shared.io.changelog.read import LogReader
 from shared.names import PARTITIONS, PartitionKeys, Topic
 from shared.topic import Snapshot
 from tests.support.api import OTHER_WORKSPACE, WORKSPACE, Api
-from tests.support.log import open_log
+from tests.support.log import open_log, recent
 
 SERVER = "/api/v1/servers/s_1"
 MERGE_PATCH = {"Content-Type": "application/merge-patch+json"}
@@ -49,7 +49,7 @@ async def test_an_edit_is_in_postgres_when_it_is_answered(api: Api, headers: dic
 
 async def test_the_log_says_who_did_it(api: Api, headers: dict[str, str]) -> None:
     await patch(api, headers, {"notes": "new"})
-    (_, change_set) = await LogReader(api.redis).recent(Topic(WORKSPACE, "servers"), entries=10)
+    (_, change_set) = await recent(api.redis, Topic(WORKSPACE, "servers"), entries=10)
     assert "u_editor" == change_set.actor
     assert change_set.operation == await api.pool.fetchval("SELECT id FROM operations")
 

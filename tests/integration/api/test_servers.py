@@ -9,6 +9,7 @@ import pytest_asyncio
 from shared.io.changelog.read import LogReader
 from shared.names import PartitionKeys, Topic, deadline_of, held_deadline_of, partition_of
 from tests.support.api import OTHER_WORKSPACE, WORKSPACE, Api
+from tests.support.log import recent
 
 TAGS = "/api/v1/servers/tags"
 NOW = "2030-01-01T00:00:00Z"
@@ -41,7 +42,7 @@ async def test_tags_of_many_are_edited_in_one_change_set(api: Api, headers: dict
         (item["id"], item["version"], item["tags"]) for item in body["items"]
     ]
     assert {"s_1": ["b", "c"], "s_2": ["b", "c"], "s_3": ["a"]} == await stored_tags(api)
-    newest = (await LogReader(api.redis).recent(Topic(WORKSPACE, "servers"), entries=10))[-1]
+    newest = (await recent(api.redis, Topic(WORKSPACE, "servers"), entries=10))[-1]
     assert (3, 5) == (newest.prev, newest.version)
 
 

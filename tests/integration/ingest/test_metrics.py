@@ -7,11 +7,10 @@ import msgspec
 import pytest
 
 from shared.change import ChangeSet
-from shared.io.changelog.read import LogReader
 from shared.names import Topic
 from shared.operation import Draft, Operation
 from tests.support.ingest import WORKSPACE, Enrolled, Ingest, running_ingest
-from tests.support.log import open_log
+from tests.support.log import open_log, recent
 
 METRICS = Topic(WORKSPACE, "metrics")
 TS = "2026-01-02T03:04:05Z"
@@ -22,7 +21,7 @@ def sample(seq: int, **fields: object) -> dict[str, object]:
 
 
 async def logged(ingest: Ingest) -> list[ChangeSet]:
-    return await LogReader(ingest.redis).recent(METRICS, entries=1000)
+    return await recent(ingest.redis, METRICS, entries=1000)
 
 
 async def logged_seqs(ingest: Ingest) -> list[int]:
