@@ -86,18 +86,14 @@ class Connection:
     async def run(self) -> str:
         """Serve the client until one side ends it; returns the close code, or `peer`."""
         try:
-            async with asyncio.timeout(None) as self._reading:
-                await self._read()
-        except TimeoutError:
+            await self._listen()
             if self._closing is None:
-                raise
+                return "peer"
+            await self._say_goodbye(self._closing)
+            return str(int(self._closing.code))
         finally:
-            self._reading = None
-            self._release()
-        if self._closing is None:
-            return "peer"
-        await self._say_goodbye(self._closing)
-        return str(int(self._closing.code))
+            # the wire holds it no more, and so it goes at once, with its queue: circles wait for the collector
+            self._peer.wire.detach()
 
     def sweep(self) -> None:
         """Look whether its time is over, or it is too slow; to be called regularly."""
@@ -117,6 +113,18 @@ class Connection:
     def revoke(self) -> None:
         """End it because the login behind it has ended."""
         self._perform(self._session.revoke())
+
+    async def _listen(self) -> None:
+        """Hear the client until one side wants to end it."""
+        try:
+            async with asyncio.timeout(None) as self._reading:
+                await self._read()
+        except TimeoutError:
+            if self._closing is None:
+                raise
+        finally:
+            self._reading = None
+            self._release()
 
     async def _read(self) -> None:
         while self._closing is None:

@@ -33,8 +33,7 @@ class EventWire:
         self.form: Form = EVENTS
         self._send = send
         self._heartbeat_s = heartbeat_s
-        self._block: Callable[[], None] = lambda: None
-        self._flow: Callable[[], None] = lambda: None
+        self._block = self._flow = _nobody
         self._frames: list[bytes] = []
         self._news = asyncio.Event()
         self._has_begun = False
@@ -43,6 +42,10 @@ class EventWire:
     def attach(self, block: Callable[[], None], flow: Callable[[], None]) -> None:
         """Tell these when a frame is on its way, and when it has been taken."""
         self._block, self._flow = block, flow
+
+    def detach(self) -> None:
+        """Forget whom to tell."""
+        self._block = self._flow = _nobody
 
     def write(self, events: bytes) -> None:
         """Send the events of a frame next."""
@@ -114,3 +117,7 @@ class EventWire:
         status = _STATUS[answer.code]
         error = HttpError(status, answer.code, answer.message, retry_after_s=retry_after_s, headers=headers)
         await answer_problem(error, self._send)
+
+
+def _nobody() -> None:
+    """Stand for an application that has not asked, or has ended."""

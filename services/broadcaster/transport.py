@@ -42,6 +42,9 @@ class Wire(Protocol):
     def write(self) -> Callable[[bytes], None]:
         """What writes a frame, after everything that was sent or written before."""
 
+    def detach(self) -> None:
+        """Forget whom to call."""
+
     def abort(self) -> None:
         """Drop the connection with all that waits to be sent."""
 
@@ -84,6 +87,7 @@ class SyncProtocol(WebSocketsSansIOProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        _end(self.conn)
         # without takeover of context in either direction: a frame can be shared, and no window is kept for a connection
         deflate = ServerPerMessageDeflateFactory(server_no_context_takeover=True, client_no_context_takeover=True)
         self.conn = ServerProtocol(extensions=[deflate], max_size=config.ws_max_size, logger=self.logger)
@@ -113,6 +117,10 @@ class SyncProtocol(WebSocketsSansIOProtocol):
         if self.disconnected or not self.writable.is_set():
             block()
 
+    def detach(self) -> None:
+        """Forget whom to tell."""
+        self.block = self.flow = _nobody
+
     @property
     def write(self) -> Callable[[bytes], None]:
         """The transport's own way to write, with nothing in between: a fan-out is little else than this."""
@@ -130,9 +138,10 @@ class SyncProtocol(WebSocketsSansIOProtocol):
             self.flow()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Write nothing from now on."""
+        """Write nothing from now on, and leave nothing for the collector of circles."""
         self.block()
         super().connection_lost(exc)
+        _end(self.conn)
 
     def handle_close(self, event: Any) -> None:  # noqa: ANN401  (a frame of websockets)
         """Write nothing after the closing handshake."""
@@ -143,7 +152,7 @@ class SyncProtocol(WebSocketsSansIOProtocol):
         """Drop the connection some time after the application has ended, if its closing has not succeeded."""
         super().on_task_complete(task)
         self.block()
-        self.loop.call_later(self.close_timeout, self.abort)
+        self.loop.call_later(self.close_timeout, self.transport.abort)
 
     def keepalive_timeout(self) -> None:
         """Drop a connection whose peer does not answer pings: waiting for it to read would be in vain."""
@@ -185,6 +194,11 @@ class SyncProtocol(WebSocketsSansIOProtocol):
         self.queue.put_nowait(gone)
 
 
+def _end(protocol: ServerProtocol) -> None:
+    """Stop a protocol that is fed nothing any more: its parser would hold it until circles are collected."""
+    protocol.parser.close()
+
+
 def _takes_deflated(extension: object) -> bool:
     return isinstance(extension, PerMessageDeflate) and extension.local_max_window_bits >= WINDOW_BITS
 
@@ -198,4 +212,4 @@ def _is_utf8(data: bytes) -> bool:
 
 
 def _nobody() -> None:
-    """Stand for an application that has not asked."""
+    """Stand for an application that has not asked, or has ended."""

@@ -31,7 +31,8 @@ class SyncEndpoint:
             await refuse_handshake(error, send)
             return
         await send({"type": "websocket.accept", "subprotocol": subprotocol})
-        await self._connections.serve(Peer(receive, send, scope["extensions"][EXTENSION]), address)
+        wire = scope["extensions"].pop(EXTENSION)  # left there, it would hold itself, and with it all that it holds
+        await self._connections.serve(Peer(receive, send, wire), address)
 
     def _agree(self, headers: Mapping[bytes, str], offered: Sequence[str]) -> str | None:
         """Check a handshake and return the subprotocol to speak; raises HttpError."""

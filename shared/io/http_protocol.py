@@ -75,7 +75,8 @@ class JoiningProtocol(HttpToolsProtocol):
         super().connection_made(joining)  # type: ignore[arg-type]  # as much of a transport as is used
 
     def handle_websocket_upgrade(self) -> None:
-        """Hand the connection over as it is."""
+        """Hand the connection over as it is, and go at once: the parser, which calls this, would hold it."""
         if isinstance(self.transport, JoiningTransport):
             self.transport = self.transport.inner
         super().handle_websocket_upgrade()
+        self.parser = None  # type: ignore[assignment]  # it is fed nothing any more

@@ -57,6 +57,9 @@ class PlayedPeer:
         if not self.reads:
             block()
 
+    def detach(self) -> None:
+        self._block = self._flow = lambda: None
+
     def write(self, data: bytes) -> None:
         self.heard += [
             line.removeprefix(b"event: ").decode() for line in data.splitlines() if line.startswith(b"event")
