@@ -77,6 +77,7 @@ class EventWire:
                 await self._send_body(HEARTBEAT)
             for events in frames:
                 if await self._deliver(events):
+                    self._flow()  # whoever waits for these last words to be taken need not wait any more
                     return
             if self._ends and not self._frames:
                 break

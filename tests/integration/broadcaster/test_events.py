@@ -12,6 +12,7 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
+from services.broadcaster.connection import GOODBYE_S
 from shared.operation import Draft
 from tests.support.broadcaster import TOKEN, Broadcaster, FakeAuthenticator, Producer, broadcasting, principal
 from tests.support.client_topic import ClientTopic
@@ -157,6 +158,15 @@ async def test_a_wrong_request_is_answered_with_a_problem(
 async def test_an_unknown_token_is_answered_with_a_problem(redis: Redis, people: FakeAuthenticator) -> None:
     async with broadcasting(redis, people) as broadcaster, stream(broadcaster, token="wrong") as events:
         assert (401, "Bearer") == (events.response.status_code, events.response.headers["www-authenticate"])
+
+
+async def test_a_stream_that_was_refused_does_not_keep_its_place(redis: Redis, people: FakeAuthenticator) -> None:
+    async with broadcasting(redis, people) as broadcaster:
+        async with stream(broadcaster, token="wrong") as events:
+            await events.response.aread()
+        async with asyncio.timeout(GOODBYE_S / 2):
+            while len(broadcaster.connections):
+                await asyncio.sleep(0.01)
 
 
 async def test_a_login_that_ends_ends_the_stream(redis: Redis, people: FakeAuthenticator) -> None:
