@@ -70,6 +70,25 @@ def test_a_span_is_encoded_again_when_the_topic_has_changed() -> None:
     assert 2 == json.loads(frames.since(state, 0)[0].payloads[0])["version"]
 
 
+@pytest.mark.parametrize("delivery", [Delivery.BATCH, Delivery.EACH])
+def test_no_more_is_kept_for_those_who_come_back_than_may_be(
+    monkeypatch: pytest.MonkeyPatch, delivery: Delivery
+) -> None:
+    monkeypatch.setattr("services.broadcaster.frames.MAX_CACHED_BYTES", 10_000)
+    frames, state = topic_frames(), state_after()
+    for number in range(50):
+        change(state, f"s_{number}", b'"%s"' % (b"x" * 500))
+    spans = [frames.missed(state, version, delivery)[0] for version in range(50)]
+    kept = [span for version, span in enumerate(spans) if span is frames.missed(state, version, delivery)[0]]
+    assert 0 < sum(frame.size_bytes for span in kept for frame in span) <= 10_000
+
+
+def test_the_whole_list_is_kept_however_large_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.broadcaster.frames.MAX_CACHED_BYTES", 0)
+    frames, state = topic_frames(), state_after("s_1", "s_2")
+    assert frames.since(state, 0, Delivery.FULL) is frames.since(state, 1, Delivery.FULL)
+
+
 def test_the_same_version_of_another_epoch_is_something_else() -> None:
     frames = topic_frames()
     frames.snapshot(state_after("s_1"))
