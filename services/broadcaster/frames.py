@@ -128,7 +128,7 @@ class TopicFrames:
         """Return the frames of all records as they stand."""
         self._renew(state)
         if not self._snapshot:
-            self._snapshot = frames_of(snapshot_parts(self._topic, state.snapshot()))
+            self._snapshot = frames_of(snapshot_parts(self._topic, state.snapshot(), part_bytes=self._part_bytes))
             metrics.SNAPSHOT_ENCODES.inc()
         return self._snapshot
 
@@ -177,7 +177,8 @@ class TopicFrames:
 
     def _encode(self, state: TopicState, version: int, delivery: Delivery) -> Frames:
         if delivery is Delivery.BATCH:
-            return frames_of(changes_of(self._topic, state.epoch, span) for span in state.since(version))
+            spans = state.since(version, span_bytes=self._part_bytes)
+            return frames_of(changes_of(self._topic, state.epoch, span) for span in spans)
         if delivery is Delivery.EACH:
             changes = state.changes_since(version)
             return tuple(

@@ -104,6 +104,15 @@ def test_nothing_missed_is_no_frame() -> None:
     assert () == topic_frames().since(state_after("s_1"), 1)
 
 
+def test_what_is_larger_than_a_part_comes_in_several_frames() -> None:
+    frames, state = TopicFrames(TOPIC, lambda: AT, part_bytes=200), state_after("s_1", "s_2", "s_3")
+    for record_id in ("s_1", "s_2", "s_3"):
+        change(state, record_id, b'"%s"' % (b"x" * 150))
+    assert ["snapshot"] * 3 == ops(frames.snapshot(state))
+    for delivery, op in ((Delivery.BATCH, "changes"), (Delivery.EACH, "sync")):
+        assert [op] * 3 == ops(frames.since(state, 3, delivery))
+
+
 def test_a_bookmark_tells_the_time_and_the_digest() -> None:
     state = state_after("s_1")
     bookmark = json.loads(topic_frames().bookmark(state).payloads[0])
