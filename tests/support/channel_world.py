@@ -27,7 +27,7 @@ class World:
         self.now = 100.0
         self.log = Log()
         self.frames = TopicFrames(TOPIC, lambda: AT, part_bytes=part_bytes)
-        self.channel = Channel(TOPIC, self.frames, PACE, lambda: self.now)
+        self.channel = Channel(TOPIC, self.frames, PACE, lambda: self.now, on_wait=lambda _: None)
 
     def load(self) -> None:
         self.channel.begin_load()
