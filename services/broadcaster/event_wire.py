@@ -29,9 +29,10 @@ _END = {"type": "http.response.body", "body": b""}
 class EventWire:
     """A Wire. It takes one frame at a time: while that is on its way, what comes waits in the outbox, or is merged."""
 
-    def __init__(self, send: Send, *, heartbeat_s: float) -> None:
+    def __init__(self, send: Send, drop: Callable[[], None], *, heartbeat_s: float) -> None:
         self.form: Form = EVENTS
         self._send = send
+        self._drop = drop
         self._heartbeat_s = heartbeat_s
         self._block: Callable[[], None] = lambda: None
         self._flow: Callable[[], None] = lambda: None
@@ -51,8 +52,9 @@ class EventWire:
         self._news.set()
 
     def abort(self) -> None:
-        """Send nothing any more."""
+        """Drop the connection with all that waits to be sent."""
         self._frames.clear()
+        self._drop()
         self.end()
 
     def end(self) -> None:

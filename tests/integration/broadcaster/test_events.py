@@ -9,14 +9,19 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 from redis.asyncio import Redis
 
 from services.broadcaster.connection import GOODBYE_S
+from services.broadcaster.outbox import Bounds
+from services.broadcaster.pace import Pace
 from shared.operation import Draft
 from tests.support.broadcaster import TOKEN, Broadcaster, FakeAuthenticator, Producer, broadcasting, principal
 from tests.support.client_topic import ClientTopic
 from tests.support.log import open_log
+
+LARGE = Draft(id="s_1", action="put", data=b'{"notes":"%s"}' % (b"x" * 100_000))
 
 Event = dict[str, str]
 
@@ -186,6 +191,30 @@ async def test_draining_ends_streams(redis: Redis, people: FakeAuthenticator) ->
             await events.event()
         async with stream(broadcaster) as late:
             assert 503 == late.response.status_code
+
+
+def served_from(port: int) -> int:
+    """Return how many sockets of this process stand on the server's side of a connection."""
+    return sum(bool(c.laddr.port == port and c.raddr) for c in psutil.Process().net_connections("tcp"))
+
+
+async def test_a_client_that_never_reads_is_dropped_with_all_that_waits_for_it(
+    redis: Redis, producer: Producer, people: FakeAuthenticator
+) -> None:
+    bounds = Bounds(high_water_bytes=500_000, stall_s=0.3)
+    async with broadcasting(redis, people, pace=Pace(tick_s=0.001), bounds=bounds) as broadcaster:
+        reader, writer = await asyncio.open_connection("127.0.0.1", broadcaster.port)
+        writer.write(
+            f"GET /events?topic=servers HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode()
+        )
+        await reader.readline()
+        writer.transport.pause_reading()  # type: ignore[attr-defined]  # of the transport of a reader
+        async with asyncio.timeout(30):
+            while len(broadcaster.connections):
+                await producer.append(LARGE)
+            while served_from(broadcaster.port):
+                await asyncio.sleep(0.01)
+        writer.transport.abort()
 
 
 async def test_a_client_that_has_gone_leaves_nothing_behind(redis: Redis, people: FakeAuthenticator) -> None:
