@@ -220,7 +220,7 @@ class Channel:
         if subscription.epoch is None:
             self._answer(subscription, state)
         elif subscription.epoch != state.epoch:
-            subscription.standing = Standing.STALE
+            self._stand(subscription, Standing.STALE)
             subscription.wants_bookmark = True
         else:
             metrics.CATCH_UPS.inc(subscription.version != state.version)
