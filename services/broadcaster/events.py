@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from services.broadcaster.connection import Peer
+from services.broadcaster.connection import GOODBYE_S, Peer
 from services.broadcaster.connections import Connections
 from services.broadcaster.event_wire import EventWire
 from services.broadcaster.websocket import headers_of, sender_of
@@ -51,8 +51,9 @@ class EventsEndpoint:
             sending = group.create_task(wire.run())
             await self._connections.serve(peer, sender_of(scope, headers))
             wire.end()
-            await asyncio.wait([sending], timeout=self._heartbeat_s)
-            sending.cancel()
+            _, late = await asyncio.wait([sending], timeout=GOODBYE_S)
+            if late:
+                wire.abort()
 
 
 class _Asking:

@@ -198,23 +198,52 @@ def served_from(port: int) -> int:
     return sum(bool(c.laddr.port == port and c.raddr) for c in psutil.Process().net_connections("tcp"))
 
 
+@asynccontextmanager
+async def unread_stream(broadcaster: Broadcaster, query: str, *headers: str) -> AsyncIterator[None]:
+    """Ask for a stream, and read no more of it than its first line."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", broadcaster.port)
+    head = (f"GET /events?{query} HTTP/1.1", "Host: localhost", f"Authorization: Bearer {TOKEN}", *headers, "", "")
+    writer.write("\r\n".join(head).encode())
+    await reader.readline()
+    writer.transport.pause_reading()  # type: ignore[attr-defined]  # of the transport of a reader
+    try:
+        yield
+    finally:
+        writer.transport.abort()
+
+
+async def test_draining_does_not_wait_for_a_client_that_does_not_read(
+    redis: Redis, producer: Producer, people: FakeAuthenticator
+) -> None:
+    await producer.append(*(Draft(id=f"s_{n}", action="put", data=b'"%s"' % (b"x" * 100_000)) for n in range(150)))
+    async with (
+        broadcasting(redis, people) as broadcaster,
+        unread_stream(broadcaster, "topic=servers&delivery=full", "Last-Event-ID: 1-150"),
+    ):
+        (channel,) = broadcaster.hub._channels.values()
+        await producer.put("s_1")
+        async with asyncio.timeout(10):
+            while all(lane._sent < 151 for lane in channel._lanes.values()):
+                await asyncio.sleep(0.01)
+        await broadcaster.connections.drain()
+        async with asyncio.timeout(2 * GOODBYE_S):
+            while served_from(broadcaster.port):
+                await asyncio.sleep(0.01)
+
+
 async def test_a_client_that_never_reads_is_dropped_with_all_that_waits_for_it(
     redis: Redis, producer: Producer, people: FakeAuthenticator
 ) -> None:
     bounds = Bounds(high_water_bytes=500_000, stall_s=0.3)
-    async with broadcasting(redis, people, pace=Pace(tick_s=0.001), bounds=bounds) as broadcaster:
-        reader, writer = await asyncio.open_connection("127.0.0.1", broadcaster.port)
-        writer.write(
-            f"GET /events?topic=servers HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode()
-        )
-        await reader.readline()
-        writer.transport.pause_reading()  # type: ignore[attr-defined]  # of the transport of a reader
-        async with asyncio.timeout(30):
-            while len(broadcaster.connections):
-                await producer.append(LARGE)
-            while served_from(broadcaster.port):
-                await asyncio.sleep(0.01)
-        writer.transport.abort()
+    async with (
+        broadcasting(redis, people, pace=Pace(tick_s=0.001), bounds=bounds) as broadcaster,
+        unread_stream(broadcaster, "topic=servers"),
+        asyncio.timeout(30),
+    ):
+        while len(broadcaster.connections):
+            await producer.append(LARGE)
+        while served_from(broadcaster.port):
+            await asyncio.sleep(0.01)
 
 
 async def test_a_client_that_has_gone_leaves_nothing_behind(redis: Redis, people: FakeAuthenticator) -> None:
