@@ -2,6 +2,7 @@
 
 import { Connection, type ConnectionState } from "./connection.ts";
 import type { TokenSource } from "./link.ts";
+import { Listeners } from "./listeners.ts";
 import {
   type ClientMessage,
   type Refusal,
@@ -52,7 +53,7 @@ export class MusterClient {
   readonly #subscriptions = new Map<string, Subscription>();
   readonly #outlet: Outlet;
   readonly #connection: Connection;
-  readonly #listeners = new Set<() => void>();
+  readonly #listeners = new Listeners<[]>();
   /** Whose records are held: the workspace that was wished for, until the first welcome. */
   #home: string | null;
   #workspace: Workspace | null = null;
@@ -123,8 +124,7 @@ export class MusterClient {
 
   /** Be told whenever `status` or a topic has changed; returns the way to stop that. */
   subscribe(listener: () => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return this.#listeners.add(listener);
   }
 
   /** What is known of a topic; `T` is what the caller knows its records to be. */
@@ -270,6 +270,6 @@ export class MusterClient {
     const status = this.#look();
     const fields = Object.keys(status) as (keyof ClientStatus)[];
     if (fields.some((field) => status[field] !== this.#status[field])) this.#status = status;
-    for (const listener of this.#listeners) listener();
+    this.#listeners.tell();
   }
 }

@@ -2,6 +2,7 @@
 
 import type { MusterClient } from "./client.ts";
 import { Refused, RetryLater, SignedOut } from "./errors.ts";
+import { Listeners } from "./listeners.ts";
 import { type KeyValueStorage, ownStorage, Persistence } from "./persistence.ts";
 import type { Item, TopicMessage } from "./protocol.ts";
 import type { WatchOptions } from "./subscription.ts";
@@ -57,7 +58,7 @@ export class ResourceStore<T> {
   readonly #client: MusterClient;
   readonly #options: WatchOptions;
   readonly #persistence: Persistence | null;
-  readonly #listeners = new Set<Listener<T>>();
+  readonly #listeners = new Listeners<Parameters<Listener<T>>>();
   readonly #actions: Pick<ResourceState<T>, "fetchAll" | "applySync" | "checkVersion" | "getById" | "clear">;
   #topic: TopicState<T>;
   #state: ResourceState<T>;
@@ -87,10 +88,7 @@ export class ResourceStore<T> {
   readonly getState = (): ResourceState<T> => this.#state;
 
   /** Be told of each new state; returns the way to stop that. */
-  readonly subscribe = (listener: Listener<T>): (() => void) => {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
-  };
+  readonly subscribe = (listener: Listener<T>): (() => void) => this.#listeners.add(listener);
 
   /** Follow the resource until the way to stop, which this returns, is taken. */
   watch(): () => void {
@@ -137,7 +135,7 @@ export class ResourceStore<T> {
     if (isSame(state, this.#state)) return;
     const previous = this.#state;
     this.#state = state;
-    for (const listener of this.#listeners) listener(state, previous);
+    this.#listeners.tell(state, previous);
   }
 
   #look(before: TopicState<T> | null, topic: TopicState<T>): ResourceState<T> {

@@ -2,6 +2,7 @@
 
 import { delayMs } from "./backoff.ts";
 import { RetryLater } from "./errors.ts";
+import { Listeners, tell } from "./listeners.ts";
 import type { Bookmark, ClientMessage, Delivery, Refusal, TopicMessage } from "./protocol.ts";
 import {
   apply,
@@ -47,7 +48,7 @@ const PASSING_REFUSALS = new Set(["too_many", "unavailable"]);
 export class Subscription {
   readonly #name: string;
   readonly #outlet: Outlet;
-  readonly #listeners = new Set<UpdateListener>();
+  readonly #listeners = new Listeners<Parameters<UpdateListener>>();
   #state: TopicState<unknown> = EMPTY;
   #refusal: Refusal | null = null;
   #watchers = 0;
@@ -101,10 +102,10 @@ export class Subscription {
 
   /** Hear every update, and at once of all that is known already. */
   listen(listener: UpdateListener): () => void {
-    this.#listeners.add(listener);
+    const stop = this.#listeners.add(listener);
     const { base } = this.#state;
-    if (base !== null) listener(everything(base), base);
-    return () => this.#listeners.delete(listener);
+    if (base !== null) tell(listener, everything(base), base);
+    return stop;
   }
 
   /** Where to find what was kept of a workspace's topic; looked for whenever nothing is held. */
@@ -184,7 +185,7 @@ export class Subscription {
     this.#refusal = null;
     if (effect.kind === "resubscribe" && this.isWatched) this.#askAgain();
     const update = updateOf(base, state.base, message);
-    if (update !== null && state.base !== null) this.#tell(update, state.base);
+    if (update !== null && state.base !== null) this.#listeners.tell(update, state.base);
   }
 
   refuse(refusal: Refusal): void {
@@ -230,11 +231,7 @@ export class Subscription {
     const base = this.#restore?.(workspace) ?? null;
     if (base === null) return;
     this.#state = kept(base);
-    this.#tell(everything(base), base);
+    this.#listeners.tell(everything(base), base);
     this.#outlet.changed();
-  }
-
-  #tell(update: Update, base: Base<unknown>): void {
-    for (const listener of this.#listeners) listener(update, base);
   }
 }

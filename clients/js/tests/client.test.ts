@@ -241,6 +241,51 @@ describe("a listener", () => {
     expect(listener).toHaveBeenCalledTimes(1);
     expect(client.isWatched("servers")).toBe(true);
   });
+
+  test("that begins while an update is told hears it once, and one that has stopped does not", async () => {
+    const [begun, ended] = [vi.fn(), vi.fn()];
+    let stop = () => undefined as unknown;
+    client.listen("servers", () => {
+      if (begun.mock.calls.length === 0) client.listen("servers", begun);
+      stop();
+    });
+    stop = client.listen("servers", ended);
+    await open();
+    say(log.answer(null));
+    expect(begun).toHaveBeenCalledTimes(1);
+    expect(ended).not.toHaveBeenCalled();
+  });
+});
+
+describe("a listener that fails", () => {
+  const failing = () => {
+    throw new Error("a fault of the listener");
+  };
+
+  test("keeps nothing from the others, and is told of", async () => {
+    client.subscribe(failing);
+    client.listen("servers", failing);
+    const [listener, subscriber] = [vi.fn(), vi.fn()];
+    client.listen("servers", listener);
+    await open();
+    client.subscribe(subscriber);
+    say(log.answer(null));
+    expect(listener).toHaveBeenCalledTimes(1);
+    expect(subscriber).toHaveBeenCalledTimes(1);
+    expect(console.error).toHaveBeenCalledWith("muster: a listener has failed", expect.any(Error));
+  });
+
+  test("does not keep the client from its topics, nor from coming back", async () => {
+    client = newClient("w_3");
+    client.watch("regions");
+    client.restore("servers", () => ({ epoch: "3", version: 1, items: log.itemsAt(1) }));
+    client.listen("servers", failing);
+    expect(await open()).toHaveLength(2);
+    client.subscribe(failing);
+    world.socket.end(1006);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(world.sockets).toHaveLength(2);
+  });
 });
 
 describe("a check", () => {
