@@ -1,5 +1,6 @@
 /** Topics of one workspace, kept in step with the server over one connection. */
 
+import type { Base } from "./base.ts";
 import { Connection, type ConnectionState } from "./connection.ts";
 import type { TokenSource } from "./link.ts";
 import { Listeners } from "./listeners.ts";
@@ -14,7 +15,7 @@ import {
 } from "./protocol.ts";
 import { type Outlet, Subscription, type WatchOptions } from "./subscription.ts";
 import { host, type SocketConstructor, type Surroundings } from "./surroundings.ts";
-import { type Base, EMPTY, isCaughtUp, type TopicState } from "./topic.ts";
+import { EMPTY, isCaughtUp, type TopicState } from "./topic.ts";
 import type { Update } from "./update.ts";
 
 export interface ClientOptions {

@@ -1,19 +1,11 @@
 /** One topic of a client: who wants it, what is held of it, and when it is asked for again. */
 
 import { delayMs } from "./backoff.ts";
+import type { Base } from "./base.ts";
 import { RetryLater } from "./errors.ts";
 import { Listeners, tell } from "./listeners.ts";
 import type { Bookmark, ClientMessage, Delivery, Refusal, TopicMessage } from "./protocol.ts";
-import {
-  apply,
-  type Base,
-  distrusted,
-  EMPTY,
-  isProven,
-  kept,
-  subscription,
-  type TopicState,
-} from "./topic.ts";
+import { apply, distrusted, EMPTY, isProven, kept, subscription, type TopicState } from "./topic.ts";
 import { everything, type Update, updateOf } from "./update.ts";
 
 export interface WatchOptions {
