@@ -244,10 +244,7 @@ export class MusterClient {
   }
 
   #question(): ClientMessage | null {
-    if (this.#workspace === null) return null;
-    for (const [topic, { isWatched }] of this.#subscriptions) {
-      if (isWatched) return { op: "check", topic, workspace: this.#workspace.id };
-    }
+    for (const { question } of this.#subscriptions.values()) if (question !== null) return question;
     return null;
   }
 

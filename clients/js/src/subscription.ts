@@ -50,6 +50,8 @@ export class Subscription {
   /** Times that it was asked for again since it was last calm. */
   #repeats = 0;
   #askedMs = 0;
+  /** Whether the server was asked on this connection, and has not refused. */
+  #isAsked = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(name: string, outlet: Outlet) {
@@ -85,10 +87,11 @@ export class Subscription {
     if (this.#watchers === 0) return;
     this.#watchers -= 1;
     if (this.#watchers > 0) return;
+    const { workspace } = this.#outlet;
+    if (workspace !== null && this.#isAsked)
+      this.#outlet.send({ op: "unsubscribe", topic: this.#name, workspace });
     this.suspend("nobody watches the topic any more");
     this.#refusal = null;
-    const { workspace } = this.#outlet;
-    if (workspace !== null) this.#outlet.send({ op: "unsubscribe", topic: this.#name, workspace });
     this.#outlet.changed();
   }
 
@@ -121,6 +124,7 @@ export class Subscription {
   /** Wait for nothing any more: the connection has ended. */
   suspend(reason = "the connection has ended"): void {
     clearTimeout(this.#timer);
+    this.#isAsked = false;
     this.#question?.settle(new RetryLater(reason));
   }
 
@@ -135,7 +139,7 @@ export class Subscription {
   refetch(): void {
     this.#state = distrusted(this.#state);
     this.#refusal = null;
-    this.ask();
+    if (this.isWatched) this.ask();
     this.#outlet.changed();
   }
 
@@ -147,7 +151,7 @@ export class Subscription {
     this.#state = state;
     this.#askedMs = Date.now();
     const { delivery, tickMs } = this.#options;
-    this.#outlet.send({
+    this.#isAsked = this.#outlet.send({
       op: "subscribe",
       topic: this.#name,
       workspace,
@@ -157,13 +161,16 @@ export class Subscription {
     });
   }
 
+  /** What has the server say where the topic stands; null while it would not know what is meant. */
+  get question(): ClientMessage | null {
+    const { workspace } = this.#outlet;
+    return workspace === null || !this.#isAsked ? null : { op: "check", topic: this.#name, workspace };
+  }
+
   /** Whether the server has just what is held. Rejects with RetryLater when it cannot be asked or does not answer. */
   check(): Promise<boolean> {
-    const { workspace } = this.#outlet;
-    const isSaid =
-      workspace !== null &&
-      this.isWatched &&
-      this.#outlet.send({ op: "check", topic: this.#name, workspace });
+    const question = this.question;
+    const isSaid = question !== null && this.#outlet.send(question);
     if (!isSaid) return Promise.reject(new RetryLater("the topic is not followed just now"));
     this.#question ??= this.#newQuestion();
     return this.#question.answer;
@@ -181,6 +188,9 @@ export class Subscription {
   }
 
   refuse(refusal: Refusal): void {
+    // The answer to what was said before the server refused the topic.
+    if (refusal.code === "bad_request" && !this.#isAsked) return;
+    this.#isAsked = false;
     this.#refusal = refusal;
     this.#question?.settle(new RetryLater(refusal.message, refusal.retry_after_ms ?? null));
     if (PASSING_REFUSALS.has(refusal.code)) this.#askAgain(refusal.retry_after_ms ?? null);

@@ -132,6 +132,38 @@ test("a refusal for good is told, and not asked again", async () => {
   expect(client.status.refusal).toEqual(refusal);
 });
 
+describe("a topic that is refused for now", () => {
+  const NOT_NOW = {
+    op: "error",
+    code: "unavailable",
+    message: "not now",
+    topic: "servers",
+    retry_after_ms: 3_000,
+  };
+  const NOT_SUBSCRIBED = { op: "error", code: "bad_request", message: "no subscription", topic: "servers" };
+
+  beforeEach(async () => {
+    await open();
+    say([NOT_NOW]);
+  });
+
+  test("is not checked before it is asked for again", async () => {
+    client.wake();
+    await expect(client.check("servers")).rejects.toMatchObject({ name: "RetryLater" });
+    expect(world.socket.take()).toEqual([]);
+  });
+
+  test("is not ended when nobody watches it any more, for there is nothing to end", () => {
+    client.unwatch("servers");
+    expect(world.socket.take()).toEqual([]);
+  });
+
+  test("is not refused for good by the answer to a check that was on its way", async () => {
+    say([NOT_SUBSCRIBED]);
+    expect(client.status.refusal).toEqual(NOT_NOW);
+  });
+});
+
 test("the clock of the server is known from its welcome", async () => {
   client.start();
   await vi.advanceTimersByTimeAsync(0);
@@ -334,6 +366,17 @@ test("records can be had anew, and are shown until they have come", async () => 
   expect(client.status.isLive).toBe(false);
   say(log.snapshot());
   expect(client.status.isLive).toBe(true);
+});
+
+test("records that nobody watches are not asked for before somebody does", async () => {
+  await open();
+  say(log.answer(null));
+  client.unwatch("servers");
+  world.socket.take();
+  client.refetch("servers");
+  expect(world.socket.take()).toEqual([]);
+  client.watch("servers");
+  expect(world.socket.take()).toEqual([SUBSCRIBE]);
 });
 
 test("a message that came another way counts as one of the connection", async () => {
