@@ -143,7 +143,7 @@ export class ResourceStore<T> {
 
   #look(before: TopicState<T> | null, topic: TopicState<T>): ResourceState<T> {
     const { base } = topic;
-    const isSynced = topic !== before && isCaughtUp(topic);
+    const isSynced = topic !== before && isCaughtUp(topic) && topic.unmatched === 0;
     if (base !== (before?.base ?? null)) this.#list = listOf(base);
     const list = this.#list;
     return {

@@ -163,6 +163,17 @@ test("checkVersion compares with the server", async () => {
   expect(seen().lastSyncTime).toBe(Date.now());
 });
 
+test("a bookmark ahead of the items does not prove them", async () => {
+  await open();
+  void store.getState().fetchAll();
+  say(log.answer(null));
+  const { lastSyncTime } = seen();
+  await vi.advanceTimersByTimeAsync(7_000);
+  log.append({ id: 1, value: 3 });
+  say([log.bookmark()]);
+  expect(seen().lastSyncTime).toBe(lastSyncTime);
+});
+
 test("listeners hear of each new state with the one before, and of nothing else", async () => {
   const listener = vi.fn();
   const stop = store.subscribe(listener);
