@@ -58,6 +58,8 @@ export class Link {
     socket.onopen = () => this.send({ op: "auth", token: this.#token });
     socket.onmessage = (event) => this.#hear(event.data);
     socket.onclose = (event) => this.#end(event.code, event.reason);
+    // The package `ws` throws an error that nobody handles; what matters, the close, comes after it.
+    socket.onerror = () => undefined;
     this.#pulseTimer = setTimeout(() => this.#giveUp("no welcome"), WELCOME_WITHIN_MS);
   }
 

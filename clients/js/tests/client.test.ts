@@ -172,6 +172,14 @@ test("the clock of the server is known from its welcome", async () => {
   expect(client.status.clockOffsetMs).toBe(90_000);
 });
 
+test("a client that is stopped as it begins to connect leaves the page alone", async () => {
+  client.subscribe(() => client.stop());
+  client.start();
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(world.sockets).toHaveLength(0);
+  expect(world.isPageWatched).toBe(false);
+});
+
 test("listeners are told until they stop listening", async () => {
   const listener = vi.fn();
   const stop = client.subscribe(listener);

@@ -413,3 +413,35 @@ test("a token that lasts for years is not renewed before its time", async () => 
   expect(spent).toEqual([null]);
   clearInterval(alive);
 });
+
+test("a source of tokens that never answers is asked again", async () => {
+  const give = giveToken;
+  giveToken = () => new Promise(() => undefined);
+  connection.start();
+  await pass(30_000);
+  expect(connection.state.phase).toBe("waiting");
+  giveToken = give;
+  await pass(1_000);
+  expect(world.sockets).toHaveLength(1);
+});
+
+test("a token that comes too late opens nothing", async () => {
+  let answer: (token: string) => void = () => undefined;
+  giveToken = () => new Promise((resolve) => (answer = resolve));
+  connection.start();
+  await pass(30_000);
+  answer("late");
+  await pass(0);
+  expect(world.sockets).toHaveLength(0);
+});
+
+test("an error of a socket, which some throw when nobody handles it, is waited out until it closes", async () => {
+  connection.start();
+  await pass(0);
+  world.socket.fail(1006);
+  expect(connection.state.phase).toBe("waiting");
+  await pass(1_000);
+  const { socket } = world;
+  connection.stop();
+  expect(() => socket.fail(1006)).not.toThrow();
+});
