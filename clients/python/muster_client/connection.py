@@ -71,7 +71,7 @@ class Connection:
         self._wake = asyncio.Event()
         self._welcomed = asyncio.Event()
         self._welcome: Welcome | None = None
-        self._asked_pause_s: float | None = None
+        self._not_before = 0.0  # until then the server has asked to be left alone
         self._failure: MusterError | None = None
 
     def add(self, subscription: Subscription) -> None:
@@ -107,6 +107,7 @@ class Connection:
 
     async def run(self) -> None:
         """Stay connected; raises Refused or SignedOut when that is over for good."""
+        self._failure = None
         while True:
             ending = await self._once()
             if self._failure is not None:
@@ -151,7 +152,6 @@ class Connection:
             self._fire()
 
     async def _talk(self, socket: ClientConnection, token: str) -> Ending:
-        self._asked_pause_s = None
         try:
             async with asyncio.timeout(WELCOME_WITHIN_S):
                 await socket.send(encode(Auth(token)))
@@ -199,7 +199,7 @@ class Connection:
             self._tokens.welcomed(message, _now())
             self._welcomed.set()
         elif message.topic is None:
-            self._asked_pause_s = None if message.retry_after_ms is None else message.retry_after_ms / 1000
+            self._not_before = _now() + (message.retry_after_ms or 0) / 1000
             log.warning("the server refuses: %s (%s)", message.message, message.code)
         elif (subscription := self.subscriptions.get(message.topic)) is not None and self._is_ours(message):
             chance = random.random()  # noqa: S311 - it spreads clients
@@ -259,11 +259,13 @@ class Connection:
         return RENEW_AGAIN_S if self._welcome is None else renewal_in_s(self._welcome)
 
     def _ending(self, error: ConnectionClosed | ProtocolFault | TimeoutError) -> Ending:
+        pause_s = self._not_before - _now()
+        asked_pause_s = pause_s if pause_s > 0 else None
         if isinstance(error, ConnectionClosed) and error.rcvd is not None:
-            return Ending(error.rcvd.code, error.rcvd.reason, self._asked_pause_s)
+            return Ending(error.rcvd.code, error.rcvd.reason, asked_pause_s)
         if isinstance(error, TimeoutError):
-            return Ending(BROKEN, f"{self._url} does not welcome us", self._asked_pause_s)
-        return Ending(BROKEN, str(error), self._asked_pause_s)
+            return Ending(BROKEN, f"{self._url} does not welcome us", asked_pause_s)
+        return Ending(BROKEN, str(error), asked_pause_s)
 
     def _tell(self, event: ConnectionEvent) -> None:
         if self._on_event is not None:

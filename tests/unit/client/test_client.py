@@ -205,6 +205,22 @@ async def test_a_token_that_cannot_be_renewed_any_more_ends_the_watchers() -> No
             await next_of(watch)
 
 
+async def test_a_client_that_was_signed_out_can_be_opened_again() -> None:
+    tokens = Tokens()
+    async with scripted_server() as server:
+        muster = MusterClient(server.url, token=tokens)
+        async with muster:
+            visit = await server.visit()
+            tokens._faults.append(SignedOut("the session has ended"))
+            await visit.let_in(lasts=timedelta(seconds=0.2))
+            await visit.until_closed()
+        async with muster:
+            visit = await server.visit()
+            await visit.let_in()
+            await visit.close(4503)
+            await (await server.visit()).let_in()
+
+
 async def test_a_source_that_has_no_token_now_is_asked_again() -> None:
     tokens = Tokens(RetryLater("not now", 0.01), ConnectionRefusedError("nobody there"))
     async with scripted_server() as server, MusterClient(server.url, token=tokens):
@@ -219,6 +235,29 @@ async def test_a_pause_that_the_server_names_is_kept() -> None:
             event = await events.get()
         assert isinstance(event, Disconnected)
         assert 60 <= event.retry_in_s <= 66
+
+
+async def test_a_pause_that_the_server_asked_for_long_ago_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    events: asyncio.Queue[ConnectionEvent] = asyncio.Queue()
+    ahead_s = 0.0
+    monkeypatch.setattr(connection, "_now", lambda: asyncio.get_running_loop().time() + ahead_s)
+    async with (
+        scripted_server() as server,
+        MusterClient(server.url, token="t", on_connection=events.put_nowait) as muster,
+    ):
+        topic = muster.topic("servers")
+        visit = await server.visit()
+        await visit.let_in()
+        await visit.expect("subscribe")
+        busy = {"op": "error", "code": "unavailable", "message": "not now", "retry_after_ms": 60_000}
+        await visit.say(busy, *history_of(EDITS).snapshot())
+        await topic.until_live()
+        ahead_s = 61.0
+        await visit.close(4503)
+        assert Connected(is_first=True) == await events.get()
+        lost = await asyncio.wait_for(events.get(), 5)
+        assert isinstance(lost, Disconnected)
+        assert lost.retry_in_s <= 0.3
 
 
 async def test_a_handshake_that_is_refused_for_a_while_is_tried_again_after_it() -> None:
