@@ -353,8 +353,9 @@ async def test_a_refused_topic_ends_its_watchers_and_no_others() -> None:
             await next_of(wrong)
         await visit.say(*history.snapshot())
         assert "b" in {(await next_of(right)).id, (await next_of(right)).id}
-        muster.watch("nothing")
+        again = muster.watch("nothing")
         assert "nothing" == (await visit.expect("subscribe"))["topic"]
+        del again
 
 
 async def test_a_check_is_true_or_heals() -> None:
@@ -454,6 +455,59 @@ async def test_a_watcher_that_was_given_up_costs_nothing() -> None:
     del watch
     gc.collect()
     assert 0 == len(feeds)
+
+
+async def test_a_topic_that_nobody_watches_any_more_is_ended_and_resumed_later() -> None:
+    history = history_of(EDITS)
+    async with scripted_server() as server, MusterClient(server.url, token="t") as muster:
+        one, other = muster.watch("servers"), muster.watch("servers")
+        visit = await subscribed(server, history)
+        for watch in (one, other):
+            await next_of(watch)
+        del one, watch
+        history.edit("b", is_deleted=False)
+        await visit.say(*history.after(3))
+        while (await next_of(other)).version < 4:
+            pass
+        del other
+        history.edit("b", is_deleted=False)
+        await visit.say(*history.after(4))
+        assert {"op": "unsubscribe", "topic": "servers", "workspace": "w_1"} == await visit.expect("unsubscribe")
+        again = muster.watch("servers", delivery="batch")
+        assert {"epoch": "1", "version": 5} == (await visit.expect("subscribe"))["since"]
+        assert {"a", "b"} == {(await next_of(again)).id, (await next_of(again)).id}
+
+
+async def test_a_topic_that_was_asked_for_by_name_is_kept() -> None:
+    history = history_of(EDITS)
+    async with scripted_server() as server, MusterClient(server.url, token="t") as muster:
+        muster.topic("servers")
+        watch = muster.watch("servers")
+        visit = await subscribed(server, history)
+        await next_of(watch)
+        del watch
+        history.edit("b", is_deleted=True)
+        await visit.say(*history.after(3), history.bookmark())
+        is_proven, _ = await asyncio.gather(muster.topic("servers").check(), answer_check(visit, history))
+        assert is_proven
+
+
+async def answer_check(visit: Visit, history: TopicHistory) -> None:
+    await visit.expect("check")
+    await visit.say(history.bookmark())
+
+
+async def test_who_watches_what_nobody_does_any_more_may_do_so_in_another_way() -> None:
+    muster = MusterClient("ws://127.0.0.1:1", token="t")
+    watch = muster.watch("servers", since="1-4")
+    with pytest.raises(ValueError, match="subscribed already"):
+        muster.watch("servers", delivery="each")
+    del watch
+    gc.collect()
+    watch = muster.watch("servers", delivery="each", tick_ms=500)
+    kept = muster.topic("servers").subscription
+    assert ("each", 500, None) == (kept.delivery, kept.tick_ms, kept.since)
+    assert None is watch.position
 
 
 async def test_leaving_does_not_wait_for_a_server_that_does_not_answer() -> None:
