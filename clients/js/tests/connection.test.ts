@@ -209,23 +209,29 @@ test("a pause that the server asked for long ago is over", async () => {
   expect(connection.state).toMatchObject({ phase: "waiting", isPaced: false });
 });
 
-test("when the network or the person is back, the next try is at once", async () => {
-  await open(10_000);
-  world.socket.end(1006);
-  world.sign("visible");
-  await pass(0);
-  expect(world.sockets).toHaveLength(2);
-});
+test.each(["online", "visible"] as const)(
+  "when a page is %s again, the next try is at once",
+  async (sign) => {
+    await open(10_000);
+    world.socket.end(1006);
+    world.sign(sign);
+    await pass(0);
+    expect(world.sockets).toHaveLength(2);
+  },
+);
 
-test("when the network or the person is back, an open connection must show that it lives", async () => {
-  await open(10_000);
-  world.socket.take();
-  world.sign("visible");
-  expect(world.socket.take()).toEqual([CHECK]);
-  world.socket.say(BOOKMARK);
-  await pass(6_000);
-  expect(connection.state.phase).toBe("open");
-});
+test.each(["online", "visible"] as const)(
+  "when a page is %s again, an open connection must show that it lives",
+  async (sign) => {
+    await open(10_000);
+    world.socket.take();
+    world.sign(sign);
+    expect(world.socket.take()).toEqual([CHECK]);
+    world.socket.say(BOOKMARK);
+    await pass(6_000);
+    expect(connection.state.phase).toBe("open");
+  },
+);
 
 test("a connection that has gone silent is asked after two and a half heartbeats, then left", async () => {
   await open();
