@@ -229,7 +229,7 @@ export class Subscription {
 
   #fill(): void {
     const { workspace } = this.#outlet;
-    if (workspace === null || this.#state.base !== null) return;
+    if (workspace === null || this.#state.base !== null || this.#state.assembly !== null) return;
     const base = this.#restore?.(workspace) ?? null;
     if (base === null) return;
     this.#state = kept(base);

@@ -413,6 +413,17 @@ describe("what was kept", () => {
     expect(await open()).toEqual([{ ...SUBSCRIBE, since: { epoch: "3", version: 1 } }]);
   });
 
+  test("is not looked at while a snapshot is coming", async () => {
+    await open();
+    log.append({ id: 2, value: 2 });
+    const [first, second] = log.snapshot(2) as [object, object];
+    say([first]);
+    client.restore("servers", base);
+    say([second]);
+    expect(client.topic("servers").base?.version).toBe(2);
+    expect(client.status.isLive).toBe(true);
+  });
+
   test("of another workspace is not shown when the wished one is not given", async () => {
     client = newClient("w_3");
     client.restore("servers", (workspace) => (workspace === "w_3" ? base() : null));
