@@ -3,7 +3,7 @@
  * other side has silently gone. What to do after the end is for the connection to decide.
  */
 
-import { ProtocolFault, SignedOut } from "./errors.ts";
+import { ProtocolFault, RetryLater, SignedOut } from "./errors.ts";
 import { look } from "./liveness.ts";
 import { type ClientMessage, parse, type ServerMessage, type Welcome } from "./protocol.ts";
 import type { Socket } from "./surroundings.ts";
@@ -152,9 +152,18 @@ export class Link {
       else this.#say(token);
     } catch (error) {
       if (this.#isOver) return;
-      if (error instanceof SignedOut) this.#giveUp(error.message, UNAUTHENTICATED);
-      else this.#renewIn(RENEW_AGAIN_MS);
+      this.#withoutToken(error);
     }
+  }
+
+  #withoutToken(error: unknown): void {
+    if (error instanceof SignedOut) {
+      this.#giveUp(error.message, UNAUTHENTICATED);
+      return;
+    }
+    if (!(error instanceof RetryLater)) console.error("muster: cannot renew the token", error);
+    const afterMs = error instanceof RetryLater ? error.afterMs : null;
+    this.#renewIn(Math.max(RENEW_AGAIN_MS, afterMs ?? 0));
   }
 
   /** The welcome that answers it sets the timer anew; a server that could not check the token gets it again. */

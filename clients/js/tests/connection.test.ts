@@ -285,6 +285,35 @@ test("a renewal that fails for now is tried again", async () => {
   expect(world.socket.take()).toEqual([{ op: "auth", token: "token 2" }]);
 });
 
+test("a renewal is not tried again before the time that was named", async () => {
+  await open();
+  world.socket.say(welcome(20));
+  let asked = 0;
+  giveToken = () => {
+    asked += 1;
+    return Promise.reject(new RetryLater("busy", 40_000));
+  };
+  await pass(10_000);
+  await pass(39_999);
+  expect(asked).toBe(1);
+  await pass(1);
+  expect(asked).toBe(2);
+  expect(console.error).not.toHaveBeenCalled();
+});
+
+test("a source of tokens that is broken is told of, and asked again", async () => {
+  await open();
+  world.socket.say(welcome(20));
+  const give = giveToken;
+  giveToken = () => Promise.reject(new TypeError("a fault of the source"));
+  await pass(10_000);
+  expect(console.error).toHaveBeenCalledTimes(1);
+  giveToken = give;
+  world.socket.take();
+  await pass(5_000);
+  expect(world.socket.take()).toEqual([{ op: "auth", token: "token 2" }]);
+});
+
 test("a session that ends while the connection is open ends the connection", async () => {
   await open();
   giveToken = () => Promise.reject(new SignedOut("ended"));

@@ -159,11 +159,14 @@ class Connection:
         except (ConnectionClosed, ProtocolFault, TimeoutError) as error:
             return self._ending(error)
         self._open()
-        async with asyncio.TaskGroup() as group:
-            helpers = [group.create_task(self._write(socket)), group.create_task(self._renew(socket))]
-            ending = await self._read(socket)
-            for helper in helpers:
-                helper.cancel()
+        try:
+            async with asyncio.TaskGroup() as group:
+                helpers = [group.create_task(self._write(socket)), group.create_task(self._renew(socket))]
+                ending = await self._read(socket)
+                for helper in helpers:
+                    helper.cancel()
+        except ExceptionGroup as defects:
+            raise defects.exceptions[0] from None  # it comes out as it is
         return ending
 
     async def _until_welcomed(self, socket: ClientConnection) -> None:
@@ -235,9 +238,12 @@ class Connection:
         """Sign in again before the token ends; ends with the connection."""
         if self._tokens.is_fixed:
             return
+        again_s = RENEW_AGAIN_S
         with suppress(ConnectionClosed):
             while True:
-                pause_s = self._renewal_pause_s()
+                # without a welcome, the last renewal has failed or was not answered yet
+                pause_s = again_s if self._welcome is None else renewal_in_s(self._welcome)
+                again_s = RENEW_AGAIN_S
                 self._welcomed.clear()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(pause_s):
@@ -249,14 +255,11 @@ class Connection:
                     await socket.send(encode(Auth(await self._tokens.get(_now()))))
                 except RetryLater as error:
                     log.warning("the token cannot be renewed now: %s", error)
+                    again_s = max(RENEW_AGAIN_S, error.retry_after_s or 0)
                 except SignedOut as error:
                     self._failure = error
                     await socket.close()
                     return
-
-    def _renewal_pause_s(self) -> float | None:
-        # without a welcome, the last renewal has failed or was not answered yet
-        return RENEW_AGAIN_S if self._welcome is None else renewal_in_s(self._welcome)
 
     def _ending(self, error: ConnectionClosed | ProtocolFault | TimeoutError) -> Ending:
         pause_s = self._not_before - _now()

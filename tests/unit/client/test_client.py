@@ -305,6 +305,31 @@ async def test_a_renewal_that_is_not_answered_is_tried_again(monkeypatch: pytest
         assert "token-3" == (await visit.expect("auth"))["token"]
 
 
+async def test_a_renewal_is_not_tried_again_before_the_time_that_was_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "RENEW_AGAIN_S", 0.01)
+    tokens = Tokens()
+    async with scripted_server() as server, MusterClient(server.url, token=tokens):
+        visit = await server.visit()
+        tokens._faults.append(RetryLater("busy", 0.5))
+        asked_at = asyncio.get_running_loop().time()
+        await visit.let_in(lasts=timedelta(seconds=0.2))
+        assert "token-2" == (await visit.expect("auth"))["token"]
+        assert asyncio.get_running_loop().time() - asked_at >= 0.5
+
+
+async def test_a_defect_of_a_source_of_tokens_comes_out_as_it_is() -> None:
+    tokens = Tokens()
+    async with scripted_server() as server:
+        muster = MusterClient(server.url, token=tokens)
+        with pytest.raises(LookupError, match="a defect"):  # noqa: PT012 - it is the block that raises
+            async with muster:
+                watch = muster.watch("servers")
+                visit = await server.visit()
+                tokens._faults.append(LookupError("a defect"))
+                await visit.let_in(lasts=timedelta(seconds=0.2))
+                await next_of(watch)
+
+
 async def test_what_is_of_another_workspace_is_not_ours() -> None:
     history = history_of(EDITS)
     async with scripted_server() as server, MusterClient(server.url, token="t", workspace="w_1") as muster:
