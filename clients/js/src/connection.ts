@@ -78,6 +78,7 @@ export class Connection {
   start(): void {
     if (this.#state.phase !== "idle" && this.#state.phase !== "stopped") return;
     this.#tries = 0;
+    this.#refusals = 0;
     this.#stopWatching ??= this.#surroundings.watchPage((sign) => this.#heed(sign));
     void this.#connect();
   }

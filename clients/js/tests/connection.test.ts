@@ -411,6 +411,9 @@ test("a token that is refused again and again, with no other to be had, ends it"
   await pass(20_000);
   expect(connection.state).toEqual({ phase: "stopped", reason: "signed-out" });
   expect(world.sockets).toHaveLength(3);
+  connection.start();
+  await open();
+  expect(connection.state.phase).toBe("open");
 });
 
 test("a token that cannot be renewed yet is not sent again, but asked for until there is another", async () => {
