@@ -11,7 +11,7 @@ from types import MappingProxyType, TracebackType
 from typing import Self
 
 from muster_client.connection import Connection, ConnectionEvent
-from muster_client.errors import MusterError, MustRefetch, NotOpen
+from muster_client.errors import Closed, MusterError, MustRefetch
 from muster_client.messages import Change, Delivery, Item, Position
 from muster_client.subscription import Subscription
 from muster_client.tokens import Tokens, TokenSource
@@ -60,7 +60,7 @@ class MusterClient:
 
     def _end(self, task: asyncio.Task[None]) -> None:
         fault = None if task.cancelled() else task.exception()
-        self._connection.end(fault if isinstance(fault, Exception) else NotOpen("the client was closed"))
+        self._connection.end(fault if isinstance(fault, Exception) else Closed("the client was closed"))
 
     def topic(
         self,
@@ -185,7 +185,8 @@ class Topic:
 class Watch:
     """The changes of a topic for one consumer: an async iterator, which ends when the client is closed.
 
-    Raises Refused, SignedOut or MustRefetch when no more changes can come. One task may iterate at a time.
+    Raises Refused, SignedOut or MustRefetch when no more changes can come, NotOpen before the client is entered. One
+    task may iterate at a time.
     """
 
     def __init__(self, connection: Connection, subscription: Subscription) -> None:
@@ -213,5 +214,5 @@ class Watch:
                 return change
             try:
                 await self._connection.wait(self._topic)
-            except NotOpen:
+            except Closed:
                 raise StopAsyncIteration from None

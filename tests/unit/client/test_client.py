@@ -456,6 +456,8 @@ async def test_a_client_that_is_not_open_says_so() -> None:
     muster = MusterClient("ws://127.0.0.1:1", token="t")
     with pytest.raises(NotOpen):
         await muster.topic("servers").until_live()
+    with pytest.raises(NotOpen):
+        await next_of(muster.watch("servers"))
 
 
 async def test_a_wait_that_is_cancelled_loses_no_change() -> None:
