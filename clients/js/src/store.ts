@@ -138,7 +138,7 @@ export class ResourceStore<T> {
     if (!isNew && isSame(state, this.#state)) return;
     const previous = this.#state;
     this.#state = state;
-    this.#listeners.tell(state, previous);
+    this.#listeners.tellInTurn(state, previous);
   }
 
   #look(before: TopicState<T> | null, topic: TopicState<T>): ResourceState<T> {

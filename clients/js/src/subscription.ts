@@ -184,7 +184,7 @@ export class Subscription {
     this.#refusal = null;
     if (effect.kind === "resubscribe" && this.isWatched) this.#askAgain();
     const update = updateOf(base, state.base, message);
-    if (update !== null && state.base !== null) this.#listeners.tell(update, state.base);
+    if (update !== null && state.base !== null) this.#listeners.tellInTurn(update, state.base);
   }
 
   refuse(refusal: Refusal): void {
@@ -233,7 +233,7 @@ export class Subscription {
     const base = this.#restore?.(workspace) ?? null;
     if (base === null) return;
     this.#state = kept(base);
-    this.#listeners.tell(everything(base), base);
+    this.#listeners.tellInTurn(everything(base), base);
     this.#outlet.changed();
   }
 }

@@ -466,3 +466,17 @@ test("the sockets are of the constructor that is given", async () => {
   await vi.advanceTimersByTimeAsync(0);
   expect(made).toEqual([["ws://muster/ws", "muster.v1"]]);
 });
+
+test("updates that a listener brings about itself come after the one that it hears", async () => {
+  await open();
+  say(log.answer(null));
+  const versions: number[] = [];
+  log.append({ id: 2, value: 2 });
+  log.append({ id: 3, value: 3 });
+  client.listen("servers", ({ version }) => {
+    if (version === 2) client.deliver(log.frame(2, 3));
+  });
+  client.listen("servers", ({ version }) => versions.push(version));
+  say([log.frame(1, 2)]);
+  expect(versions).toEqual([1, 2, 3]);
+});

@@ -38,3 +38,17 @@ test("one that begins or is stopped while something is told does not hear it", (
   listeners.tell("one");
   expect([begun.mock.calls, stopped.mock.calls]).toEqual([[], []]);
 });
+
+test("in turn, what a listener brings about is heard after what it hears, and by those who listen by then", () => {
+  const heard: string[] = [];
+  listeners.add((word) => {
+    if (word !== "one") return;
+    listeners.tellInTurn("two");
+    listeners.add((later) => heard.push(`late ${later}`));
+    listeners.tellInTurn("three");
+  });
+  listeners.add((word) => heard.push(word));
+  listeners.tellInTurn("one");
+  listeners.tellInTurn("four");
+  expect(heard).toEqual(["one", "two", "three", "late three", "four", "late four"]);
+});
