@@ -33,16 +33,26 @@ class Channel:
     """A topic with its subscribers; `now` is always seconds of `clock`, which never goes back.
 
     Whoever owns it reads the topic when `needs_load` says so (`begin_load`, `finish_load`), passes on what the log
-    brings from then on (`take_in`), and calls `tick` at `due_at`.
+    brings from then on (`take_in`), and calls `tick` at `due_at`. That may be sooner
+    after every call, and when `on_wait` is called: whoever has read what was in its way may have to wait from then on.
     """
 
-    def __init__(self, topic: Topic, frames: TopicFrames, pace: Pace, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        topic: Topic,
+        frames: TopicFrames,
+        pace: Pace,
+        clock: Callable[[], float],
+        *,
+        on_wait: Callable[["Channel"], None],
+    ) -> None:
         now = clock()
         self.topic = topic
         self.needs_load = True
         self._frames = frames
         self._pace = pace
         self._clock = clock
+        self._on_wait = on_wait
         self._lanes: dict[tuple[Delivery, float], Lane] = {}
         self._state: TopicState | None = None
         self._buffer: list[ChangeSet] | None = None
@@ -210,7 +220,7 @@ class Channel:
         if subscription.epoch is None:
             self._answer(subscription, state)
         elif subscription.epoch != state.epoch:
-            subscription.standing = Standing.STALE
+            self._stand(subscription, Standing.STALE)
             subscription.wants_bookmark = True
         else:
             metrics.CATCH_UPS.inc(subscription.version != state.version)
@@ -254,6 +264,7 @@ class Channel:
 
     def _wait(self, subscription: Subscription) -> None:
         self._stand(subscription, Standing.WAITING)
+        self._on_wait(self)
 
     def _owe(self, subscription: Subscription) -> None:
         self._stand(subscription, Standing.OWED)

@@ -122,7 +122,7 @@ class Hub:
         return [c for topic, c in self._channels.items() if partition_of(topic.workspace_id, partitions) == partition]
 
     def _open(self, topic: Topic) -> Channel:
-        channel = Channel(topic, TopicFrames(topic, utc_now), self._pace, self._clock)
+        channel = Channel(topic, TopicFrames(topic, utc_now), self._pace, self._clock, on_wait=self._attend)
         self._channels[topic] = channel
         metrics.TOPICS.inc()
         return channel

@@ -23,11 +23,11 @@ AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 class World:
     """A channel over a model of the log, with a clock that the test moves."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, part_bytes: int = 1_000) -> None:
         self.now = 100.0
         self.log = Log()
-        self.frames = TopicFrames(TOPIC, lambda: AT, part_bytes=1_000)
-        self.channel = Channel(TOPIC, self.frames, PACE, lambda: self.now)
+        self.frames = TopicFrames(TOPIC, lambda: AT, part_bytes=part_bytes)
+        self.channel = Channel(TOPIC, self.frames, PACE, lambda: self.now, on_wait=lambda _: None)
 
     def load(self) -> None:
         self.channel.begin_load()

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
+import type { Base } from "../src/base.ts";
 import type { Bookmark, Changes, Snapshot, Subscribed, TopicMessage } from "../src/protocol.ts";
 import {
   apply,
-  type Base,
   distrusted,
   EMPTY,
   isCaughtUp,

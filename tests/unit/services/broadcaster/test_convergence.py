@@ -22,9 +22,12 @@ from tests.support.topic_log import Edit, edits
 class Deliveries(RuleBasedStateMachine):
     """Clients that read as slowly as they like, over a log that is trimmed, reopened and reread at any point."""
 
+    part_bytes = 1_000  # all records fit into one frame
+    most_bytes = 5_000
+
     def __init__(self) -> None:
         super().__init__()
-        self.world = World()
+        self.world = World(part_bytes=self.part_bytes)
         self.world.load()
         self.topics = [ClientTopic() for _ in range(3)]
         for topic in self.topics:
@@ -106,7 +109,7 @@ class Deliveries(RuleBasedStateMachine):
 
     @invariant()
     def memory_is_bounded(self) -> None:
-        assert all(client.outbox.queued_bytes < 5_000 for client in self.clients)
+        assert all(client.outbox.queued_bytes < self.most_bytes for client in self.clients)
 
     def teardown(self) -> None:
         """At rest everyone agrees with the log."""
@@ -124,9 +127,19 @@ class Deliveries(RuleBasedStateMachine):
         self.clients_hold_what_was_true_at_their_version()
 
 
+class DeliveriesInParts(Deliveries):
+    """The same with snapshots and changes that come in several frames, none of which may be missed."""
+
+    part_bytes = 150  # one change, or three records
+    most_bytes = 1_000_000  # a catch-up is as long as the ring when nothing in it can be merged
+
+
 def since_of(since: dict[str, Any] | None) -> Since | None:
     return None if since is None else Since(since["epoch"], since["version"])
 
 
 TestDeliveries = Deliveries.TestCase
 TestDeliveries.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+
+TestDeliveriesInParts = DeliveriesInParts.TestCase
+TestDeliveriesInParts.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
