@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from services.api.records.cursor import Cursor, decode_cursor
+from shared.io.database.past import as_it_was
 from shared.io.problem import FieldError, HttpError
 from shared.resources import Resource
 
@@ -16,16 +17,18 @@ DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
 MAX_SEARCH_CHARACTERS = 200
 MAX_FILTER_VALUES = 20
+NEWEST_POSSIBLE = 2**53 - 1  # what a JavaScript number can still count
 
 
 class ListQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """What is asked of a list. `filters` are (field, wanted values)."""
+    """What is asked of a list, as it is or as it was `at_version`. `filters` are (field, wanted values)."""
 
     sort: str
     limit: int = DEFAULT_LIMIT
     filters: tuple[tuple[str, tuple[object, ...]], ...] = ()
     search: str = ""
     after: Cursor | None = None
+    at_version: int | None = None
 
     @property
     def field(self) -> str:
@@ -40,7 +43,8 @@ class ListQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 def parameter_names(resource: Resource) -> list[str]:
     """Return the names of the parameters that a list of this resource takes."""
-    return ["limit", "cursor", "sort", *(name for name, _ in resource.filters), *(["q"] if resource.searched else [])]
+    names = ["limit", "cursor", "sort", *(name for name, _ in resource.filters)]
+    return [*names, *(["q"] if resource.searched else []), *(["at_version"] if resource.journalled else [])]
 
 
 def read_query(resource: Resource, parameters: Iterable[tuple[str, str]]) -> ListQuery:
@@ -61,12 +65,13 @@ def read_query(resource: Resource, parameters: Iterable[tuple[str, str]]) -> Lis
         raise _bad("sort", f"must be one of {', '.join(resource.sortable)}, or one of them after a -")
     return ListQuery(
         sort=sort,
-        limit=_limit(_one(given, "limit")),
+        limit=_number("limit", _one(given, "limit"), 1, MAX_LIMIT) or DEFAULT_LIMIT,
         filters=tuple(
             (field, _values(resource, name, field, given[name])) for name, field in resource.filters if given[name]
         ),
-        search=_search(_one(given, "q") if "q" in given else None),
+        search=_search(_one(given, "q")),
         after=_cursor(resource, sort, _one(given, "cursor")),
+        at_version=_number("at_version", _one(given, "at_version"), 0, NEWEST_POSSIBLE),
     )
 
 
@@ -75,17 +80,17 @@ def _bad(parameter: str, message: str) -> HttpError:
 
 
 def _one(given: dict[str, list[str]], name: str) -> str | None:
-    values = given[name]
+    values = given.get(name, [])
     if len(values) > 1:
         raise _bad(name, "must be given once")
     return values[0] if values else None
 
 
-def _limit(text: str | None) -> int:
+def _number(name: str, text: str | None, least: int, most: int) -> int | None:
     if text is None:
-        return DEFAULT_LIMIT
-    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(MAX_LIMIT)) and 1 <= int(text) <= MAX_LIMIT):
-        raise _bad("limit", f"must be a number from 1 to {MAX_LIMIT}")
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(most)) and least <= int(text) <= most):
+        raise _bad(name, f"must be a number from {least} to {most}")
     return int(text)
 
 
@@ -140,6 +145,7 @@ class _Conditions:
     def __init__(self, workspace_id: str) -> None:
         self.arguments: list[object] = [workspace_id]
         self.texts = ["workspace_id = $1"]
+        self.past = ""
 
     def argument(self, value: object) -> str:
         self.arguments.append(value)
@@ -149,7 +155,7 @@ class _Conditions:
         self.texts.append(text)
 
     def statement(self, before: str, after: str = "") -> Statement:
-        return Statement(f"{before} WHERE {' AND '.join(self.texts)}{after}", tuple(self.arguments))
+        return Statement(f"{self.past}{before} WHERE {' AND '.join(self.texts)}{after}", tuple(self.arguments))
 
 
 def count_statement(resource: Resource, workspace_id: str, query: ListQuery) -> Statement:
@@ -174,6 +180,8 @@ def page_statement(resource: Resource, workspace_id: str, query: ListQuery) -> S
 
 def _filtered(resource: Resource, workspace_id: str, query: ListQuery) -> _Conditions:
     conditions = _Conditions(workspace_id)
+    if query.at_version is not None:
+        conditions.past = as_it_was(resource, "$1", conditions.argument(query.at_version))
     for field, values in query.filters:
         wanted = conditions.argument(list(values))
         conditions.add(f"{field} @> {wanted}" if is_list(resource, field) else f"{field} = ANY({wanted})")

@@ -8,6 +8,7 @@ import msgspec
 from litestar import get, patch
 from litestar.di import NamedDependency
 from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Operation, Parameter, Schema
 from litestar.openapi.spec.enums import OpenAPIType
 from litestar.params import FromPath, JSONBody
@@ -17,13 +18,14 @@ from services.api.conditions import WriteTerms
 from services.api.permissions import Caller
 from services.api.problems import BODY_PROBLEMS, WORKSPACE_PROBLEMS, WRITE_PROBLEMS
 from services.api.records.answers import ACCEPTED, OK, described, page_answer, record_answer, written_answer
-from services.api.records.listing import DEFAULT_LIMIT, MAX_LIMIT, parameter_names, read_query
+from services.api.records.listing import DEFAULT_LIMIT, MAX_LIMIT, NEWEST_POSSIBLE, parameter_names, read_query
 from services.api.records.merge import patched
 from services.api.records.reader import RecordReader
 from services.api.records.representation import page_type, patch_type, record_type
 from services.api.records.writer import RecordWriter
 from services.api.requests import JSON, MERGE_PATCH, ApiRequest, opt
 from shared.io.litestar_problems import documented
+from shared.io.problem import RefetchProblem
 from shared.names import Topic
 from shared.resources import Resource
 
@@ -38,7 +40,7 @@ def list_route(resource: Resource) -> HTTPRouteHandler:
         operation_class=_listing_operation(resource),
         summary=f"List {resource.name}",
         tags=[resource.name],
-        responses={OK: described(page_type(resource), "A page of the list"), **documented(*WORKSPACE_PROBLEMS)},
+        responses={OK: described(page_type(resource), "A page of the list"), **_list_problems(resource)},
     )
     async def list_records(
         request: ApiRequest, caller: NamedDependency[Caller], records: NamedDependency[RecordReader]
@@ -110,6 +112,16 @@ class _MergePatchOperation(Operation):
         content[MERGE_PATCH] = content[JSON]
 
 
+def _list_problems(resource: Resource) -> dict[int, ResponseSpec]:
+    """Describe why there may be no list; one of the past may be out of reach."""
+    if not resource.journalled:
+        return documented(*WORKSPACE_PROBLEMS)
+    return {
+        **documented(*WORKSPACE_PROBLEMS, HTTPStatus.UNPROCESSABLE_ENTITY),
+        **documented(HTTPStatus.CONFLICT, body=RefetchProblem),
+    }
+
+
 def _listing_operation(resource: Resource) -> type[Operation]:
     """Return an operation that has the parameters of the resource's list."""
 
@@ -128,6 +140,9 @@ def _parameters(resource: Resource) -> list[Parameter]:
         "sort": Schema(type=OpenAPIType.STRING, enum=orders, default=resource.sortable[0]),
         "cursor": Schema(type=OpenAPIType.STRING, description="`next_cursor` of the page before"),
         "q": Schema(type=OpenAPIType.STRING, description=f"Text that {' or '.join(resource.searched)} contains"),
+        "at_version": Schema(
+            type=OpenAPIType.INTEGER, minimum=0, maximum=NEWEST_POSSIBLE, description="The list as it was at a version"
+        ),
     }
     repeated = Schema(type=OpenAPIType.ARRAY, items=Schema(type=OpenAPIType.STRING))
     return [
