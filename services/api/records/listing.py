@@ -3,7 +3,7 @@
 Pages are found by key: a page begins after the last record of the one before, whatever was added or removed meanwhile.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -59,19 +59,19 @@ def read_query(resource: Resource, parameters: Iterable[tuple[str, str]]) -> Lis
         if "\x00" in value:
             raise _bad(name, "must not contain NUL")
         given[name].append(value)
-    wanted_sort = _one(given, "sort")
+    wanted_sort = read_once(given, "sort")
     sort = resource.sortable[0] if wanted_sort is None else wanted_sort
     if sort.removeprefix("-") not in resource.sortable:
         raise _bad("sort", f"must be one of {', '.join(resource.sortable)}, or one of them after a -")
     return ListQuery(
         sort=sort,
-        limit=_number("limit", _one(given, "limit"), 1, MAX_LIMIT) or DEFAULT_LIMIT,
+        limit=read_number("limit", read_once(given, "limit"), 1, MAX_LIMIT) or DEFAULT_LIMIT,
         filters=tuple(
             (field, _values(resource, name, field, given[name])) for name, field in resource.filters if given[name]
         ),
-        search=_search(_one(given, "q")),
-        after=_cursor(resource, sort, _one(given, "cursor")),
-        at_version=_number("at_version", _one(given, "at_version"), 0, NEWEST_POSSIBLE),
+        search=_search(read_once(given, "q")),
+        after=_cursor(resource, sort, read_once(given, "cursor")),
+        at_version=read_number("at_version", read_once(given, "at_version"), 0, NEWEST_POSSIBLE),
     )
 
 
@@ -79,14 +79,16 @@ def _bad(parameter: str, message: str) -> HttpError:
     return HttpError(400, "bad_request", f"{parameter}: {message}", errors=[FieldError(parameter, message)])
 
 
-def _one(given: dict[str, list[str]], name: str) -> str | None:
+def read_once(given: Mapping[str, Sequence[str]], name: str) -> str | None:
+    """Return the value of a parameter, None when it is not given; raises HttpError (400) when it is repeated."""
     values = given.get(name, [])
     if len(values) > 1:
         raise _bad(name, "must be given once")
     return values[0] if values else None
 
 
-def _number(name: str, text: str | None, least: int, most: int) -> int | None:
+def read_number(name: str, text: str | None, least: int, most: int) -> int | None:
+    """Read a number in decimal digits; raises HttpError (400)."""
     if text is None:
         return None
     if not (text.isascii() and text.isdecimal() and len(text) <= len(str(most)) and least <= int(text) <= most):

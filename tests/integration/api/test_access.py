@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 
 from shared.io.litestar_openapi import MEDIA_TYPE
+from shared.resources import RESOURCES
 from shared.resources.servers import Server
 from tests.support.api import OTHER_WORKSPACE, WORKSPACE, Api
 
@@ -63,6 +64,10 @@ async def test_the_document_names_every_route(document: dict[str, Any]) -> None:
         ("GET", "/api/sync/status"),
         ("GET", "/api/sync/changes"),
     }
+    for resource in RESOURCES.values():
+        if resource.journalled:
+            record = f"/api/v1/{resource.name}/record_id"
+            expected |= {("GET", f"{record}/changes"), ("POST", f"{record}/revert")}
     assert expected == {(method, path) for method, path, _ in operations(document)}
 
 
