@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 import msgspec
-from litestar import MediaType, get, post
+from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
@@ -23,16 +23,16 @@ from services.api.records.answers import (
     JSON_BYTES,
     NO_CONTENT,
     OK,
+    deleted_answer,
     described,
     preference_applied,
     written_answer,
 )
 from services.api.records.history import History, history_type
 from services.api.records.listing import DEFAULT_LIMIT, MAX_LIMIT, NEWEST_POSSIBLE, read_number, read_once
-from services.api.records.representation import record_type
+from services.api.records.representation import record_type, title
 from services.api.records.revert import Reverter
 from services.api.requests import ApiRequest, opt
-from shared.errors import Forbidden
 from shared.io.litestar_problems import documented
 from shared.resources import RESOURCES, Resource
 
@@ -61,7 +61,7 @@ def changes_route(resource: Resource) -> HTTPRouteHandler:
     @get(
         f"/{resource.name}/{{record_id:str}}/changes",
         opt=opt("read", query=("limit", "cursor")),
-        operation_id=f"list{resource.model.__name__}Changes",
+        operation_id=f"list{title(resource.singular)}Changes",
         operation_class=_PagedOperation,
         summary=f"What happened to one of the {resource.name}, newest first",
         tags=[resource.name],
@@ -100,9 +100,9 @@ def revert_route(resource: Resource) -> HTTPRouteHandler:
 
     @post(
         f"/{resource.name}/{{record_id:str}}/revert",
-        opt=opt("write"),
+        opt=opt("write", writers=resource.writers),
         status_code=OK,
-        operation_id=f"revert{resource.model.__name__}",
+        operation_id=f"revert{title(resource.singular)}",
         summary=f"Undo one change of one of the {resource.name} by a new one",
         tags=[resource.name],
         responses={
@@ -115,18 +115,15 @@ def revert_route(resource: Resource) -> HTTPRouteHandler:
     async def revert_change(
         data: JSONBody[Revert],
         record_id: FromPath[str],
-        caller: NamedDependency[Caller],
         terms: NamedDependency[WriteTerms],
         reverter: NamedDependency[Reverter],
     ) -> Response[Any]:
-        if caller.role not in resource.writers:
-            raise Forbidden(f"a {caller.role} may not change anything here")
         written = await reverter.revert(resource, record_id, data.version, terms)
         if written.records:
             return written_answer(written, terms)
-        headers = preference_applied(terms)
         if written.committed:
-            return Response(None, status_code=NO_CONTENT, media_type=MediaType.TEXT, headers=headers)
+            return deleted_answer(terms, committed=True)
+        headers = preference_applied(terms)
         return Response(b"null", status_code=ACCEPTED, media_type=JSON_BYTES, headers=headers)
 
     return revert_change

@@ -56,7 +56,7 @@ def undo(resource: Resource, step: Step, current: Record | None, changed_again: 
 
 
 def _require_writable(resource: Resource, fields: Iterable[str], *, is_whole: bool) -> None:
-    if is_whole and not resource.managed:
+    if is_whole and not resource.deletable:
         detail = f"{resource.name} come and go with their agents, whose credentials would not come back"
         raise HttpError(422, "not_revertible", detail)
     closed = [name for name in fields if name not in resource.editable]
@@ -120,11 +120,15 @@ class Reverter:
         raise Overloaded("others change this all the time")
 
     async def _draft(self, resource: Resource, topic: Topic, record_id: str, version: int, terms: WriteTerms) -> Draft:
-        steps = await steps_of(self._pool, topic, record_id, upto_id=version, limit=1)
+        async with (
+            self._pool.acquire() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            steps = await steps_of(connection, topic, record_id, upto_id=version, limit=1)
+            changed_again = await changed_since(connection, topic, record_id, version, resource.columns)
         if not steps or steps[0].event.id != version:
             message = f"the journal has no change of {record_id} to version {version}"
             raise NotFound(message, code="unknown_change")
-        changed_again = await changed_since(self._pool, topic, record_id, version, resource.columns)
         # what is read last is what the new change is made for: nothing can come between unseen
         current = (await self._reader.records(topic, [record_id])).get(record_id)
         if current is not None:

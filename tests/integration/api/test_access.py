@@ -56,18 +56,17 @@ async def test_the_document_names_every_route(document: dict[str, Any]) -> None:
         ("POST", "/api/v1/enrolment-tokens"),
         ("GET", "/api/v1/enrolment-tokens"),
         ("DELETE", "/api/v1/enrolment-tokens/token_id"),
-        ("GET", "/api/v1/servers"),
-        ("GET", "/api/v1/servers/record_id"),
-        ("PATCH", "/api/v1/servers/record_id"),
-        ("DELETE", "/api/v1/servers/record_id"),
         ("POST", "/api/v1/servers/tags"),
         ("GET", "/api/sync/status"),
         ("GET", "/api/sync/changes"),
     }
-    for resource in RESOURCES.values():
+    for name, resource in RESOURCES.items():
+        many, one = f"/api/v1/{name}", f"/api/v1/{name}/record_id"
+        expected |= {("GET", many), ("GET", one)}
+        if resource.editable:
+            expected |= {("POST", many), ("POST", f"{many}/bulk"), ("PUT", one), ("PATCH", one), ("DELETE", one)}
         if resource.journalled:
-            record = f"/api/v1/{resource.name}/record_id"
-            expected |= {("GET", f"{record}/changes"), ("POST", f"{record}/revert")}
+            expected |= {("GET", f"{one}/changes"), ("POST", f"{one}/revert")}
     assert expected == {(method, path) for method, path, _ in operations(document)}
 
 
