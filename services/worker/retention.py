@@ -33,7 +33,8 @@ async def forget_events(pool: Pool, kept: Journal, now: dt.datetime) -> None:
         forgotten = 0
         while (more := await _forget_slice_of(pool, topic, before)) is not None:
             forgotten += more
-        log.info("events forgotten", topic=str(topic), events=forgotten, before=before.isoformat())
+        if forgotten:
+            log.info("events forgotten", topic=str(topic), events=forgotten, before=before.isoformat())
 
 
 async def horizon(pool: Pool | Connection, kept: Journal, now: dt.datetime) -> dt.datetime:

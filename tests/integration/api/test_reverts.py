@@ -108,6 +108,28 @@ async def test_a_deletion_is_undone_by_bringing_the_record_back(api: Api, header
     assert 409 == (await revert(api, headers, gone)).status_code
 
 
+async def test_what_people_write_they_can_undo(api: Api, headers: dict[str, str]) -> None:
+    made = await api.http.post("/api/v1/websites", json={"primary_domain": "a.example"}, headers=headers)
+    path, record_id = made.headers["location"], made.json()["id"]
+    edited = await api.http.patch(path, json={"primary_domain": "b.example"}, headers=headers)
+    deleted = await api.http.delete(path, headers=headers)
+    assert (201, 200, 204) == (made.status_code, edited.status_code, deleted.status_code)
+    back = await revert(api, headers, 3, record_id)
+    assert (200, "b.example") == (back.status_code, back.json()["primary_domain"])
+    other = await api.http.post("/api/v1/websites", json={"primary_domain": "a.example"}, headers=headers)
+    assert (409, "not_unique") == (
+        (taken := await revert(api, headers, 2, record_id)).status_code,
+        taken.json()["code"],
+    )
+    assert 204 == (await revert(api, headers, other.json()["version"], other.json()["id"])).status_code
+    assert "a.example" == (await revert(api, headers, 2, record_id)).json()["primary_domain"]
+    history = (await api.http.get(f"{path}/changes", headers=headers)).json()["items"]
+    assert ["updated", "created", "deleted", "updated", "created"] == [item["action"] for item in history]
+    assert {"u_editor"} == {item["actor"] for item in history}
+    past = (await api.http.get("/api/v1/websites?at_version=2", headers=headers)).json()
+    assert ["b.example"] == [item["primary_domain"] for item in past["items"]]
+
+
 async def test_a_unique_value_that_another_record_has_now_is_named(api: Api, headers: dict[str, str]) -> None:
     await write(api, "ws_1", primary_domain="a.example")
     renamed = await write(api, "ws_1", primary_domain="b.example")

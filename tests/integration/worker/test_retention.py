@@ -1,21 +1,27 @@
 """The journal lets go of nothing that it still promises to tell, whatever happened and whenever it is asked."""
 
+import asyncio
 import datetime as dt
 import json
 from collections.abc import AsyncIterator
 
+import arq
 import asyncpg
+import msgspec
 import pytest
 import pytest_asyncio
+from arq.connections import RedisSettings
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from services.worker.jobs import Jobs
 from services.worker.retention import forget_events, forget_slice, horizon
 from shared.errors import MustRefetch, Rejected
 from shared.io.database.journal import events_since, state_at
 from shared.io.database.pool import connect, create_pool
 from shared.names import Topic
 from shared.settings import Journal
+from tests.support.applier import until
 from tests.support.journal import START, Fate, JournalledTopic, tag
 
 TAGS = Topic("w_1", "tags")
@@ -149,3 +155,24 @@ async def test_events_go_by_age_or_because_there_are_enough_newer_ones(database:
         kept = Journal(events_retention_s=retention_s, events_max=most)
         assert START + expected * SECOND == await horizon(database, kept, now)
     assert now - 1000 * SECOND == await horizon(database, Journal(1000, 21), now)
+
+
+@pytest.mark.filterwarnings("ignore:Call to deprecated close:DeprecationWarning")  # arq closes its pool in the old way
+async def test_the_upkeep_of_the_worker_lets_go(
+    database: asyncpg.Connection, database_url: str, redis_url: str
+) -> None:
+    await filled(database, TAGS, 503)
+    stopping = asyncio.Event()
+
+    async def has_let_go() -> bool:
+        return await floor_of(database) == 3
+
+    async with await create_pool(database_url, size=2) as pool, asyncio.TaskGroup() as group:
+        group.create_task(Jobs(redis_url, pool, Journal(events_retention_s=1)).run(stopping))
+        queue = await arq.create_pool(RedisSettings.from_dsn(redis_url), job_serializer=msgspec.msgpack.encode)
+        try:
+            await queue.enqueue_job("cron:forget_old_events")
+            await until(has_let_go)
+        finally:
+            await queue.aclose(close_connection_pool=True)
+            stopping.set()

@@ -19,11 +19,13 @@ WHERE workspace_id = :workspace_id AND topic = :topic AND record_id = :record_id
 ORDER BY id DESC LIMIT :max_events;
 
 -- name: changed_since(workspace_id, topic, record_id, after_id, fields)
--- Those of the fields that events of a record after this one have altered.
+-- Those of the fields that events of a record after this one have altered; one that was deleted and brought back as it
+-- was is the same.
 SELECT DISTINCT field
 FROM (
     SELECT payload, lag(payload) OVER (ORDER BY id) AS before FROM ws_events
     WHERE workspace_id = :workspace_id AND topic = :topic AND record_id = :record_id AND id >= :after_id
+        AND event_type <> 'delete'
 ) AS event
 CROSS JOIN unnest(:fields::text[]) AS field
 WHERE before IS NOT NULL AND payload -> field IS DISTINCT FROM before -> field
