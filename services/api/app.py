@@ -10,6 +10,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 from services.api.auth_routes import AUTH_ROUTES
 from services.api.enrolment import ENROLMENT_ROUTES
 from services.api.parts import Parts
+from services.api.records.history_routes import HISTORY_ROUTES
 from services.api.records.routes import record_routes
 from services.api.requests import MAX_BODY_BYTES, ApiRequest, guard_for, opt, provide_caller, provide_terms
 from services.api.servers import SERVER_ROUTES
@@ -28,7 +29,7 @@ def build_app(parts: Parts) -> Litestar:
 def _routes() -> list[Any]:
     records = [route for resource in RESOURCES.values() for route in record_routes(resource)]
     return [
-        Router("/api/v1", route_handlers=[*AUTH_ROUTES, *ENROLMENT_ROUTES, *records, *SERVER_ROUTES]),
+        Router("/api/v1", route_handlers=[*AUTH_ROUTES, *ENROLMENT_ROUTES, *records, *HISTORY_ROUTES, *SERVER_ROUTES]),
         Router("/api", route_handlers=SYNC_ROUTES),
     ]
 
