@@ -39,8 +39,8 @@ class Wire(Protocol):
         """Call `block` when the peer takes no more for now, or has gone, and `flow` when it takes more again."""
 
     @property
-    def write(self) -> Callable[[bytes], None]:
-        """What writes a frame, after everything that was sent or written before."""
+    def write(self) -> Callable[[Any], None]:
+        """What writes a frame in this form, after everything that was sent or written before."""
 
     def detach(self) -> None:
         """Forget whom to call."""
