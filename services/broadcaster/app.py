@@ -2,13 +2,13 @@
 
 from services.broadcaster.events import EventsEndpoint
 from services.broadcaster.socketio_endpoint import SocketIoEndpoint
+from services.broadcaster.transport import SOCKETIO_PATH
 from services.broadcaster.websocket import SyncEndpoint, refuse_handshake
 from shared.io.probes import AsgiApp, Receive, Scope, Send
 from shared.io.problem import HttpError, answer_problem
 
 _SYNC_PATH = "/ws"
 _EVENTS_PATH = "/events"
-_SOCKETIO_PATH = "/socket.io/"
 
 _NOT_FOUND = HttpError(404, "not_found", "there is nothing here")
 _UPGRADE_REQUIRED = HttpError(
@@ -21,7 +21,7 @@ def build_app(sync: SyncEndpoint, events: EventsEndpoint, socketio: SocketIoEndp
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
-        if socketio is not None and path == _SOCKETIO_PATH:
+        if socketio is not None and path == SOCKETIO_PATH:
             await socketio(scope, receive, send)
         elif scope["type"] == "websocket":
             if path == _SYNC_PATH:

@@ -19,6 +19,9 @@ from services.broadcaster.socketio_link import ENDED, Link
 MAX_PACKETS_IN_A_POST = 100
 """How many packets a polling client may send at once: a page asks for all that it shows in the moment it connects."""
 
+MAX_QUEUED_PACKETS = 100
+"""How many packets wait in an engine's queue, ours and its own; whoever adds more waits for the client to take some."""
+
 _NAMESPACE = "/"
 
 # what it would log, anybody who sends nonsense could fill the log with
@@ -55,13 +58,21 @@ class SocketTransport:
         """End it, so that the client takes it for a lost connection and comes again by itself."""
         # without the packet CLOSE, by which clients would take it for the end
         await self._socket.close(wait=False, abort=True)
+        if self._socket.queue.full():
+            self._discard()
         # a poll that waits gets an answer, also of a client that has left; the next one hears that there is no session
         self._socket.queue.put_nowait(Packet(NOOP))
         self._socket.queue.put_nowait(None)
 
+    def _discard(self) -> None:
+        """Give up what nobody has come for: whoever waits for room in the queue goes on."""
+        while not self._socket.queue.empty():
+            self._socket.queue.get_nowait()
+            self._socket.queue.task_done()
+
 
 class _Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio ships no types
-    """Keeps hold of its tasks: one for the care of its sockets, one for each ping to come."""
+    """Keeps hold of its tasks: one for the care of its sockets, one for each ping to come. Its queues have bounds."""
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401  (engineio's own)
         super().__init__(**options)
@@ -78,6 +89,11 @@ class _Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio ships no 
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
         return task
+
+    def create_queue(self, *args: Any, **kwargs: Any) -> asyncio.Queue[Any]:  # noqa: ANN401  (as in engineio)
+        """Make the queue of a socket."""
+        del args, kwargs
+        return asyncio.Queue(MAX_QUEUED_PACKETS)
 
 
 class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio ships no types
@@ -100,6 +116,8 @@ class SocketIoServer(socketio.AsyncServer):  # type: ignore[misc]  # python-sock
             engineio_logger=_silent,
             cors_allowed_origins=is_allowed,
             cors_credentials=False,
+            # it would be done for each client anew, and while everybody else waits
+            http_compression=False,
             max_http_buffer_size=message_bytes,
         )
         Payload.max_decode_packets = MAX_PACKETS_IN_A_POST

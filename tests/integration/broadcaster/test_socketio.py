@@ -19,6 +19,7 @@ from services.broadcaster.event_feed import Event
 from services.broadcaster.limits import Limits
 from services.broadcaster.outbox import Bounds
 from services.broadcaster.pace import Pace
+from services.broadcaster.socketio_server import MAX_QUEUED_PACKETS
 from shared.names import partition_of
 from shared.operation import Draft
 from shared.protocol import PART_BYTES
@@ -403,6 +404,32 @@ async def test_a_websocket_that_does_not_read_is_dropped(
             while "servers:initial" not in str(await slow.recv()):
                 pass
             await overfill(broadcaster, producer)
+
+
+async def test_what_the_engine_itself_sends_does_not_gather(redis: Redis, people: FakeAuthenticator) -> None:
+    async with (
+        broadcasting(redis, people, limits=Limits(auth_within_s=0.5)) as broadcaster,
+        httpx.AsyncClient(trust_env=False, base_url=broadcaster.socketio_url) as http,
+    ):
+        opened = await http.get("/socket.io/?EIO=4&transport=polling")
+        session = f"/socket.io/?EIO=4&transport=polling&sid={json.loads(opened.text[1:])['sid']}"
+        assert broadcaster.socketio is not None
+        (socket,) = broadcaster.socketio._server.eio.sockets.values()
+        # each asks for a packet in answer, for which nobody comes
+        posts = [asyncio.create_task(http.post(session, content="\x1e".join("5" * 60))) for _ in range(5)]
+        await asyncio.gather(*posts)
+        assert socket.queue.qsize() <= MAX_QUEUED_PACKETS
+        await gone(broadcaster.connections)
+
+
+async def test_frames_of_socketio_are_not_deflated_for_each_client(redis: Redis, people: FakeAuthenticator) -> None:
+    async with broadcasting(redis, people) as broadcaster:
+        url = broadcaster.socketio_url.replace("http", "ws")
+        for path, extensions in (("/socket.io/?EIO=4&transport=websocket", None), ("/ws", "permessage-deflate")):
+            async with connect(url + path, compression="deflate", proxy=None) as websocket:
+                assert websocket.response is not None
+                offered = websocket.response.headers.get("Sec-WebSocket-Extensions")
+                assert extensions == (offered and offered.split(";")[0])
 
 
 SLOW = Bounds(high_water_bytes=200_000, stall_s=0.5)
