@@ -114,6 +114,7 @@ class SocketIoEndpoint:
                 await link.end()
                 sending.cancel()
         finally:
+            await link.transport.close()
             self._server.forget(session)
 
     def _ended(self, task: asyncio.Task[None]) -> None:

@@ -115,7 +115,7 @@ class Link:
         self._finish()
 
     async def end(self) -> None:
-        """Send what is still to be said, then close the transport; to be called when its connection has ended."""
+        """Send what is still to be said; to be called when its connection has ended."""
         self._finish()
         self._refuse(ENDED)
         self.wire.end()
@@ -127,7 +127,6 @@ class Link:
                 await self.transport.taken()
         except TimeoutError:
             self.transport.abort()
-        await self.transport.close()
 
     async def close(self, message: Message) -> None:
         """Take the place of the close frame of a WebSocket, `message` being ASGI's."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+import structlog
 from redis.asyncio import Redis
 from websockets.asyncio.client import connect
 
@@ -20,7 +21,7 @@ from services.broadcaster.limits import Limits
 from services.broadcaster.outbox import Bounds
 from services.broadcaster.pace import Pace
 from services.broadcaster.socketio_server import MAX_QUEUED_PACKETS
-from shared.names import partition_of
+from shared.names import Topic, partition_of
 from shared.operation import Draft
 from shared.protocol import PART_BYTES
 from shared.resources import RESOURCES
@@ -618,6 +619,27 @@ async def test_a_client_that_has_gone_leaves_nothing_behind(
         async with asyncio.timeout(5):
             while broadcaster.socketio._server.links:
                 await asyncio.sleep(0.01)
+
+
+async def test_a_fault_of_ours_ends_the_connection_and_is_logged(
+    redis: Redis, producer: Producer, people: FakeAuthenticator
+) -> None:
+    class BrokenJournal(FakeJournal):
+        async def events(self, topic: Topic, after: int, upto: int) -> list[Event]:
+            raise ArithmeticError(topic, after, upto)
+
+    await producer.put("s_1", n=1)
+    await forget_ring(redis)
+    with structlog.testing.capture_logs() as logs:
+        async with (
+            broadcasting(redis, people, journal=BrokenJournal()) as broadcaster,
+            javascript_client(broadcaster.socketio_url) as client,
+        ):
+            await until(client, "connected")
+            await client.emit("request:servers", {"lastEventId": 0})
+            assert "transport close" == await until(client, "disconnect")
+            assert 0 == len(broadcaster.connections)
+    assert "a Socket.IO client could not be served" in [entry["event"] for entry in logs]
 
 
 async def test_switched_off_there_is_nothing(redis: Redis, people: FakeAuthenticator) -> None:

@@ -153,9 +153,11 @@ class Feeds(RuleBasedStateMachine):
             while reads and self.read_one():
                 pass
 
-    @rule(batches=st.lists(edits, max_size=3), forgets=st.booleans(), more=st.lists(edits, max_size=2))
-    def come_back(self, batches: list[list[Edit]], more: list[list[Edit]], *, forgets: bool) -> None:
-        """Go, and come back after changes that may be forgotten, all or but for the last."""
+    @rule(
+        batches=st.lists(edits, max_size=3), more=st.lists(edits, max_size=2), forgets=st.booleans(), lags=st.booleans()
+    )
+    def come_back(self, batches: list[list[Edit]], more: list[list[Edit]], *, forgets: bool, lags: bool) -> None:
+        """Go, and come back after changes; all but the last may be forgotten, and those not be in the journal yet."""
         self.leave()
         for batch in batches:
             self.append(batch)
@@ -163,6 +165,7 @@ class Feeds(RuleBasedStateMachine):
             self.forget()
         for batch in more:
             self.append(batch)
+        self.journal.lags_behind = sum(map(len, more)) if lags else 0
         self.request(comes_anew=True, forgets=False)
         while self.read_one():
             pass
