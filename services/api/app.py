@@ -10,13 +10,14 @@ from litestar.openapi.spec import Components, SecurityScheme
 from services.api.auth_routes import AUTH_ROUTES
 from services.api.enrolment import ENROLMENT_ROUTES
 from services.api.parts import Parts
-from services.api.records.routes import list_route, patch_route, read_route
+from services.api.records.history_routes import HISTORY_ROUTES
+from services.api.records.routes import record_routes
 from services.api.requests import MAX_BODY_BYTES, ApiRequest, guard_for, opt, provide_caller, provide_terms
 from services.api.servers import SERVER_ROUTES
 from services.api.sync_routes import SYNC_ROUTES
 from shared.io.litestar_app import litestar_app
 from shared.io.litestar_openapi import document_route, openapi_document
-from shared.resources import SERVERS
+from shared.resources import RESOURCES
 
 
 def build_app(parts: Parts) -> Litestar:
@@ -26,9 +27,9 @@ def build_app(parts: Parts) -> Litestar:
 
 
 def _routes() -> list[Any]:
-    records = [make(SERVERS) for make in (list_route, read_route, patch_route)]
+    records = [route for resource in RESOURCES.values() for route in record_routes(resource)]
     return [
-        Router("/api/v1", route_handlers=[*AUTH_ROUTES, *ENROLMENT_ROUTES, *records, *SERVER_ROUTES]),
+        Router("/api/v1", route_handlers=[*AUTH_ROUTES, *ENROLMENT_ROUTES, *records, *HISTORY_ROUTES, *SERVER_ROUTES]),
         Router("/api", route_handlers=SYNC_ROUTES),
     ]
 

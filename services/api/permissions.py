@@ -11,7 +11,8 @@ from shared.tokens import Membership, Principal, Role
 Access = Literal["public", "session", "read", "write"]
 """What a route asks for: nothing, a user who is signed in, or a member of the workspace who may read or write."""
 
-_MAY_WRITE: frozenset[Role] = frozenset({"owner", "editor"})
+WRITERS: frozenset[Role] = frozenset({"owner", "editor"})
+"""Who may write where nothing else is said."""
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -36,9 +37,12 @@ def choose_workspace(principal: Principal, wanted: str | None) -> Membership:
     raise Forbidden("you are no member of this workspace" if wanted is not None else "you have no workspace")
 
 
-def admit(principal: Principal, wanted: str | None, access: Access) -> Caller:
-    """Let a user into a workspace to read or to write; raises as `choose_workspace` does, and Forbidden."""
+def admit(principal: Principal, wanted: str | None, access: Access, writers: frozenset[Role] = WRITERS) -> Caller:
+    """Let a user into a workspace to read, or one of the `writers` to write.
+
+    Raises as `choose_workspace` does, and Forbidden.
+    """
     membership = choose_workspace(principal, wanted)
-    if access == "write" and membership.role not in _MAY_WRITE:
+    if access == "write" and membership.role not in writers:
         raise Forbidden(f"a {membership.role} may not change anything here")
     return Caller(principal.user_id, membership.workspace_id, membership.role)

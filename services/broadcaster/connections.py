@@ -115,19 +115,16 @@ class Connections:
             connection.close_crowded(crowd)
 
     async def _check_sessions(self) -> None:
-        by_session: dict[str, list[Connection]] = {}
-        for connection in self._connections:
-            if connection.principal is not None:
-                by_session.setdefault(connection.principal.session_id, []).append(connection)
-        if not by_session:
+        session_ids = {c.principal.session_id for c in self._connections if c.principal is not None}
+        if not session_ids:
             return
         try:
-            ended = await self._surroundings.authenticator.ended_sessions(by_session)
+            ended = await self._surroundings.authenticator.ended_sessions(session_ids)
         except RetryLater as error:
             log.warning("ended logins cannot be looked up", reason=str(error.__cause__ or error))
             return
-        for session_id in ended:
-            for connection in by_session[session_id]:
+        for connection in self._connections:  # by the login that it has by now
+            if connection.principal is not None and connection.principal.session_id in ended:
                 connection.revoke()
 
     async def _in_slices(self, act: Callable[[Connection], None]) -> None:

@@ -7,7 +7,8 @@ import asyncpg
 import structlog
 
 from services.broadcaster.event_feed import Event
-from shared.io.database.queries import queries
+from shared.errors import MustRefetch
+from shared.io.database.journal import events_since
 from shared.io.faults import LOST_CONNECTION
 from shared.names import Topic
 
@@ -33,12 +34,12 @@ class DatabaseJournal:
 
     async def events(self, topic: Topic, after: int, upto: int) -> list[Event]:
         """Return what is held of what happened after a version and up to another, in order; maybe nothing."""
-        found = queries("replay").missed_events(
-            self._pool, workspace_id=topic.workspace_id, resource=topic.resource, after=after, upto=upto
-        )
         try:
             async with asyncio.timeout(TIMEOUT_S):
-                return [Event(row["id"], row["event_type"], row["payload"]) async for row in found]
+                replay = await events_since(self._pool, topic, after, upto - after)
+        except MustRefetch:
+            return []
         except (*LOST_CONNECTION, asyncpg.PostgresError, TimeoutError) as error:
             log.warning("the journal cannot be read", topic=str(topic), reason=f"{type(error).__name__}: {error}")
             return []
+        return [Event(event.id, event.type, event.payload) for event in replay.events if event.id <= upto]

@@ -14,6 +14,7 @@ Text = Annotated[str, Meta(max_length=10_000, pattern=r"^[^\x00]*$")]
 Label = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f]+$(?!\n)")]
 Labels = Annotated[tuple[Label, ...], Meta(max_length=64)]
 Name = Annotated[Line, Meta(min_length=1)]
+RecordId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$(?!\n)")]
 Reference = Annotated[str, Meta(max_length=64, pattern=r"^[A-Za-z0-9_-]*$(?!\n)")]
 """The id of another record, or nothing; that the record exists is not checked."""
 References = Annotated[tuple[Annotated[Reference, Meta(min_length=1)], ...], Meta(max_length=64)]
@@ -33,9 +34,10 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
 
     `model` is the whole record without its id and version; each field is a column of the table `name`. `singular` is
     what one record is called: `<singular>_id` is its id in events. Ids begin with `prefix`.
-    `editable` are the fields that people may write, if their role is one of `writers`; `managed` says that people
-    create and delete records, too. `unique` are the fields whose values are told apart in a workspace, but for empty
-    ones. The changes of a `journalled` resource are kept, so that they can be looked up, replayed and undone.
+    `editable` are the fields that people may write, if their role is one of `writers`: where there are any, people
+    create records, too. They delete those of a `deletable` resource as they are, without further ado.
+    `unique` are the fields whose values are told apart in a workspace, but for empty ones. The changes of a
+    `journalled` resource are kept, so that they can be looked up, replayed and undone.
     Lists can be ordered by the `sortable` fields, of which the first is the default, and narrowed by the `filters`
     (parameter, field) and by text that one of the `searched` fields contains.
     """
@@ -46,7 +48,7 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     model: type[msgspec.Struct]
     editable: frozenset[str] = frozenset()
     writers: frozenset[Role] = frozenset({"owner", "editor"})
-    managed: bool = False
+    deletable: bool = False
     journalled: bool = False
     unique: tuple[str, ...] = ()
     sortable: tuple[str, ...] = ()
@@ -77,7 +79,7 @@ def managed(  # noqa: PLR0913  (what a declaration says, by name)
         prefix=prefix,
         model=model,
         editable=frozenset(model.__struct_fields__),
-        managed=True,
+        deletable=True,
         journalled=True,
         unique=unique,
         sortable=sortable,

@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 
 from shared.io.litestar_openapi import MEDIA_TYPE
+from shared.resources import RESOURCES
 from shared.resources.servers import Server
 from tests.support.api import OTHER_WORKSPACE, WORKSPACE, Api
 
@@ -55,14 +56,17 @@ async def test_the_document_names_every_route(document: dict[str, Any]) -> None:
         ("POST", "/api/v1/enrolment-tokens"),
         ("GET", "/api/v1/enrolment-tokens"),
         ("DELETE", "/api/v1/enrolment-tokens/token_id"),
-        ("GET", "/api/v1/servers"),
-        ("GET", "/api/v1/servers/record_id"),
-        ("PATCH", "/api/v1/servers/record_id"),
-        ("DELETE", "/api/v1/servers/record_id"),
         ("POST", "/api/v1/servers/tags"),
         ("GET", "/api/sync/status"),
         ("GET", "/api/sync/changes"),
     }
+    for name, resource in RESOURCES.items():
+        many, one = f"/api/v1/{name}", f"/api/v1/{name}/record_id"
+        expected |= {("GET", many), ("GET", one)}
+        if resource.editable:
+            expected |= {("POST", many), ("POST", f"{many}/bulk"), ("PUT", one), ("PATCH", one), ("DELETE", one)}
+        if resource.journalled:
+            expected |= {("GET", f"{one}/changes"), ("POST", f"{one}/revert")}
     assert expected == {(method, path) for method, path, _ in operations(document)}
 
 
