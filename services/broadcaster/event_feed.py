@@ -10,14 +10,11 @@ import msgspec
 from engineio.packet import Packet
 
 from services.broadcaster.event_packets import Message, Part, Update, complaint_packet, initial_packet, update_packet
-from shared.journal import EventType
+from shared.journal import REPLAYED_EVENTS, EventType
 from shared.names import Topic
 from shared.protocol import Bookmark, Refusal, Since, Subscribed
 from shared.resources import RESOURCES
 from shared.topic import Head
-
-MAX_MISSED = 500
-"""How many missed updates are sent one by one; who has missed more takes everything anew."""
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -67,7 +64,7 @@ def place_of(last_event_id: int, head: Head) -> Since | None:
     An id does not say of which epoch it is. One that this epoch has given out is taken to be of it; one up to where the
     epoch began may stand for what was lost with the epoch before, but for 0, which is nothing in all of them.
     """
-    if not head.version - MAX_MISSED <= last_event_id <= head.version:
+    if not head.version - REPLAYED_EVENTS <= last_event_id <= head.version:
         return None
     if 0 < last_event_id <= head.began:
         return None
@@ -190,5 +187,5 @@ def _may_be_replayed(pending: _Pending, last: Part) -> bool:
         not pending.held
         and RESOURCES[pending.topic.resource].journalled
         and pending.since.epoch == last.epoch
-        and 0 < last.version - pending.since.version <= MAX_MISSED
+        and 0 < last.version - pending.since.version <= REPLAYED_EVENTS
     )

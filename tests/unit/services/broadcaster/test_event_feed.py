@@ -10,10 +10,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from services.broadcaster.event_feed import MAX_MISSED, Ask, Effect, Event, Feed, LookUp, Say, place_of
+from services.broadcaster.event_feed import Ask, Effect, Event, Feed, LookUp, Say, place_of
 from services.broadcaster.frames import Frame
 from services.broadcaster.subscription import Subscription
-from shared.journal import EVENT_TYPES, payload_of
+from shared.journal import EVENT_TYPES, REPLAYED_EVENTS, payload_of
 from shared.protocol import Bookmark, Delivery, Refusal, Since
 from shared.resources import SERVERS
 from shared.topic import Head
@@ -27,8 +27,8 @@ from tests.support.topic_log import TOPIC, Edit, edits
     [
         (7, Head(epoch=1, began=0, version=7), True),
         (8, Head(epoch=1, began=0, version=7), False),
-        (0, Head(epoch=1, began=0, version=MAX_MISSED), True),
-        (0, Head(epoch=1, began=0, version=MAX_MISSED + 1), False),
+        (0, Head(epoch=1, began=0, version=REPLAYED_EVENTS), True),
+        (0, Head(epoch=1, began=0, version=REPLAYED_EVENTS + 1), False),
         (5, Head(epoch=2, began=5, version=7), False),
         (6, Head(epoch=2, began=5, version=7), True),
         (0, Head(epoch=2, began=5, version=7), True),
