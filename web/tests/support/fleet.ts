@@ -7,7 +7,11 @@ import type { Sample, Server } from "../../src/fleet/records.ts";
 import { FleetStore, TOPICS } from "../../src/fleet/store.ts";
 
 export function server(id: string, data: Partial<Server> = {}, version = 1): Item<Server> {
-  return { id, version, data: { name: id, hostname: id, status: "online", tags: [], ...data } };
+  return {
+    id,
+    version,
+    data: { name: id, hostname: id, status: "online", last_seen: null, tags: [], ...data },
+  };
 }
 
 export function sample(id: string, data: Partial<Sample> = {}, version = 1): Item<Sample> {
