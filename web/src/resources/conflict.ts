@@ -1,7 +1,7 @@
 /** What two people have made of one record. */
 
 import type { Field, Fields, Value } from "./descriptor.ts";
-import { changesOf, type Draft, valueIn } from "./draft.ts";
+import { changesOf, type Inputs, valueIn } from "./inputs.ts";
 
 /** A field that somebody else has changed. */
 export interface Difference {
@@ -13,15 +13,15 @@ export interface Difference {
   readonly mine: Value;
 }
 
-/** The fields that differ between a record as it was and as it is; without a draft nothing was changed here. */
+/** The fields that differ between a record as it was and as it is; without inputs nothing was changed here. */
 export function differences(
   fields: readonly Field[],
   before: Fields,
   now: Fields,
-  draft: Draft | null,
+  inputs: Inputs | null,
 ): readonly Difference[] {
   const editable = fields.filter(({ isEditable }) => isEditable);
-  const changes: Fields = draft === null ? {} : changesOf(editable, draft, before);
+  const changes: Fields = inputs === null ? {} : changesOf(editable, inputs, before);
   return fields
     .map((field) => ({ field, before: valueIn(before, field), now: valueIn(now, field) }))
     .filter((each) => JSON.stringify(each.before) !== JSON.stringify(each.now))

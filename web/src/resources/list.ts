@@ -1,7 +1,7 @@
 /** Which records a table shows, and in what order. */
 
 import type { Descriptor, Field, Value } from "./descriptor.ts";
-import { valueIn } from "./draft.ts";
+import { valueIn } from "./inputs.ts";
 import type { AnyRecord } from "./store.ts";
 
 export interface Sort {

@@ -28,12 +28,18 @@ export class FakeResource {
     });
   }
 
-  /** All records come; what else is watched is empty. */
+  /** All records come. */
   async snapshot(...items: readonly Item<Fields>[]): Promise<void> {
     this.#version = Math.max(0, ...items.map(({ version }) => version));
+    await this.snapshotOf(this.#name, ...items);
+  }
+
+  /** All records of another resource come, to which these refer. */
+  async snapshotOf(topic: string, ...items: readonly Item<Fields>[]): Promise<void> {
+    const version = Math.max(0, ...items.map((item) => item.version));
     const rest = { workspace: HOME.id, epoch: "1", part: 1, parts: 1 };
     await act(async () => {
-      this.world.socket.say({ op: "snapshot", topic: this.#name, version: this.#version, items, ...rest });
+      this.world.socket.say({ op: "snapshot", topic, version, items, ...rest });
     });
   }
 

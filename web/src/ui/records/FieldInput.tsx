@@ -4,7 +4,7 @@ import { useMusterClient, useResource } from "muster-client/react";
 import { useId } from "react";
 import type { Field } from "../../resources/descriptor.ts";
 import { descriptorOf } from "../../resources/descriptors.ts";
-import type { Input } from "../../resources/draft.ts";
+import type { Input } from "../../resources/inputs.ts";
 import { defaultSort, ordered, titleOf } from "../../resources/list.ts";
 import { storeOf } from "../../resources/store.ts";
 

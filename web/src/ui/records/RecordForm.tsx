@@ -4,7 +4,7 @@ import { type SubmitEvent, useRef, useState } from "react";
 import { Problem } from "../../http.ts";
 import { differences } from "../../resources/conflict.ts";
 import type { Descriptor } from "../../resources/descriptor.ts";
-import { changesOf, draftOf, type Faults, faultsIn, faultsOf, isChanged } from "../../resources/draft.ts";
+import { changesOf, type Faults, faultsIn, faultsOf, inputsOf, isChanged } from "../../resources/inputs.ts";
 import { titleOf } from "../../resources/list.ts";
 import type { AnyRecord } from "../../resources/store.ts";
 import type { Writes } from "../../resources/writes.ts";
@@ -28,16 +28,16 @@ export function RecordForm({ descriptor, writes, record, close }: RecordFormProp
   const { singular } = descriptor;
   const fields = descriptor.fields.filter(({ isEditable }) => isEditable);
   const form = useRef<HTMLFormElement>(null);
-  /** What the draft is a change of. */
+  /** What the inputs are a change of. */
   const [before, setBefore] = useState(record);
-  const [draft, setDraft] = useState(() => draftOf(fields, record?.data ?? null));
+  const [inputs, setInputs] = useState(() => inputsOf(fields, record?.data ?? null));
   const [faults, setFaults] = useState(NO_FAULTS);
   const [failure, setFailure] = useState<string | null>(null);
   /** The record as somebody else has made it meanwhile. */
   const [theirs, setTheirs] = useState<AnyRecord | null>(null);
   const [isBusy, setIsBusy] = useState(false);
   const [isLeaving, setIsLeaving] = useState(false);
-  const isDirty = fields.some((field) => isChanged(field, draft, before?.data ?? null));
+  const isDirty = fields.some((field) => isChanged(field, inputs, before?.data ?? null));
 
   function show(found: Faults) {
     setFaults(found);
@@ -46,7 +46,7 @@ export function RecordForm({ descriptor, writes, record, close }: RecordFormProp
   }
 
   async function write(onto: AnyRecord | null) {
-    const changes = changesOf(fields, draft, before?.data ?? null);
+    const changes = changesOf(fields, inputs, before?.data ?? null);
     if (onto === null) await writes.create(changes);
     else if (Object.keys(changes).length > 0) await writes.update(onto, changes);
   }
@@ -80,14 +80,14 @@ export function RecordForm({ descriptor, writes, record, close }: RecordFormProp
 
   async function submit(event: SubmitEvent<HTMLFormElement>) {
     event.preventDefault();
-    const found = faultsOf(fields, draft);
+    const found = faultsOf(fields, inputs);
     show(found);
     if (found.size === 0) await save(theirs ?? before);
   }
 
   function takeTheirs() {
     setBefore(theirs);
-    setDraft(draftOf(fields, theirs?.data ?? null));
+    setInputs(inputsOf(fields, theirs?.data ?? null));
     setFaults(NO_FAULTS);
     setTheirs(null);
   }
@@ -104,9 +104,9 @@ export function RecordForm({ descriptor, writes, record, close }: RecordFormProp
             <FieldInput
               key={field.name}
               field={field}
-              input={draft[field.name] ?? ""}
+              input={inputs[field.name] ?? ""}
               fault={faults.get(field.name)}
-              change={(input) => setDraft({ ...draft, [field.name]: input })}
+              change={(input) => setInputs({ ...inputs, [field.name]: input })}
             />
           ))}
         </div>
@@ -117,7 +117,7 @@ export function RecordForm({ descriptor, writes, record, close }: RecordFormProp
               <div className="conflict">
                 <p>Somebody else has changed this {singular} since you opened it:</p>
                 <Differences
-                  differences={differences(descriptor.fields, before.data, theirs.data, draft)}
+                  differences={differences(descriptor.fields, before.data, theirs.data, inputs)}
                   hasMine={true}
                 />
               </div>

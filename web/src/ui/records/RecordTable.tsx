@@ -2,7 +2,7 @@
 
 import { type CSSProperties, memo, useMemo } from "react";
 import type { Descriptor, Field } from "../../resources/descriptor.ts";
-import { valueIn } from "../../resources/draft.ts";
+import { valueIn } from "../../resources/inputs.ts";
 import { type Sort, titleOf, turned } from "../../resources/list.ts";
 import type { AnyRecord } from "../../resources/store.ts";
 import { FieldValue } from "./FieldValue.tsx";

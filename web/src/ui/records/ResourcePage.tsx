@@ -4,7 +4,7 @@ import { useMusterClient, useResource, useSyncConnection } from "muster-client/r
 import { useDeferredValue, useEffect, useMemo, useRef, useState } from "react";
 import type { Descriptor } from "../../resources/descriptor.ts";
 import { asBefore, defaultSort, found, ordered, type Sort } from "../../resources/list.ts";
-import { type AnyRecord, storeOf } from "../../resources/store.ts";
+import { type AnyRecord, storeOf, watchReferences } from "../../resources/store.ts";
 import { Writes } from "../../resources/writes.ts";
 import type { Session } from "../../session.ts";
 import { ConnectionNotice } from "../ConnectionNotice.tsx";
@@ -32,8 +32,11 @@ const NOTHING_DONE = { said: "", isDeletion: false };
 
 export function ResourcePage({ descriptor, session }: ResourcePageProps) {
   const { label, singular } = descriptor;
+  const client = useMusterClient();
   const { isLive, workspace } = useSyncConnection();
-  const { items, isLoaded, error, lastSyncTime } = useResource(storeOf(useMusterClient(), descriptor.name));
+  const { items, isLoaded, error, lastSyncTime } = useResource(storeOf(client, descriptor.name));
+  // Rows come and go; what they refer to is not to be asked for anew with each.
+  useEffect(() => watchReferences(client, descriptor), [client, descriptor]);
   const [look, setLook] = useState<Look>({ text: "", sort: defaultSort(descriptor), part: 0 });
   const [created, setCreated] = useState(false);
   const [edited, setEdited] = useState<AnyRecord | null>(null);

@@ -1,5 +1,6 @@
 // @vitest-environment happy-dom
 import { MusterProvider } from "muster-client/react";
+import { act } from "react";
 import { beforeEach, expect, test, vi } from "vitest";
 import { FakeStorage } from "../../../../clients/js/tests/support/fake-storage.ts";
 import { render } from "../../../../clients/js/tests/support/render.ts";
@@ -71,6 +72,15 @@ test("records stand in order, and every change is shown at once", async () => {
   expect(cell("ws_1", "https_enabled")).toBe("No");
   await websites.change("ws_2", null);
   expect(names()).toEqual(["a.example.org"]);
+});
+
+test("a lost connection is told, and what was seen stays", async () => {
+  await shown();
+  await act(async () => websites.world.socket.end(1006));
+  expect(page.querySelector(".notice")?.textContent).toMatch(
+    /^The connection was lost\. What you see is from .+\. Trying again/,
+  );
+  expect([names().length, page.querySelector("main")?.dataset.stale]).toEqual([2, "true"]);
 });
 
 test("a search leaves what contains the text", async () => {
@@ -257,4 +267,20 @@ test("a record that somebody has changed meanwhile is asked about again", async 
   expect(page.querySelector(".differences tbody")?.textContent).toBe("CNAME–x");
   await press(page, "Delete all the same");
   expect(isOpen()).toBe(false);
+});
+
+test("a reference is shown by what the other record is known by, once that is there", async () => {
+  const tables = new FakeResource("dining_tables");
+  const session = new Session(new FakeStorage(), (task) => task());
+  const shownTables = await render(
+    <MusterProvider client={tables.client}>
+      <ResourcePage descriptor={RESOURCES.dining_tables} session={session} />
+    </MusterProvider>,
+  );
+  const zoneOf = () => shownTables.querySelector('[data-field="zone_id"]')?.textContent;
+  await tables.connect();
+  await tables.snapshot({ id: "dt_1", version: 1, data: { name: "1", zone_id: "z_1" } });
+  expect(zoneOf()).toBe("z_1");
+  await tables.snapshotOf("zones", { id: "z_1", version: 1, data: { name: "Terrace" } });
+  expect(zoneOf()).toBe("Terrace");
 });

@@ -7,35 +7,36 @@ import type { Field, Fields, Rule, Value } from "./descriptor.ts";
 export type Input = string | boolean;
 
 /** The inputs of a form, by the names of their fields. */
-export type Draft = Readonly<Record<string, Input>>;
+export type Inputs = Readonly<Record<string, Input>>;
 
 /** What is wrong with fields, by their names. */
 export type Faults = ReadonlyMap<string, string>;
 
 /** The inputs for a record, or for a new one. */
-export function draftOf(fields: readonly Field[], record: Fields | null): Draft {
+export function inputsOf(fields: readonly Field[], record: Fields | null): Inputs {
   return Object.fromEntries(fields.map((field) => [field.name, inputOf(field, valueIn(record, field))]));
 }
 
 /** The value of a field; a record from before there was the field has its default. */
 export function valueIn(record: Fields | null, field: Field): Value {
-  return record?.[field.name] ?? field.default;
+  const value = record?.[field.name];
+  return value === undefined ? field.default : value;
 }
 
-/** What of the draft is to be sent: of a new record everything, of another one only what was changed. */
-export function changesOf(fields: readonly Field[], draft: Draft, before: Fields | null): Fields {
-  const changed = fields.filter((field) => before === null || isChanged(field, draft, before));
-  return Object.fromEntries(changed.map((field) => [field.name, valueFrom(field, draft[field.name] ?? "")]));
+/** The values to be sent: of a new record all, of another one only those that were changed. */
+export function changesOf(fields: readonly Field[], inputs: Inputs, before: Fields | null): Fields {
+  const changed = fields.filter((field) => before === null || isChanged(field, inputs, before));
+  return Object.fromEntries(changed.map((field) => [field.name, valueFrom(field, inputs[field.name] ?? "")]));
 }
 
 /** Inputs are compared, not values: a time has no fractions of a second there, and keeps those it had. */
-export function isChanged(field: Field, draft: Draft, before: Fields | null): boolean {
-  return draft[field.name] !== inputOf(field, valueIn(before, field));
+export function isChanged(field: Field, inputs: Inputs, before: Fields | null): boolean {
+  return inputs[field.name] !== inputOf(field, valueIn(before, field));
 }
 
 /** What the page itself finds wrong; the server has the last word. */
-export function faultsOf(fields: readonly Field[], draft: Draft): Faults {
-  const found = fields.map((field) => [field.name, faultOf(field, draft[field.name] ?? "")] as const);
+export function faultsOf(fields: readonly Field[], inputs: Inputs): Faults {
+  const found = fields.map((field) => [field.name, faultOf(field, inputs[field.name] ?? "")] as const);
   return new Map(found.filter((entry): entry is [string, string] => entry[1] !== null));
 }
 

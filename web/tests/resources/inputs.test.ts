@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Field } from "../../src/resources/descriptor.ts";
-import { changesOf, draftOf, faultsIn, faultsOf } from "../../src/resources/draft.ts";
 import { RESOURCES } from "../../src/resources/generated.ts";
+import { changesOf, faultsIn, faultsOf, inputsOf } from "../../src/resources/inputs.ts";
 
 const { websites, price_rules: rules, products } = RESOURCES;
 
@@ -17,12 +17,12 @@ const SHOP = {
 
 /** What the page finds wrong with this input in the field of a new record. */
 function fault(fields: readonly Field[], name: string, input: string): string | undefined {
-  const draft = { ...draftOf(fields, null), primary_domain: "a.example.org", name: "a", [name]: input };
-  return faultsOf(fields, draft).get(name);
+  const inputs = { ...inputsOf(fields, null), primary_domain: "a.example.org", name: "a", [name]: input };
+  return faultsOf(fields, inputs).get(name);
 }
 
 test("a record stands in the form as a person would write it", () => {
-  expect(draftOf(websites.fields, SHOP)).toMatchObject({
+  expect(inputsOf(websites.fields, SHOP)).toMatchObject({
     primary_domain: "shop.example.org",
     domains: "a.example.org\nb.example.org",
     https_enabled: false,
@@ -30,7 +30,7 @@ test("a record stands in the form as a person would write it", () => {
 });
 
 test("a new record stands there with its defaults", () => {
-  expect(draftOf(websites.fields, null)).toMatchObject({
+  expect(inputsOf(websites.fields, null)).toMatchObject({
     primary_domain: "",
     domains: "",
     https_enabled: true,
@@ -39,20 +39,20 @@ test("a new record stands there with its defaults", () => {
 });
 
 test("of another record only what was changed is sent", () => {
-  const draft = {
-    ...draftOf(websites.fields, SHOP),
+  const inputs = {
+    ...inputsOf(websites.fields, SHOP),
     cname: " edge.example.net ",
     domains: "\n c.example.org\n",
   };
-  expect(changesOf(websites.fields, draft, SHOP)).toEqual({
+  expect(changesOf(websites.fields, inputs, SHOP)).toEqual({
     cname: "edge.example.net",
     domains: ["c.example.org"],
   });
 });
 
 test("of a new record everything is sent", () => {
-  const draft = { ...draftOf(rules.fields, null), name: "Happy hour", value: "-2.5", priority: "" };
-  expect(changesOf(rules.fields, draft, null)).toEqual({
+  const inputs = { ...inputsOf(rules.fields, null), name: "Happy hour", value: "-2.5", priority: "" };
+  expect(changesOf(rules.fields, inputs, null)).toEqual({
     name: "Happy hour",
     applies_to: "all",
     targets: [],
@@ -67,24 +67,24 @@ test("of a new record everything is sent", () => {
 
 test("a time is written by the clock on the wall, and keeps its fractions until it is touched", () => {
   const before = { name: "a", starts_at: "2026-03-01T12:00:00.250Z" };
-  const draft = draftOf(rules.fields, before);
-  expect(changesOf(rules.fields, draft, before)).toEqual({});
-  const local = String(draft.starts_at);
+  const inputs = inputsOf(rules.fields, before);
+  expect(changesOf(rules.fields, inputs, before)).toEqual({});
+  const local = String(inputs.starts_at);
   expect(new Date(local).toISOString()).toBe("2026-03-01T12:00:00.000Z");
-  const later = { ...draft, starts_at: local.replace(/:00$/, ":30") };
+  const later = { ...inputs, starts_at: local.replace(/:00$/, ":30") };
   expect(changesOf(rules.fields, later, before)).toEqual({ starts_at: "2026-03-01T12:00:30.000Z" });
 });
 
 test("a time that is taken away is sent as none", () => {
   const before = { name: "a", starts_at: "2026-03-01T12:00:00Z" };
-  const draft = { ...draftOf(rules.fields, before), starts_at: "" };
-  expect(changesOf(rules.fields, draft, before)).toEqual({ starts_at: null });
+  const inputs = { ...inputsOf(rules.fields, before), starts_at: "" };
+  expect(changesOf(rules.fields, inputs, before)).toEqual({ starts_at: null });
 });
 
 test("a long text keeps its spaces and lines", () => {
   const before = { name: "a", description: "" };
-  const draft = { ...draftOf(products.fields, before), description: "  one\ntwo\n" };
-  expect(changesOf(products.fields, draft, before)).toEqual({ description: "  one\ntwo\n" });
+  const inputs = { ...inputsOf(products.fields, before), description: "  one\ntwo\n" };
+  expect(changesOf(products.fields, inputs, before)).toEqual({ description: "  one\ntwo\n" });
 });
 
 test.each<[readonly Field[], string, string, string | undefined]>([
