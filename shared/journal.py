@@ -9,6 +9,9 @@ EventType = Literal["add", "update", "delete"]
 
 EVENT_TYPES: dict[Action, EventType] = {"created": "add", "updated": "update", "deleted": "delete"}
 
+REPLAYED_EVENTS = 500
+"""A client that missed up to so many events of a topic gets just these: the journal keeps them whatever their age."""
+
 _EMPTY_RECORD = b"{}"
 
 

@@ -76,3 +76,10 @@ class Liveness(msgspec.Struct, frozen=True):
     offline_after_s: Seconds = field(name="OFFLINE_AFTER", default=60.0)
     sweep_interval_s: Seconds = field(name="SWEEP_INTERVAL", default=10.0)
     disconnect_grace_s: Seconds = field(name="DISCONNECT_GRACE", default=5.0)
+
+
+class Journal(msgspec.Struct, frozen=True):
+    """How long the events of the journal are kept, and about how many of the whole installation."""
+
+    events_retention_s: Seconds = field(name="EVENTS_RETENTION", default=604_800.0)
+    events_max: Annotated[int, Meta(ge=1)] = field(name="EVENTS_MAX", default=1_000_000)

@@ -1,17 +1,22 @@
 """The api's application: its routes, with the parts that they work with."""
 
+from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from litestar import Litestar, Router
 from litestar.di import Provide
+from litestar.handlers import BaseRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
+from litestar.types import Guard
 
 from services.api.auth_routes import AUTH_ROUTES
 from services.api.enrolment import ENROLMENT_ROUTES
 from services.api.parts import Parts
+from services.api.records.history_routes import HISTORY_ROUTES
 from services.api.records.routes import record_routes
-from services.api.requests import MAX_BODY_BYTES, ApiRequest, guard_for, opt, provide_caller, provide_terms
+from services.api.requests import MAX_BODY_BYTES, ApiRequest, Connection, guard_for, opt, provide_caller, provide_terms
 from services.api.servers import SERVER_ROUTES
 from services.api.sync_routes import SYNC_ROUTES
 from shared.io.litestar_app import litestar_app
@@ -21,24 +26,37 @@ from shared.resources import RESOURCES
 
 def build_app(parts: Parts) -> Litestar:
     """Build the application."""
-    document = openapi_document(_litestar(parts, _routes(), _openapi()))
-    return _litestar(parts, [*_routes(), document_route("/api/openapi.json", document, opt("public"))], None)
+    own = {name: getattr(parts, name) for name in Parts.__struct_fields__}
+    document = document_route("/api/openapi.json", _document(), opt("public"))
+    return _litestar(guard_for(parts.identity), own, [*_routes(), document])
+
+
+@cache
+def _document() -> bytes:
+    """Return the OpenAPI document, which says nothing of the parts: making it takes most of the time of a start."""
+    return openapi_document(_litestar(_nobody, dict.fromkeys(Parts.__struct_fields__), _routes(), _openapi()))
+
+
+async def _nobody(connection: Connection, handler: BaseRouteHandler) -> None:
+    """Stand for the guard of an application that is only described."""
 
 
 def _routes() -> list[Any]:
     records = [route for resource in RESOURCES.values() for route in record_routes(resource)]
     return [
-        Router("/api/v1", route_handlers=[*AUTH_ROUTES, *ENROLMENT_ROUTES, *records, *SERVER_ROUTES]),
+        Router("/api/v1", route_handlers=[*AUTH_ROUTES, *ENROLMENT_ROUTES, *records, *HISTORY_ROUTES, *SERVER_ROUTES]),
         Router("/api", route_handlers=SYNC_ROUTES),
     ]
 
 
-def _litestar(parts: Parts, routes: list[Any], openapi: OpenAPIConfig | None) -> Litestar:
+def _litestar(
+    guard: Guard, parts: Mapping[str, object], routes: list[Any], openapi: OpenAPIConfig | None = None
+) -> Litestar:
     return litestar_app(
         routes,
         request_class=ApiRequest,
-        guard=guard_for(parts.identity),
-        parts={name: getattr(parts, name) for name in Parts.__struct_fields__},
+        guard=guard,
+        parts=parts,
         provided={"caller": Provide(provide_caller, sync_to_thread=False), "terms": Provide(provide_terms)},
         max_body_bytes=MAX_BODY_BYTES,
         openapi=openapi,

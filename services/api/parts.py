@@ -7,7 +7,9 @@ from redis.asyncio import Redis
 from services.api.accounts import Accounts
 from services.api.enrolment import EnrolmentTokens
 from services.api.passwords import Passwords
+from services.api.records.history import History
 from services.api.records.reader import RecordReader
+from services.api.records.revert import Reverter
 from services.api.records.writer import WAIT_TIMEOUT_S, RecordWriter
 from services.api.repetition import Repetition
 from services.api.servers import Servers
@@ -27,6 +29,8 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     enrolment_tokens: EnrolmentTokens
     records: RecordReader
     writer: RecordWriter
+    history: History
+    reverter: Reverter
     servers: Servers
     log_reader: LogReader
 
@@ -49,6 +53,8 @@ def make_parts(
         enrolment_tokens=EnrolmentTokens(pool),
         records=RecordReader(pool),
         writer=writer,
+        history=History(pool),
+        reverter=Reverter(pool, reader, writer),
         servers=Servers(pool, reader, writer),
         log_reader=reader,
     )

@@ -141,7 +141,7 @@ class Channel:
         self._buffer = []
 
     def finish_load(self, snapshot: Snapshot, recent: Iterable[ChangeSet]) -> None:
-        """Put what was read in place, with what came meanwhile.
+        """Put what was read in place, with what came meanwhile; who became impatient meanwhile wants it read once more.
 
         Raises MustRefetch when it does not fit together: the load has to begin again.
         """
@@ -151,7 +151,6 @@ class Channel:
         state.warm(recent)
         for change_set in self._buffer:
             state.apply(change_set)
-        self.needs_load = False
         self._buffer = None
         self._state = state
         for lane in self._lanes.values():
@@ -236,7 +235,7 @@ class Channel:
             self._go_live(subscription, state)
             return
         resume = _resume(state, since)
-        if resume is Resume.WAIT and not subscription.is_impatient:
+        if resume is Resume.WAIT and (self.needs_load or not subscription.is_impatient):  # what is read next decides
             self._wait(subscription)
             return
         if resume is Resume.RECOVER:

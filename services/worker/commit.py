@@ -1,4 +1,4 @@
-"""Commits entries of the log to PostgreSQL: records, history, topics, operations and the checkpoint, all or nothing."""
+"""Commits entries of the log to PostgreSQL: records, history, events, operations, the checkpoint, all or nothing."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -7,6 +7,7 @@ import msgspec
 from asyncpg import Connection
 
 from services.worker.projection import (
+    EVENT_COLUMNS,
     HISTORY_COLUMNS,
     Projection,
     Rows,
@@ -69,6 +70,8 @@ class Committer:
             await self._connection.copy_records_to_table(
                 "metrics_history", records=projection.history, columns=HISTORY_COLUMNS
             )
+        if projection.events:
+            await self._connection.copy_records_to_table("ws_events", records=projection.events, columns=EVENT_COLUMNS)
         workspaces, resources, versions = zip(*projection.topics, strict=True)
         await _SQL.save_topics(
             self._connection,

@@ -16,7 +16,9 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from services.worker.retention import forget_events
 from shared.io.database.queries import queries
+from shared.settings import Journal
 
 log = structlog.get_logger(__name__)
 
@@ -38,14 +40,20 @@ async def forget_operations(ctx: dict[str, Any]) -> None:
         pass
 
 
+async def forget_old_events(ctx: dict[str, Any]) -> None:
+    """Delete events that are kept no longer; what a run does not get done in its time, the next one does."""
+    await forget_events(ctx["pool"], ctx["journal"], dt.datetime.now(dt.UTC))
+
+
 class Jobs:
     """Runs arq in this process; it starts over when Redis was away."""
 
-    def __init__(self, redis_url: str, pool: Pool) -> None:
+    def __init__(self, redis_url: str, pool: Pool, journal: Journal) -> None:
         self._settings = RedisSettings.from_dsn(redis_url)
         self._settings.retry = Retry(ExponentialBackoff(cap=1, base=0.05), 5)
         self._settings.retry_on_error = [RedisConnectionError, RedisTimeoutError]
         self._pool = pool
+        self._journal = journal
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Run jobs until `stopping`."""
@@ -65,8 +73,9 @@ class Jobs:
             cron_jobs=[
                 cron(make_history_days, hour=None, minute=17, run_at_startup=True),
                 cron(forget_operations, hour=None, minute=37),
+                cron(forget_old_events, hour=None, minute=set(range(3, 60, 10))),
             ],
-            ctx={"pool": self._pool},
+            ctx={"pool": self._pool, "journal": self._journal},
             handle_signals=False,
             keep_result=0,
             job_serializer=msgspec.msgpack.encode,

@@ -3,12 +3,14 @@
 The upserts are generated from the resources' declarations and fed the producers' own JSON.
 """
 
-from collections.abc import Iterable, Sequence
+import datetime as dt
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 
 import msgspec
 
 from shared.change import Change, ChangeSet
+from shared.journal import EVENT_TYPES, payload_of
 from shared.names import Topic
 from shared.resources import METRICS, RESOURCES, Resource
 from shared.resources.metrics import DETAILS, Sample
@@ -55,6 +57,7 @@ class Projection(msgspec.Struct, kw_only=True):
 
     tables: dict[str, Rows]
     history: list[tuple[object, ...]]
+    events: list[tuple[object, ...]]
     topics: list[tuple[str, str, int]]
     operations: list[tuple[str, int, int, int, int]]
 
@@ -62,11 +65,13 @@ class Projection(msgspec.Struct, kw_only=True):
 def project(entries: Sequence[ChangeSet]) -> Projection:
     """Project entries of one partition, in order: each record to its last change, each sample to a row of history.
 
+    Every single change of a journalled resource becomes an event.
     Raises msgspec.ValidationError for a sample that cannot be read.
     """
     last: dict[str, dict[tuple[str, str], Change]] = {}
     versions: dict[Topic, int] = {}
     history: list[tuple[object, ...]] = []
+    events: list[tuple[object, ...]] = []
     for entry in entries:
         topic = entry.topic
         versions[topic] = entry.version
@@ -75,9 +80,12 @@ def project(entries: Sequence[ChangeSet]) -> Projection:
             records[topic.workspace_id, change.id] = change
         if topic.resource == METRICS.name:
             history.extend(history_rows(entry.changes))
+        elif topic.resource in _JOURNALLED:
+            events.extend(event_rows(entry))
     return Projection(
         tables={resource: _rows(records) for resource, records in last.items() if resource in RESOURCES},
         history=history,
+        events=events,
         topics=[(topic.workspace_id, topic.resource, version) for topic, version in versions.items()],
         operations=[
             (entry.operation, entry.position.epoch, entry.position.seq, entry.prev, entry.version)
@@ -131,3 +139,21 @@ def history_rows(changes: Iterable[Change]) -> Iterable[tuple[object, ...]]:
 
 def _details(values: tuple[object, ...]) -> bytes:
     return msgspec.json.encode({name: value for name, value in zip(DETAILS, values, strict=True) if value is not None})
+
+
+_JOURNALLED = frozenset(name for name, resource in RESOURCES.items() if resource.journalled)
+
+EVENT_COLUMNS = ("workspace_id", "topic", "id", "record_id", "event_type", "payload", "actor", "created_at")
+"""The columns of `ws_events`, in the order of `event_rows`."""
+
+_1970 = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+def event_rows(entry: ChangeSet) -> Iterator[tuple[object, ...]]:
+    """Yield a row of the journal for each change of a journalled resource."""
+    topic = entry.topic
+    resource = RESOURCES[topic.resource]
+    at = _1970 + dt.timedelta(milliseconds=entry.at_ms)
+    for change in entry.changes:
+        event_type, payload = EVENT_TYPES[change.action], payload_of(resource, change)
+        yield topic.workspace_id, topic.resource, change.version, change.id, event_type, payload, entry.actor, at

@@ -21,11 +21,11 @@ AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 class World:
-    """A channel over a model of the log, with a clock that the test moves."""
+    """A channel over a model of the log, with a clock that the test moves. Several may be replicas over one log."""
 
-    def __init__(self, *, part_bytes: int = 1_000) -> None:
+    def __init__(self, log: Log | None = None, *, part_bytes: int = 1_000) -> None:
         self.now = 100.0
-        self.log = Log()
+        self.log = Log() if log is None else log
         self.frames = TopicFrames(TOPIC, lambda: AT, part_bytes=part_bytes)
         self.channel = Channel(TOPIC, self.frames, PACE, lambda: self.now, on_wait=lambda _: None)
 
@@ -81,6 +81,10 @@ class Client:
 
     def leave(self) -> None:
         self.world.channel.unsubscribe(self.subscription, self.world.now)
+
+    def check(self) -> None:
+        """Ask for a bookmark."""
+        self.world.channel.check(self.subscription)
 
     def read(self) -> list[dict[str, Any]]:
         """Return every message that waits."""

@@ -140,11 +140,13 @@ function applySnapshot<T>(state: TopicState<T>, message: Snapshot<T>): Step<T> {
   }, still(installed));
 }
 
-/** A whole list is a snapshot of one part that nobody asked for; it answers whatever is awaited. */
+/** A whole list is a snapshot of one part that nobody asked for, but of this epoch; it answers whatever is awaited. */
 function applyFull<T>(state: TopicState<T>, message: Full<T>): Step<T> {
   const { base, awaiting } = state;
-  const isKnown = base?.epoch === message.epoch && message.version <= base.version;
-  if (isKnown && awaiting === "nothing") return still(state);
+  if (base !== null && awaiting === "nothing") {
+    if (message.epoch !== base.epoch) return refetch(state);
+    if (message.version <= base.version) return still(state);
+  }
   return applySnapshot(state, { ...message, op: "snapshot", part: 1, parts: 1 });
 }
 

@@ -3,12 +3,13 @@
 Pages are found by key: a page begins after the last record of the one before, whatever was added or removed meanwhile.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, get_args
 
 import msgspec
 
 from services.api.records.cursor import Cursor, decode_cursor
+from shared.io.database.past import as_it_was
 from shared.io.problem import FieldError, HttpError
 from shared.resources import Resource
 
@@ -16,16 +17,18 @@ DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
 MAX_SEARCH_CHARACTERS = 200
 MAX_FILTER_VALUES = 20
+NEWEST_POSSIBLE = 2**53 - 1  # what a JavaScript number can still count
 
 
 class ListQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """What is asked of a list. `filters` are (field, wanted values)."""
+    """What is asked of a list, as it is or as it was `at_version`. `filters` are (field, wanted values)."""
 
     sort: str
     limit: int = DEFAULT_LIMIT
     filters: tuple[tuple[str, tuple[object, ...]], ...] = ()
     search: str = ""
     after: Cursor | None = None
+    at_version: int | None = None
 
     @property
     def field(self) -> str:
@@ -40,7 +43,8 @@ class ListQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 def parameter_names(resource: Resource) -> list[str]:
     """Return the names of the parameters that a list of this resource takes."""
-    return ["limit", "cursor", "sort", *(name for name, _ in resource.filters), *(["q"] if resource.searched else [])]
+    names = ["limit", "cursor", "sort", *(name for name, _ in resource.filters)]
+    return [*names, *(["q"] if resource.searched else []), *(["at_version"] if resource.journalled else [])]
 
 
 def read_query(resource: Resource, parameters: Iterable[tuple[str, str]]) -> ListQuery:
@@ -55,18 +59,19 @@ def read_query(resource: Resource, parameters: Iterable[tuple[str, str]]) -> Lis
         if "\x00" in value:
             raise _bad(name, "must not contain NUL")
         given[name].append(value)
-    wanted_sort = _one(given, "sort")
+    wanted_sort = read_once(given, "sort")
     sort = resource.sortable[0] if wanted_sort is None else wanted_sort
     if sort.removeprefix("-") not in resource.sortable:
         raise _bad("sort", f"must be one of {', '.join(resource.sortable)}, or one of them after a -")
     return ListQuery(
         sort=sort,
-        limit=_limit(_one(given, "limit")),
+        limit=read_number("limit", read_once(given, "limit"), 1, MAX_LIMIT) or DEFAULT_LIMIT,
         filters=tuple(
             (field, _values(resource, name, field, given[name])) for name, field in resource.filters if given[name]
         ),
-        search=_search(_one(given, "q") if "q" in given else None),
-        after=_cursor(resource, sort, _one(given, "cursor")),
+        search=_search(read_once(given, "q")),
+        after=_cursor(resource, sort, read_once(given, "cursor")),
+        at_version=read_number("at_version", read_once(given, "at_version"), 0, NEWEST_POSSIBLE),
     )
 
 
@@ -74,18 +79,20 @@ def _bad(parameter: str, message: str) -> HttpError:
     return HttpError(400, "bad_request", f"{parameter}: {message}", errors=[FieldError(parameter, message)])
 
 
-def _one(given: dict[str, list[str]], name: str) -> str | None:
-    values = given[name]
+def read_once(given: Mapping[str, Sequence[str]], name: str) -> str | None:
+    """Return the value of a parameter, None when it is not given; raises HttpError (400) when it is repeated."""
+    values = given.get(name, [])
     if len(values) > 1:
         raise _bad(name, "must be given once")
     return values[0] if values else None
 
 
-def _limit(text: str | None) -> int:
+def read_number(name: str, text: str | None, least: int, most: int) -> int | None:
+    """Read a number in decimal digits; raises HttpError (400)."""
     if text is None:
-        return DEFAULT_LIMIT
-    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(MAX_LIMIT)) and 1 <= int(text) <= MAX_LIMIT):
-        raise _bad("limit", f"must be a number from 1 to {MAX_LIMIT}")
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(most)) and least <= int(text) <= most):
+        raise _bad(name, f"must be a number from {least} to {most}")
     return int(text)
 
 
@@ -121,6 +128,10 @@ def _type_of(resource: Resource, field: str) -> Any:  # noqa: ANN401  (any type 
     return next(declared.type for declared in msgspec.structs.fields(resource.model) if declared.name == field)
 
 
+def _is_nullable(resource: Resource, field: str) -> bool:
+    return type(None) in get_args(_type_of(resource, field))
+
+
 def is_list(resource: Resource, field: str) -> bool:
     """Whether the field holds several values."""
     kind = msgspec.inspect.type_info(_type_of(resource, field))
@@ -140,6 +151,7 @@ class _Conditions:
     def __init__(self, workspace_id: str) -> None:
         self.arguments: list[object] = [workspace_id]
         self.texts = ["workspace_id = $1"]
+        self.past = ""
 
     def argument(self, value: object) -> str:
         self.arguments.append(value)
@@ -149,7 +161,7 @@ class _Conditions:
         self.texts.append(text)
 
     def statement(self, before: str, after: str = "") -> Statement:
-        return Statement(f"{before} WHERE {' AND '.join(self.texts)}{after}", tuple(self.arguments))
+        return Statement(f"{self.past}{before} WHERE {' AND '.join(self.texts)}{after}", tuple(self.arguments))
 
 
 def count_statement(resource: Resource, workspace_id: str, query: ListQuery) -> Statement:
@@ -162,18 +174,21 @@ def page_statement(resource: Resource, workspace_id: str, query: ListQuery) -> S
     """Select id and sort value of a page, and of one record more where there is one."""
     conditions = _filtered(resource, workspace_id, query)
     if query.after is not None:
-        conditions.add(_after(conditions, query, query.after))
-    field, direction = query.field, "DESC NULLS LAST" if query.descending else "ASC NULLS FIRST"
-    id_direction = "DESC" if query.descending else "ASC"
+        conditions.add(_after(resource, conditions, query, query.after))
+    field, direction = query.field, "DESC" if query.descending else "ASC"
+    # an index serves this order as it is only where no NULLs have to be put somewhere
+    nulls = (" NULLS LAST" if query.descending else " NULLS FIRST") if _is_nullable(resource, field) else ""
     limit = conditions.argument(query.limit + 1)
     return conditions.statement(
         f"SELECT id, {field} AS sort_value FROM {resource.name}",  # noqa: S608  (declared names)
-        f" ORDER BY {field} {direction}, id {id_direction} LIMIT {limit}",
+        f" ORDER BY {field} {direction}{nulls}, id {direction} LIMIT {limit}",
     )
 
 
 def _filtered(resource: Resource, workspace_id: str, query: ListQuery) -> _Conditions:
     conditions = _Conditions(workspace_id)
+    if query.at_version is not None:
+        conditions.past = as_it_was(resource, "$1", conditions.argument(query.at_version))
     for field, values in query.filters:
         wanted = conditions.argument(list(values))
         conditions.add(f"{field} @> {wanted}" if is_list(resource, field) else f"{field} = ANY({wanted})")
@@ -184,10 +199,12 @@ def _filtered(resource: Resource, workspace_id: str, query: ListQuery) -> _Condi
     return conditions
 
 
-def _after(conditions: _Conditions, query: ListQuery, cursor: Cursor) -> str:
+def _after(resource: Resource, conditions: _Conditions, query: ListQuery, cursor: Cursor) -> str:
     """Return the condition of what follows the cursor; NULL is smaller than every value."""
     field, compare = query.field, "<" if query.descending else ">"
     record_id = conditions.argument(cursor.id)
+    if not _is_nullable(resource, field):
+        return f"({field}, id) {compare} ({conditions.argument(cursor.value)}, {record_id})"
     if cursor.value is None:
         same = f"({field} IS NULL AND id {compare} {record_id})"
         return same if query.descending else f"({same} OR {field} IS NOT NULL)"

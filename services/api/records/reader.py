@@ -6,6 +6,7 @@ import msgspec
 from services.api.records.cursor import Cursor, encode_cursor
 from services.api.records.listing import ListQuery, count_statement, page_statement
 from shared.errors import NotFound
+from shared.io.database.past import require_version
 from shared.io.database.queries import queries
 from shared.io.database.records import read_records
 from shared.names import PARTITIONS, Topic, is_id, partition_of
@@ -40,7 +41,10 @@ class RecordReader:
         raise NotFound(f"there is no {record_id!r} among the {topic.resource}")
 
     async def page(self, resource: Resource, workspace_id: str, query: ListQuery) -> Page:
-        """Read a page, the number of records in the whole list, and the version at which that is so."""
+        """Read a page, the number of records in the whole list, and the version at which that is so.
+
+        Raises MustRefetch for a version that the journal does not reach any more, Rejected for one yet to come.
+        """
         topic = Topic(workspace_id, resource.name)
         page, total = page_statement(resource, workspace_id, query), count_statement(resource, workspace_id, query)
         async with (
@@ -53,12 +57,17 @@ class RecordReader:
                 resource=resource.name,
                 partition=partition_of(workspace_id, self._partitions),
             )
+            if query.at_version is not None:
+                await require_version(connection, topic, query.at_version)
             rows = await connection.fetch(page.sql, *page.arguments)
             counted = await connection.fetchval(total.sql, *total.arguments)
             ids = [row["id"] for row in rows[: query.limit]]
-            found = {record.id: record for record in await read_records(connection, topic, ids)}
+            found = {
+                record.id: record for record in await read_records(connection, topic, ids, at_version=query.at_version)
+            }
         cursor = None
         if len(rows) > query.limit:
             last = rows[query.limit - 1]
             cursor = encode_cursor(Cursor(query.sort, last["sort_value"], last["id"]))
-        return Page(tuple(found[record_id] for record_id in ids), counted, head["epoch"], head["version"], cursor)
+        version = head["version"] if query.at_version is None else query.at_version
+        return Page(tuple(found[record_id] for record_id in ids), counted, head["epoch"], version, cursor)

@@ -29,13 +29,14 @@ from services.api.records.answers import (
     written_answer,
 )
 from services.api.records.bulk import bulk_route
-from services.api.records.listing import DEFAULT_LIMIT, MAX_LIMIT, parameter_names, read_query
+from services.api.records.listing import DEFAULT_LIMIT, MAX_LIMIT, NEWEST_POSSIBLE, parameter_names, read_query
 from services.api.records.merge import made, patched, replaced
 from services.api.records.reader import RecordReader
 from services.api.records.representation import draft_type, page_type, patch_type, record_type, title
 from services.api.records.writer import Creation, Deletion, RecordWriter, id_made_by
 from services.api.requests import JSON, MERGE_PATCH, ApiRequest, opt
 from shared.io.litestar_problems import documented
+from shared.io.problem import RefetchProblem
 from shared.names import Topic
 from shared.resources import Resource
 
@@ -60,7 +61,7 @@ def list_route(resource: Resource) -> HTTPRouteHandler:
         operation_class=_listing_operation(resource),
         summary=f"List {resource.name}",
         tags=[resource.name],
-        responses={OK: described(page_type(resource), "A page of the list"), **documented(*WORKSPACE_PROBLEMS)},
+        responses={OK: described(page_type(resource), "A page of the list"), **_list_problems(resource)},
     )
     async def list_records(
         request: ApiRequest, caller: NamedDependency[Caller], records: NamedDependency[RecordReader]
@@ -215,6 +216,16 @@ class _MergePatchOperation(Operation):
         content[MERGE_PATCH] = content[JSON]
 
 
+def _list_problems(resource: Resource) -> dict[int, ResponseSpec]:
+    """Describe why there may be no list; one of the past may be out of reach."""
+    if not resource.journalled:
+        return documented(*WORKSPACE_PROBLEMS)
+    return {
+        **documented(*WORKSPACE_PROBLEMS, HTTPStatus.UNPROCESSABLE_ENTITY),
+        **documented(HTTPStatus.CONFLICT, body=RefetchProblem),
+    }
+
+
 def _listing_operation(resource: Resource) -> type[Operation]:
     """Return an operation that has the parameters of the resource's list."""
 
@@ -233,6 +244,9 @@ def _parameters(resource: Resource) -> list[Parameter]:
         "sort": Schema(type=OpenAPIType.STRING, enum=orders, default=resource.sortable[0]),
         "cursor": Schema(type=OpenAPIType.STRING, description="`next_cursor` of the page before"),
         "q": Schema(type=OpenAPIType.STRING, description=f"Text that {' or '.join(resource.searched)} contains"),
+        "at_version": Schema(
+            type=OpenAPIType.INTEGER, minimum=0, maximum=NEWEST_POSSIBLE, description="The list as it was at a version"
+        ),
     }
     repeated = Schema(type=OpenAPIType.ARRAY, items=Schema(type=OpenAPIType.STRING))
     return [

@@ -6,6 +6,7 @@ import msgspec
 import structlog
 from asyncpg import Connection
 
+from shared.io.database.past import as_it_was
 from shared.io.telemetry import Counter
 from shared.names import Topic
 from shared.resources import RESOURCES
@@ -15,17 +16,26 @@ log = structlog.get_logger(__name__)
 UNREADABLE = Counter("muster_unreadable_records_total", "Stored records that their model does not accept", ["resource"])
 
 
-async def read_records(connection: Connection, topic: Topic, ids: Sequence[str] | None = None) -> list[Record]:
-    """Read the records of a topic, or only those with these ids, as PostgreSQL holds them.
+async def read_records(
+    connection: Connection, topic: Topic, ids: Sequence[str] | None = None, *, at_version: int | None = None
+) -> list[Record]:
+    """Read the records of a topic, or only those with these ids, as PostgreSQL holds them, or held them at a version.
 
-    One that its model does not accept is left out, counted and logged.
+    That the journal reaches so far back is to be checked before, see `past.require_version`. A record that its model
+    does not accept is left out, counted and logged.
     """
     resource = RESOURCES[topic.resource]
-    which, arguments = ("", []) if ids is None else (" AND id = ANY($2)", [ids])
+    arguments: list[object] = [topic.workspace_id]
+    which = past = ""
+    if ids is not None:
+        arguments.append(ids)
+        which = " AND id = ANY($2)"
+    if at_version is not None:
+        arguments.append(at_version)
+        past = as_it_was(resource, "$1", f"${len(arguments)}")
     rows = await connection.fetch(
-        f"SELECT id, version, to_jsonb(t) - '{{workspace_id,id,version}}'::text[] AS data "  # noqa: S608  (a declared name)
+        f"{past}SELECT id, version, to_jsonb(t) - '{{workspace_id,id,version}}'::text[] AS data "  # noqa: S608  (a declared name)
         f"FROM {resource.name} t WHERE workspace_id = $1{which}",
-        topic.workspace_id,
         *arguments,
     )
     decode = msgspec.json.Decoder(resource.model).decode

@@ -509,7 +509,17 @@ ALTER TABLE ONLY public.zones
 
 CREATE INDEX agent_credentials_server ON public.agent_credentials USING btree (workspace_id, server_id);
 
+CREATE INDEX agents_name ON public.agents USING btree (workspace_id, name, id);
+
+CREATE INDEX attributes_name ON public.attributes USING btree (workspace_id, name, id);
+
+CREATE INDEX categories_name ON public.categories USING btree (workspace_id, name, id);
+
 CREATE INDEX dead_letters_pending ON public.dead_letters USING btree (partition, id) WHERE (compensated_at IS NULL);
+
+CREATE INDEX dining_tables_name ON public.dining_tables USING btree (workspace_id, name, id);
+
+CREATE INDEX employees_name ON public.employees USING btree (workspace_id, name, id);
 
 CREATE INDEX enrolment_tokens_workspace ON public.enrolment_tokens USING btree (workspace_id);
 
@@ -521,17 +531,33 @@ CREATE INDEX metrics_history_default_server_id_ts_idx ON public.metrics_history_
 
 CREATE INDEX operations_partition ON public.operations USING btree (partition, created_at);
 
+CREATE INDEX price_rules_name ON public.price_rules USING btree (workspace_id, name, id);
+
+CREATE INDEX print_destinations_name ON public.print_destinations USING btree (workspace_id, name, id);
+
+CREATE INDEX products_name ON public.products USING btree (workspace_id, name, id);
+
 CREATE INDEX refresh_tokens_session ON public.refresh_tokens USING btree (session_id);
 
+CREATE INDEX roles_name ON public.roles USING btree (workspace_id, name, id);
+
+CREATE INDEX servers_name ON public.servers USING btree (workspace_id, name, id);
+
 CREATE INDEX sessions_user ON public.sessions USING btree (user_id);
+
+CREATE INDEX tags_name ON public.tags USING btree (workspace_id, name, id);
 
 CREATE INDEX topics_partition ON public.topics USING btree (partition);
 
 CREATE UNIQUE INDEX users_email ON public.users USING btree (lower(email));
 
+CREATE INDEX websites_primary_domain ON public.websites USING btree (workspace_id, primary_domain, id);
+
 CREATE INDEX ws_events_created ON public.ws_events USING btree (created_at);
 
 CREATE INDEX ws_events_record ON public.ws_events USING btree (workspace_id, topic, record_id, id);
+
+CREATE INDEX zones_name ON public.zones USING btree (workspace_id, name, id);
 
 ALTER INDEX public.metrics_history_server_ts ATTACH PARTITION public.metrics_history_default_server_id_ts_idx;
 

@@ -65,6 +65,8 @@ async def test_the_document_names_every_route(document: dict[str, Any]) -> None:
         expected |= {("GET", many), ("GET", one)}
         if resource.editable:
             expected |= {("POST", many), ("POST", f"{many}/bulk"), ("PUT", one), ("PATCH", one), ("DELETE", one)}
+        if resource.journalled:
+            expected |= {("GET", f"{one}/changes"), ("POST", f"{one}/revert")}
     assert expected == {(method, path) for method, path, _ in operations(document)}
 
 

@@ -10,10 +10,10 @@ import msgspec
 from services.api.setup import Administrator
 from services.broadcaster.settings import Broadcasting
 from services.ingest.settings import Admission
-from shared.settings import Http, Liveness, Logging, Servers
+from shared.settings import Http, Journal, Liveness, Logging, Servers
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "settings.md"
-KINDS = (Servers, Http, Logging, Liveness, Administrator, Admission, Broadcasting)
+KINDS = (Servers, Http, Logging, Liveness, Journal, Administrator, Admission, Broadcasting)
 _ROW = re.compile(r"\| `(?P<name>[A-Z_]+)` \| [^|]+ \| (?P<default>[^|]*)\|")
 
 documented = {row["name"]: row["default"].strip().strip("`") for row in _ROW.finditer(DOCUMENT.read_text())}

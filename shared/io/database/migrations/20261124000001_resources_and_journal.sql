@@ -136,6 +136,21 @@ CREATE TABLE print_destinations (
     PRIMARY KEY (workspace_id, id)
 );
 
+-- The order of a list where none is asked for.
+CREATE INDEX servers_name ON servers (workspace_id, name, id);
+CREATE INDEX agents_name ON agents (workspace_id, name, id);
+CREATE INDEX websites_primary_domain ON websites (workspace_id, primary_domain, id);
+CREATE INDEX products_name ON products (workspace_id, name, id);
+CREATE INDEX categories_name ON categories (workspace_id, name, id);
+CREATE INDEX tags_name ON tags (workspace_id, name, id);
+CREATE INDEX attributes_name ON attributes (workspace_id, name, id);
+CREATE INDEX zones_name ON zones (workspace_id, name, id);
+CREATE INDEX dining_tables_name ON dining_tables (workspace_id, name, id);
+CREATE INDEX employees_name ON employees (workspace_id, name, id);
+CREATE INDEX roles_name ON roles (workspace_id, name, id);
+CREATE INDEX price_rules_name ON price_rules (workspace_id, name, id);
+CREATE INDEX print_destinations_name ON print_destinations (workspace_id, name, id);
+
 -- What happened to each record of the journalled resources; `id` is the topic's version after it, `payload` the record
 -- as it was then.
 CREATE TABLE ws_events (
@@ -164,5 +179,6 @@ UPDATE topics SET journal_floor = version WHERE resource = 'servers';
 
 -- migrate:down
 
+DROP INDEX servers_name, agents_name;
 ALTER TABLE topics DROP COLUMN journal_floor;
 DROP TABLE ws_events, websites, products, categories, tags, attributes, zones, dining_tables, employees, roles, price_rules, print_destinations;

@@ -5,7 +5,7 @@ import datetime as dt
 import msgspec
 import pytest
 
-from services.worker.projection import HISTORY_COLUMNS, project
+from services.worker.projection import EVENT_COLUMNS, HISTORY_COLUMNS, project
 from shared.change import Action, Change, ChangeSet
 from shared.names import Topic
 from shared.position import Position
@@ -71,3 +71,22 @@ def test_sample_that_cannot_be_read_is_refused() -> None:
 def test_topic_that_this_worker_does_not_know_only_moves_its_version() -> None:
     projection = project([entry(1, 0, ("a", "created", "{}"), topic=Topic("w_1", "unheard_of"))])
     assert ({}, [("w_1", "unheard_of", 1)]) == (projection.tables, projection.topics)
+
+
+def test_every_change_of_a_journalled_resource_is_an_event() -> None:
+    first = entry(1, 0, ("a", "created", '{"name":"x"}'), ("a", "updated", '{"name":"y"}'))
+    second = entry(2, 2, ("a", "deleted", ""), topic=THINGS)
+    at = dt.datetime(2026, 1, 1, 0, 0, 0, 7000, tzinfo=dt.UTC)
+    second = msgspec.structs.replace(second, at_ms=round(at.timestamp() * 1000), actor="u_1")
+    events = [dict(zip(EVENT_COLUMNS, row, strict=True)) for row in project([first, second]).events]
+    assert [(1, "add", "test"), (2, "update", "test"), (3, "delete", "u_1")] == [
+        (event["id"], event["event_type"], event["actor"]) for event in events
+    ]
+    assert [("w_1", "servers", "a")] * 3 == [(e["workspace_id"], e["topic"], e["record_id"]) for e in events]
+    assert b'{"id":"a","server_id":"a","version":2,"name":"y"}' == events[1]["payload"]
+    assert (b'{"id":"a","server_id":"a","version":3}', at) == (events[2]["payload"], events[2]["created_at"])
+
+
+@pytest.mark.parametrize("resource", ["metrics", "agents", "unheard_of"])
+def test_what_is_not_journalled_has_no_events(resource: str) -> None:
+    assert [] == project([entry(1, 0, ("a", "deleted", ""), topic=Topic("w_1", resource))]).events

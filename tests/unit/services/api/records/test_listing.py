@@ -5,7 +5,7 @@ import pytest
 from services.api.records.cursor import Cursor, encode_cursor
 from services.api.records.listing import ListQuery, count_statement, page_statement, parameter_names, read_query
 from shared.io.problem import HttpError
-from shared.resources import SERVERS
+from shared.resources import AGENTS, SERVERS
 
 SECOND_PAGE = encode_cursor(Cursor("name", "web", "s_1"))
 
@@ -43,6 +43,9 @@ def test_parameters_are_read() -> None:
         ("sort", "name; DROP TABLE servers"),
         ("cursor", "nonsense"),
         ("cursor", encode_cursor(Cursor("-name", "web", "s_1"))),
+        ("at_version", "-1"),
+        ("at_version", ""),
+        ("at_version", str(2**53)),
         ("status", "asleep"),
         ("status", ""),
         ("tag", ""),
@@ -81,4 +84,21 @@ def test_no_value_is_part_of_the_sql() -> None:
 
 
 def test_the_names_of_the_parameters_are_those_of_the_declaration() -> None:
-    assert ["limit", "cursor", "sort", "status", "tag", "group", "q"] == parameter_names(SERVERS)
+    assert ["limit", "cursor", "sort", "status", "tag", "group", "q", "at_version"] == parameter_names(SERVERS)
+
+
+def test_a_list_of_the_past_is_the_same_question_to_what_was_then() -> None:
+    now = read_query(SERVERS, [("tag", "a"), ("q", "web")])
+    then = read_query(SERVERS, [("tag", "a"), ("q", "web"), ("at_version", "7")])
+    assert (None, 7) == (now.at_version, then.at_version)
+    for make in (count_statement, page_statement):
+        past, separator, question = make(SERVERS, "w_1", then).sql.rpartition(") SELECT ")
+        assert past.startswith("WITH servers AS (")
+        assert separator
+        assert make(SERVERS, "w_1", now).sql.count("$") == question.count("$")
+        assert 7 in make(SERVERS, "w_1", then).arguments
+
+
+def test_only_what_is_journalled_has_a_past() -> None:
+    with pytest.raises(HttpError, match="at_version"):
+        read_query(AGENTS, [("at_version", "1")])
