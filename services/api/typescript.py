@@ -85,6 +85,7 @@ def _descriptor(resource: Resource, schemas: Schema, resources: Mapping[str, Res
         "titleField": (resource.searched or resource.sortable)[0],
         "writers": sorted(resource.writers) if resource.editable else [],
         "isDeletable": resource.deletable,
+        "isJournalled": resource.journalled,
         "sortable": list(resource.sortable),
         "searched": searched,
     }

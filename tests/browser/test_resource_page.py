@@ -70,6 +70,10 @@ async def test_what_one_person_does_another_sees_at_once(page: Page, other: Page
     await expect(seen).to_have_count(0, timeout=AT_ONCE_MS)
     await expect(page.get_by_text("seen.example.org was deleted.")).to_be_visible()
 
+    await page.get_by_role("button", name="Undo").click()
+    await expect(seen).to_contain_text("m.seen.example.org", timeout=SOON_MS)
+    await expect(page.get_by_text("seen.example.org is back.")).to_be_visible(timeout=SOON_MS)
+
 
 async def test_a_name_that_is_taken_is_said_at_its_field(page: Page) -> None:
     await open_websites(page)

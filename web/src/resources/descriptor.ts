@@ -47,6 +47,8 @@ export interface Descriptor {
   /** The roles that may write; none where the system alone does. */
   readonly writers: readonly string[];
   readonly isDeletable: boolean;
+  /** Whether its changes are kept, so that one can be undone. */
+  readonly isJournalled: boolean;
   /** The fields that lists are ordered by; the first is the default. */
   readonly sortable: readonly string[];
   readonly searched: readonly string[];

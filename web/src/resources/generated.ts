@@ -206,6 +206,7 @@ export const RESOURCES: { readonly [Name in keyof Records]: Descriptor } = {
     titleField: "name",
     writers: [],
     isDeletable: false,
+    isJournalled: false,
     sortable: ["name", "last_heartbeat", "created_at"],
     searched: [],
     fields: [
@@ -228,6 +229,7 @@ export const RESOURCES: { readonly [Name in keyof Records]: Descriptor } = {
     titleField: "name",
     writers: ["editor", "owner"],
     isDeletable: true,
+    isJournalled: true,
     sortable: ["name", "position"],
     searched: ["name"],
     fields: [
@@ -245,6 +247,7 @@ export const RESOURCES: { readonly [Name in keyof Records]: Descriptor } = {
     titleField: "name",
     writers: ["editor", "owner"],
     isDeletable: true,
+    isJournalled: true,
     sortable: ["name", "position"],
     searched: ["name"],
     fields: [
@@ -261,6 +264,7 @@ export const RESOURCES: { readonly [Name in keyof Records]: Descriptor } = {
     titleField: "name",
     writers: ["editor", "owner"],
     isDeletable: true,
+    isJournalled: true,
     sortable: ["name", "position", "capacity"],
     searched: ["name"],
     fields: [
@@ -278,6 +282,7 @@ export const RESOURCES: { readonly [Name in keyof Records]: Descriptor } = {
     titleField: "name",
     writers: ["editor", "owner"],
     isDeletable: true,
+    isJournalled: true,
     sortable: ["name"],
     searched: ["name", "email", "phone"],
     fields: [
@@ -295,6 +300,7 @@ export const RESOURCES: { readonly [Name in keyof Records]: Descriptor } = {
     titleField: "ts",
     writers: [],
     isDeletable: false,
+    isJournalled: false,
     sortable: ["ts"],
     searched: [],
     fields: [
@@ -335,6 +341,7 @@ export const RESOURCES: { readonly [Name in keyof Records]: Descriptor } = {
     titleField: "name",
     writers: ["editor", "owner"],
     isDeletable: true,
+    isJournalled: true,
     sortable: ["name", "priority", "starts_at", "ends_at"],
     searched: ["name"],
     fields: [
@@ -356,6 +363,7 @@ export const RESOURCES: { readonly [Name in keyof Records]: Descriptor } = {
     titleField: "name",
     writers: ["editor", "owner"],
     isDeletable: true,
+    isJournalled: true,
     sortable: ["name"],
     searched: ["name", "address"],
     fields: [
@@ -373,6 +381,7 @@ export const RESOURCES: { readonly [Name in keyof Records]: Descriptor } = {
     titleField: "name",
     writers: ["editor", "owner"],
     isDeletable: true,
+    isJournalled: true,
     sortable: ["name", "position", "price"],
     searched: ["name", "sku"],
     fields: [
@@ -395,6 +404,7 @@ export const RESOURCES: { readonly [Name in keyof Records]: Descriptor } = {
     titleField: "name",
     writers: ["editor", "owner"],
     isDeletable: true,
+    isJournalled: true,
     sortable: ["name"],
     searched: ["name"],
     fields: [
@@ -409,6 +419,7 @@ export const RESOURCES: { readonly [Name in keyof Records]: Descriptor } = {
     titleField: "name",
     writers: ["editor", "owner"],
     isDeletable: false,
+    isJournalled: true,
     sortable: ["name", "status", "last_seen", "position"],
     searched: ["name", "hostname"],
     fields: [
@@ -439,6 +450,7 @@ export const RESOURCES: { readonly [Name in keyof Records]: Descriptor } = {
     titleField: "name",
     writers: ["editor", "owner"],
     isDeletable: true,
+    isJournalled: true,
     sortable: ["name", "position"],
     searched: ["name"],
     fields: [
@@ -454,6 +466,7 @@ export const RESOURCES: { readonly [Name in keyof Records]: Descriptor } = {
     titleField: "primary_domain",
     writers: ["editor", "owner"],
     isDeletable: true,
+    isJournalled: true,
     sortable: ["primary_domain", "status"],
     searched: ["primary_domain", "cname", "line_group"],
     fields: [
@@ -473,6 +486,7 @@ export const RESOURCES: { readonly [Name in keyof Records]: Descriptor } = {
     titleField: "name",
     writers: ["editor", "owner"],
     isDeletable: true,
+    isJournalled: true,
     sortable: ["name", "position"],
     searched: ["name"],
     fields: [

@@ -1,9 +1,15 @@
 /** Writes of the records of one resource over the api, each only on the version that a person has seen. */
 
+import { RetryLater } from "muster-client";
 import { Problem, type Request } from "../http.ts";
 import type { Session } from "../session.ts";
 import type { Descriptor, Fields } from "./descriptor.ts";
 import type { AnyRecord } from "./store.ts";
+
+/** What happened to a record, newest first; only what is read of it. */
+interface History {
+  readonly items: readonly { readonly version: number; readonly action: string }[];
+}
 
 export class Writes {
   readonly #session: Session;
@@ -42,6 +48,15 @@ export class Writes {
   /** Delete a record that has this version, or throw a Problem of status 412. */
   async remove({ id, version }: AnyRecord): Promise<void> {
     await this.#request({ method: "DELETE", path: `${this.#path}/${id}`, headers: ifMatch(version) });
+  }
+
+  /** Undo the newest change of a record, which has deleted it: it is there again, under its id. */
+  async restore(id: string): Promise<void> {
+    const path = `${this.#path}/${id}`;
+    const history = (await this.#request({ method: "GET", path: `${path}/changes?limit=1` })) as History;
+    const [newest] = history.items;
+    if (newest?.action !== "deleted") throw new RetryLater("Somebody was faster, or the journal is late.");
+    await this.#request({ method: "POST", path: `${path}/revert`, body: { version: newest.version } });
   }
 
   /** The record as it is now; null when it is no more. */

@@ -101,7 +101,7 @@ def test_a_field_is_described_by_its_kind_and_what_it_must_be(field: str, expect
 
 def test_a_resource_that_people_do_not_write_has_no_writers() -> None:
     text = made(READINGS)
-    assert "    writers: [],\n    isDeletable: false," in text
+    assert "    writers: [],\n    isDeletable: false,\n    isJournalled: false," in text
     assert '    titleField: "at",' in text
 
 

@@ -3,11 +3,12 @@
 import { useMusterClient, useResource, useSyncConnection } from "muster-client/react";
 import { useDeferredValue, useEffect, useMemo, useRef, useState } from "react";
 import type { Descriptor } from "../../resources/descriptor.ts";
-import { asBefore, defaultSort, found, ordered, type Sort } from "../../resources/list.ts";
+import { asBefore, defaultSort, found, ordered, type Sort, titleOf } from "../../resources/list.ts";
 import { type AnyRecord, storeOf, watchReferences } from "../../resources/store.ts";
 import { Writes } from "../../resources/writes.ts";
 import type { Session } from "../../session.ts";
 import { ConnectionNotice } from "../ConnectionNotice.tsx";
+import { messageOf } from "../failure.ts";
 import { DeleteDialog } from "./DeleteDialog.tsx";
 import { Parts } from "./Parts.tsx";
 import { RecordForm } from "./RecordForm.tsx";
@@ -28,7 +29,16 @@ interface Look {
   readonly part: number;
 }
 
-const NOTHING_DONE = { said: "", isDeletion: false };
+/** What came of what the person did last. */
+interface Outcome {
+  readonly said: string;
+  /** What can be brought back. */
+  readonly deleted: AnyRecord | null;
+  /** Whether the button that was pressed is gone, and the focus with it. */
+  readonly isFocusLost: boolean;
+}
+
+const NOTHING_DONE: Outcome = { said: "", deleted: null, isFocusLost: false };
 
 export function ResourcePage({ descriptor, session }: ResourcePageProps) {
   const { label, singular } = descriptor;
@@ -71,17 +81,29 @@ export function ResourcePage({ descriptor, session }: ResourcePageProps) {
   }, [label]);
 
   useEffect(() => {
-    // The button that had the focus before is gone with its row.
-    if (outcome.isDeletion) heading.current?.focus();
+    if (outcome.isFocusLost) heading.current?.focus();
   }, [outcome]);
 
   function close(done: string | null) {
     setCreated(false);
     setEdited(null);
     setDoomed(null);
-    setOutcome({ said: done ?? "", isDeletion: done !== null && doomed !== null });
+    const deleted = done === null ? null : doomed;
+    setOutcome({ said: done ?? "", deleted, isFocusLost: deleted !== null });
   }
 
+  async function restore(deleted: AnyRecord) {
+    setOutcome(NOTHING_DONE);
+    try {
+      await writes?.restore(deleted.id);
+      const said = `${titleOf(descriptor, deleted)} is back.`;
+      setOutcome({ said, deleted: null, isFocusLost: true });
+    } catch (error) {
+      setOutcome({ said: messageOf(error), deleted, isFocusLost: true });
+    }
+  }
+
+  const { deleted } = outcome;
   const add = mayWrite && (
     <button className="button is-primary" type="button" onClick={() => setCreated(true)}>
       Add {singular}
@@ -99,6 +121,12 @@ export function ResourcePage({ descriptor, session }: ResourcePageProps) {
           <p className="said" role="status">
             {outcome.said}
           </p>
+          {descriptor.isJournalled && deleted !== null && (
+            <button className="quiet" type="button" onClick={() => void restore(deleted)}>
+              Undo
+            </button>
+          )}
+          <span className="gap" />
           {descriptor.searched.length > 0 && items.length > 0 && (
             <input
               type="search"

@@ -255,6 +255,31 @@ test("a record is deleted after a question, at the version that was asked about"
   expect(document.activeElement).toBe(page.querySelector("h2"));
 });
 
+test("a deletion can be undone", async () => {
+  await shown();
+  api.on(`${WEBSITES}/ws_2`, () => new Response(null, { status: 204 }));
+  api.on(`${WEBSITES}/ws_2/changes?limit=1`, () =>
+    Response.json({ items: [{ version: 3, action: "deleted" }] }),
+  );
+  api.on(`${WEBSITES}/ws_2/revert`, () => Response.json({}));
+  await press(page, "Delete blog.example.org");
+  await press(page, "Delete");
+  await press(page, "Undo");
+  expect(api.calls.at(-1)).toMatchObject({ path: `${WEBSITES}/ws_2/revert`, body: { version: 3 } });
+  expect(page.querySelector('[role="status"]')?.textContent).toBe("blog.example.org is back.");
+  expect(page.textContent).not.toContain("Undo");
+});
+
+test("a deletion that cannot be undone says so, and can be tried again", async () => {
+  await shown();
+  api.on(`${WEBSITES}/ws_2`, () => new Response(null, { status: 204 }));
+  await press(page, "Delete blog.example.org");
+  await press(page, "Delete");
+  await press(page, "Undo");
+  expect(page.querySelector('[role="status"]')?.textContent).toMatch(/could not be reached/);
+  expect(page.textContent).toContain("Undo");
+});
+
 test("a record that somebody has changed meanwhile is asked about again", async () => {
   await shown();
   api.on(`${WEBSITES}/ws_2`, ({ method, headers }) => {
