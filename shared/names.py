@@ -105,6 +105,8 @@ class PartitionKeys:
         """The fence of the last guardian that sealed the log."""
         self.versions = self.prefix + "versions"
         """Hash: topic → its version."""
+        self.began = self.prefix + "began"
+        """Hash: topic → the version with which the open epoch began, for those that were not empty."""
         self.deadlines = self.prefix + "deadlines"
         """Sorted set: `deadline_of` or `held_deadline_of` a server → Redis time (ms) after which it is offline."""
         self.samples = self.prefix + "samples"

@@ -32,6 +32,14 @@ class Snapshot(msgspec.Struct, frozen=True):
     records: tuple[Record, ...]
 
 
+class Head(msgspec.Struct, frozen=True):
+    """Where a topic stands: the open epoch, the version with which that began, and the version now."""
+
+    epoch: int
+    began: int
+    version: int
+
+
 class Span(msgspec.Struct, frozen=True):
     """What happened between two versions of a topic, conflated: the last change of each record, in order."""
 

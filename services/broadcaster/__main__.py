@@ -11,9 +11,12 @@ from services.broadcaster.connection import Surroundings
 from services.broadcaster.connections import Connections
 from services.broadcaster.events import EventsEndpoint
 from services.broadcaster.hub import Hub, utc_now
+from services.broadcaster.journal import DatabaseJournal
 from services.broadcaster.outbox import Bounds
 from services.broadcaster.pace import Pace
 from services.broadcaster.settings import Broadcasting, load_origins
+from services.broadcaster.socketio_endpoint import SocketIoEndpoint
+from services.broadcaster.socketio_link import Past
 from services.broadcaster.transport import SyncProtocol
 from services.broadcaster.websocket import SyncEndpoint
 from shared.io.changelog.read import LogReader
@@ -35,17 +38,26 @@ async def main(environment: Mapping[str, str]) -> None:
         stack.push_async_callback(redis.aclose)
         pool = await create_pool(servers.database_url)
         stack.push_async_callback(pool.close)
-        hub = Hub(LogReader(redis), Pace(tick_s=settings.conflation_tick_s), clock=time.monotonic)
+        reader = LogReader(redis)
+        hub = Hub(reader, Pace(tick_s=settings.conflation_tick_s), clock=time.monotonic)
         surroundings = Surroundings(
             hub, DatabaseAuthenticator(Identity(pool)), Bounds(), time.monotonic, utc_now, Counter()
         )
         connections = Connections(surroundings, settings.limits)
+        past = Past(reader, DatabaseJournal(pool))
+        socketio = SocketIoEndpoint(connections, past, origins, settings.limits) if settings.socketio_enabled else None
+
+        async def drain() -> None:
+            await connections.drain()
+            if socketio is not None:
+                await socketio.drain()
+
         await run(
-            build_app(SyncEndpoint(connections, origins), EventsEndpoint(connections)),
+            build_app(SyncEndpoint(connections, origins), EventsEndpoint(connections), socketio),
             http,
             checks={"redis": redis.ping, "postgres": lambda: pool.fetchval("SELECT 1"), "log": hub.check},
             background=(hub.run, connections.watch),
-            on_drain=connections.drain,
+            on_drain=drain,
             websocket=SyncProtocol,
         )
 

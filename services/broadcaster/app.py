@@ -1,6 +1,8 @@
-"""The broadcaster's ASGI application: the sync protocol at `/ws` and `/events`, a problem everywhere else."""
+"""The broadcaster's ASGI application: the sync protocol at `/ws`, `/events` and `/socket.io/`; a problem elsewhere."""
 
 from services.broadcaster.events import EventsEndpoint
+from services.broadcaster.socketio_endpoint import SocketIoEndpoint
+from services.broadcaster.transport import SOCKETIO_PATH
 from services.broadcaster.websocket import SyncEndpoint, refuse_handshake
 from shared.io.probes import AsgiApp, Receive, Scope, Send
 from shared.io.problem import HttpError, answer_problem
@@ -14,12 +16,14 @@ _UPGRADE_REQUIRED = HttpError(
 )
 
 
-def build_app(sync: SyncEndpoint, events: EventsEndpoint) -> AsgiApp:
-    """Return the application; tests build it from other parts."""
+def build_app(sync: SyncEndpoint, events: EventsEndpoint, socketio: SocketIoEndpoint | None) -> AsgiApp:
+    """Return the application, without Socket.IO when that is None; tests build it from other parts."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
-        if scope["type"] == "websocket":
+        if socketio is not None and path == SOCKETIO_PATH:
+            await socketio(scope, receive, send)
+        elif scope["type"] == "websocket":
             if path == _SYNC_PATH:
                 await sync(scope, receive, send)
             else:

@@ -95,13 +95,24 @@ class Connections:
         except TimeoutError:
             log.warning("connections did not close in time", connections=len(self._connections))
 
+    @property
+    def is_draining(self) -> bool:
+        """Whether no new one may stand."""
+        return self._is_draining
+
+    def crowd(self, address: str) -> str:
+        """Say of what there are too many for another one from this address; nothing when there is a place."""
+        if len(self._connections) >= self._limits.connections:
+            return "too many connections"
+        if self._addresses[address] >= self._limits.connections_per_address:
+            return "too many connections from one address"
+        return ""
+
     def _turn_away_surplus(self, connection: Connection, address: str) -> None:
         if self._is_draining:
             _say_draining(connection)
-        elif len(self._connections) >= self._limits.connections:
-            connection.close_crowded("too many connections")
-        elif self._addresses[address] >= self._limits.connections_per_address:
-            connection.close_crowded("too many connections from one address")
+        elif crowd := self.crowd(address):
+            connection.close_crowded(crowd)
 
     async def _check_sessions(self) -> None:
         session_ids = {c.principal.session_id for c in self._connections if c.principal is not None}

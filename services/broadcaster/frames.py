@@ -4,10 +4,12 @@ import zlib
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from operator import attrgetter
+from typing import Any
 
 import msgspec
 
 from services.broadcaster import metrics
+from services.broadcaster.event_packets import Message, messages_of
 from services.broadcaster.event_stream import events_of
 from shared.change import Change
 from shared.errors import MustRefetch
@@ -46,7 +48,7 @@ _WHOLE_LIST = -1  # no version
 class Frame:
     """Messages that are sent together, as the bytes that a server writes (RFC 6455), shared by all receivers."""
 
-    __slots__ = ("_deflated", "_events", "payloads", "plain", "size_bytes")
+    __slots__ = ("_deflated", "_events", "_packets", "payloads", "plain", "size_bytes")
 
     def __init__(self, messages: Sequence[msgspec.Struct]) -> None:
         self.payloads = [encode(message) for message in messages]
@@ -56,6 +58,7 @@ class Frame:
         self.size_bytes = len(self.plain)
         self._deflated: bytes | None = None
         self._events: bytes | None = None
+        self._packets: list[Message] | None = None
 
     @property
     def deflated(self) -> bytes:
@@ -71,15 +74,23 @@ class Frame:
             self._events = events_of(self.payloads)
         return self._events
 
+    @property
+    def packets(self) -> list[Message]:
+        """The messages as Socket.IO sends them."""
+        if self._packets is None:
+            self._packets = messages_of(self.payloads)
+        return self._packets
+
 
 Frames = tuple[Frame, ...]
 
-Form = Callable[[Frame], bytes]
-"""Which bytes of a frame a connection takes."""
+Form = Callable[[Frame], Any]
+"""What of a frame a connection takes: its bytes in one form, or what its wire makes them of."""
 
 PLAIN: Form = attrgetter("plain")
 DEFLATED: Form = attrgetter("deflated")
 EVENTS: Form = attrgetter("events")
+PACKETS: Form = attrgetter("packets")
 
 
 def _framed(payload: bytes, first_byte: int = _FINAL_TEXT) -> bytes:

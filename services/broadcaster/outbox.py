@@ -7,6 +7,7 @@ emptied. So a client costs at most the mark and one catch-up, however slow it is
 
 from collections import deque
 from collections.abc import Callable, Hashable
+from typing import Any
 
 import msgspec
 
@@ -15,8 +16,8 @@ from services.broadcaster.frames import PLAIN, Form, Frame, Frames
 Pay = Callable[[], None]
 """Pays a debt: queues what brings the client up to date, or nothing if that must wait for something else."""
 
-Write = Callable[[bytes], None]
-"""Gives a frame's bytes to the wire, which calls `block` when it wants no more, maybe before it returns."""
+Write = Callable[[Any], None]
+"""Gives a frame, in its form, to the wire, which calls `block` when it wants no more, maybe before it returns."""
 
 
 class Bounds(msgspec.Struct, frozen=True):

@@ -13,13 +13,17 @@ Connections = Annotated[int, Meta(ge=1)]
 
 
 class Broadcasting(Struct, frozen=True):
-    """How often a topic sends, which pages besides our own may connect (comma-separated origins), and how many do."""
+    """How often a topic sends, who may connect (comma-separated origins of pages besides our own), and how many do.
+
+    `socketio_enabled` says whether Socket.IO is spoken.
+    """
 
     conflation_tick_s: Seconds = field(name="CONFLATION_TICK", default=0.1)
     allowed_origins: str = field(name="ALLOWED_ORIGINS", default="")
     connections: Connections = field(name="MAX_CONNECTIONS", default=20_000)
     connections_per_user: Connections = field(name="MAX_CONNECTIONS_PER_USER", default=200)
     connections_per_address: Connections = field(name="MAX_CONNECTIONS_PER_ADDRESS", default=2_000)
+    socketio_enabled: bool = field(name="SOCKETIO_ENABLED", default=True)
 
     @property
     def limits(self) -> Limits:

@@ -26,6 +26,9 @@ EXTENSION = "muster.wire"
 LINGER_S = 2.0
 """How long a peer may take to read its close frame when the server stops; less than the server waits for it."""
 
+SOCKETIO_PATH = "/socket.io/"
+
+_EXTENSIONS = "Sec-WebSocket-Extensions"
 _SWITCHING_PROTOCOLS = 101
 _INVALID_DATA = 1007  # RFC 6455, 7.4.1
 
@@ -40,8 +43,8 @@ class Wire(Protocol):
         """Call `block` when the peer takes no more for now, or has gone, and `flow` when it takes more again."""
 
     @property
-    def write(self) -> Callable[[bytes], None]:
-        """What writes a frame, after everything that was sent or written before."""
+    def write(self) -> Callable[[Any], None]:
+        """What writes a frame in this form, after everything that was sent or written before."""
 
     def detach(self) -> None:
         """Forget whom to call."""
@@ -108,6 +111,9 @@ class SyncProtocol(WebSocketsSansIOProtocol):
 
     def handle_connect(self, event: Request) -> None:
         """Offer the Wire to the application, whose task has been made and has not begun to run."""
+        if event.path.startswith(SOCKETIO_PATH) and _EXTENSIONS in event.headers:
+            # its frames are not ours to share: each would be deflated for each client anew
+            del event.headers[_EXTENSIONS]
         super().handle_connect(event)
         if self.response.status_code == _SWITCHING_PROTOCOLS:
             extensions: Any = self.scope["extensions"]

@@ -31,6 +31,12 @@ ROUTES: Mapping[str, Sequence[str]] = {
     "ingest": ("/ingest", "/ingest/*"),
     "broadcaster": ("/ws", "/events", "/socket.io", "/socket.io/*", "/terminal", "/terminal/*"),
 }
+# Every request of a session has to reach the replica that opened it, but for a WebSocket without polling before it,
+# which is one request and may go anywhere.
+SOCKETIO_SESSIONS: Json = {
+    "path": ["/socket.io", "/socket.io/*"],
+    "not": [{"expression": "{http.request.uri.query.transport} == 'websocket' && {http.request.uri.query.sid} == ''"}],
+}
 UNPUBLISHED = ("/metrics", "/metrics/*", "/health", "/health/*", "/readiness", "/readiness/*")
 
 CONTENT_SECURITY_POLICY = (
@@ -61,7 +67,7 @@ def configuration(listen: Sequence[str], upstreams: Upstreams, page: Path | None
     `listen` are its addresses, `upstreams` the `host:port` of every replica of a service, `page` the built page if
     there is one, `storage` a folder for Caddy's own files.
     """
-    routes = [_headers(), *_refusals(), *(_service(name, upstreams[name]) for name in ROUTES)]
+    routes = [_headers(), *_refusals(), *_services(upstreams)]
     site = {
         "listen": list(listen),
         "protocols": ["h1"],
@@ -98,12 +104,18 @@ def _refusals() -> list[Json]:
     ]
 
 
-def _service(name: str, upstreams: Sequence[str]) -> Json:
+def _services(upstreams: Upstreams) -> list[Json]:
+    # by address: a cookie would be kept by browsers, but not by the clients of Node.js and Python
+    sticky = _service(SOCKETIO_SESSIONS, upstreams["broadcaster"], "client_ip_hash")
+    return [sticky, *(_service({"path": list(ROUTES[name])}, upstreams[name], "least_conn") for name in ROUTES)]
+
+
+def _service(match: Json, upstreams: Sequence[str], policy: str) -> Json:
     proxy: Json = {
         "handler": "reverse_proxy",
         "upstreams": [{"dial": upstream} for upstream in upstreams],
         "load_balancing": {
-            "selection_policy": {"policy": "least_conn"},
+            "selection_policy": {"policy": policy},
             "try_duration": CONNECT_PATIENCE,
             "try_interval": "100ms",
         },
@@ -113,7 +125,7 @@ def _service(name: str, upstreams: Sequence[str]) -> Json:
         # a replica that is down has the fewest connections: it must not attract all of them
         proxy["health_checks"] = {"passive": {"fail_duration": "1s", "max_fails": 1}}
     body = {"handler": "request_body", "max_size": REQUEST_BODY_BYTES}
-    return {"match": [{"path": list(ROUTES[name])}], "handle": [body, proxy], "terminal": True}
+    return {"match": [match], "handle": [body, proxy], "terminal": True}
 
 
 def _static(page: Path) -> list[Json]:

@@ -17,7 +17,8 @@ from shared.io.changelog.script import OPEN, REMEMBER, SEAL, append_script
 from shared.names import PartitionKeys, Topic, partition_of
 from shared.operation import Appended, Deadline, Draft, Failure, Operation
 from shared.position import Position
-from tests.support.log import open_log
+from shared.topic import Head
+from tests.support.log import open_log, open_partition, seal_partition
 
 THINGS = Topic("w_test", "things")
 SAMPLES = Topic("w_test", "samples")
@@ -118,6 +119,21 @@ async def test_opening_an_epoch_says_so_in_the_log_and_drops_the_old_state(open_
     after = await LogReader(open_redis_log).entries({PARTITION: Position(1, 1)}, block_ms=None)
     assert [EpochOpened(Position(2, 0))] == after[PARTITION]
     assert () == (await LogReader(open_redis_log).snapshot(THINGS)).records
+
+
+async def test_an_epoch_remembers_the_versions_with_which_it_began(open_redis_log: Redis) -> None:
+    reader = LogReader(open_redis_log)
+    assert Head(epoch=1, began=0, version=0) == await reader.head(THINGS)
+    await ChangeLog(open_redis_log).append(operation(draft("a"), draft("b")))
+    assert Head(epoch=1, began=0, version=2) == await reader.head(THINGS)
+    await seal_partition(open_redis_log, PARTITION, 2)
+    with pytest.raises(LogSealed):
+        await reader.head(THINGS)
+    await open_partition(open_redis_log, PARTITION, 2, {THINGS: (1, {"a": b"1 {}"})})
+    await ChangeLog(open_redis_log).append(operation(draft("a")))
+    assert Head(epoch=2, began=1, version=2) == await reader.head(THINGS)
+    await open_log(open_redis_log, epoch=3)
+    assert Head(epoch=3, began=0, version=0) == await reader.head(THINGS)
 
 
 @pytest.mark.parametrize(

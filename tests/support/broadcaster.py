@@ -19,11 +19,14 @@ from websockets.exceptions import ConnectionClosed
 from services.broadcaster.app import build_app
 from services.broadcaster.connection import Surroundings
 from services.broadcaster.connections import Connections
+from services.broadcaster.event_feed import Event
 from services.broadcaster.events import EventsEndpoint
 from services.broadcaster.hub import Hub, utc_now
 from services.broadcaster.limits import Limits
 from services.broadcaster.outbox import Bounds
 from services.broadcaster.pace import Pace
+from services.broadcaster.socketio_endpoint import SocketIoEndpoint
+from services.broadcaster.socketio_link import Past
 from services.broadcaster.transport import SyncProtocol
 from services.broadcaster.websocket import SyncEndpoint
 from shared.errors import RetryLater, Unauthenticated
@@ -69,6 +72,19 @@ class FakeAuthenticator:
         return self.ended & set(session_ids)
 
 
+class FakeJournal:
+    """Holds `events`, whatever the topic, as far as they are asked for."""
+
+    def __init__(self) -> None:
+        self.events_held: list[Event] = []
+        self.lookups: list[tuple[Topic, int, int]] = []
+
+    async def events(self, topic: Topic, after: int, upto: int) -> list[Event]:
+        """Return what it holds."""
+        self.lookups.append((topic, after, upto))
+        return [event for event in self.events_held if after < event.version <= upto]
+
+
 def principal(
     *workspaces: str, user: str = "u_1", session: str = "session_1", lasts: timedelta = timedelta(minutes=15)
 ) -> Principal:
@@ -99,11 +115,19 @@ class Producer:
 class Broadcaster:
     """A running broadcaster; `url` is that of its `/ws`."""
 
-    def __init__(self, port: int, hub: Hub, connections: Connections) -> None:
+    def __init__(self, port: int, hub: Hub, connections: Connections, socketio: SocketIoEndpoint | None) -> None:
         self.port = port
         self.url = f"ws://127.0.0.1:{port}/ws"
+        self.socketio_url = f"http://127.0.0.1:{port}"
         self.hub = hub
         self.connections = connections
+        self.socketio = socketio
+
+    async def drain(self) -> None:
+        """End all connections, as the process does when it stops."""
+        await self.connections.drain()
+        if self.socketio is not None:
+            await self.socketio.drain()
 
 
 @asynccontextmanager
@@ -117,13 +141,17 @@ async def broadcasting(  # noqa: PLR0913  (what a test may want otherwise, by na
     origins: frozenset[str] = frozenset(),
     sessions_check_s: float = 5.0,
     heartbeat_s: float = 25.0,
+    journal: FakeJournal | None = None,
+    speaks_socketio: bool = True,
 ) -> AsyncIterator[Broadcaster]:
     """Run a broadcaster, as its process would."""
     hub = Hub(LogReader(redis), pace, clock=time.monotonic)
     surroundings = Surroundings(hub, authenticator, bounds, time.monotonic, utc_now, Counter())
     connections = Connections(surroundings, limits, sweep_s=0.02, sessions_check_s=sessions_check_s)
     endpoints = SyncEndpoint(connections, origins), EventsEndpoint(connections, heartbeat_s=heartbeat_s)
-    app = Probes(build_app(*endpoints), {"log": hub.check})
+    past = Past(LogReader(redis), journal or FakeJournal())
+    socketio = SocketIoEndpoint(connections, past, origins, limits) if speaks_socketio else None
+    app = Probes(build_app(*endpoints, socketio), {"log": hub.check})
     server = lifecycle._Server(lifecycle._config(app, Http(), SyncProtocol))
     listener = socket.create_server(("127.0.0.1", 0))
     asked_to_end = asyncio.Event()
@@ -132,9 +160,11 @@ async def broadcasting(  # noqa: PLR0913  (what a test may want otherwise, by na
         group.create_task(connections.watch(asked_to_end))
         serving = group.create_task(server.serve([listener]))
         try:
-            yield Broadcaster(listener.getsockname()[1], hub, connections)
+            yield Broadcaster(listener.getsockname()[1], hub, connections, socketio)
         finally:
             await connections.drain()
+            if socketio is not None:
+                await socketio.drain()
             server.should_exit = True
             await serving
             asked_to_end.set()

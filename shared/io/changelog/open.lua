@@ -36,6 +36,11 @@ end
 for_each_key(prefix .. 'versions', function(name) redis.call('UNLINK', prefix .. name) end)
 for_each_key(staged .. 'versions', place)
 place('versions')
+-- what a client remembers of an earlier epoch is told from what it remembers of this one by these
+redis.call('UNLINK', prefix .. 'began')
+for _, topic in ipairs(redis.call('HKEYS', prefix .. 'versions')) do
+  redis.call('HSET', prefix .. 'began', topic, redis.call('HGET', prefix .. 'versions', topic))
+end
 place('samples')
 place('deadlines')
 

@@ -10,7 +10,7 @@ from shared.missed import ANSWER_BYTES, Missed, WayBack
 from shared.names import PARTITIONS, PartitionKeys, Topic, partition_of
 from shared.position import Position
 from shared.protocol import Since
-from shared.topic import Record, Snapshot
+from shared.topic import Head, Record, Snapshot
 
 MISSED_ENTRIES = 10_000
 """How many entries of a partition are looked through for what a client has missed: as many as the applier leaves."""
@@ -66,6 +66,18 @@ class LogReader:
             raise LogSealed(f"the log of {topic} is sealed")
         records = (split_state(record_id.decode(), value) for record_id, value in state.items())
         return Snapshot(int(epoch), int(version or 0), tuple(records))
+
+    async def head(self, topic: Topic) -> Head:
+        """Read where a topic stands; raises LogSealed while no epoch is open."""
+        keys = self._keys(topic)
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.get(keys.epoch)
+            pipe.hget(keys.began, str(topic))
+            pipe.hget(keys.versions, str(topic))
+            epoch, began, version = await pipe.execute()
+        if epoch is None:
+            raise LogSealed(f"the log of {topic} is sealed")
+        return Head(int(epoch), int(began or 0), int(version or 0))
 
     async def records(self, topic: Topic, ids: Iterable[str]) -> dict[str, Record]:
         """Read single records; those that do not exist are missing from the answer."""

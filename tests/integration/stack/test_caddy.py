@@ -74,10 +74,10 @@ def containers_configuration(address: str, upstreams: Mapping[str, list[str]], p
     adapt = [str(caddy.find_server()), "adapt", "--config", str(file), "--adapter", "caddyfile"]
     text = subprocess.run(adapt, check=True, capture_output=True, text=True).stdout
     text = text.replace('":8000"', json.dumps(address)).replace('"/srv/page"', json.dumps(str(page)))
-    for name, (upstream,) in upstreams.items():
+    for name, replicas in upstreams.items():
         dynamic = f'"dynamic_upstreams":{{"name":"{name}","port":"8000","refresh":2000000000,"source":"a"}}'
-        assert text.count(dynamic) == 1
-        text = text.replace(dynamic, f'"upstreams":[{{"dial":"{upstream}"}}]')
+        assert text.count(dynamic) == 1 + (name == "broadcaster")  # which has sessions, too
+        text = text.replace(dynamic, f'"upstreams":{json.dumps([{"dial": replica} for replica in replicas])}')
     config: caddy.Json = json.loads(text)
     return config
 
@@ -249,6 +249,44 @@ def test_a_replica_that_is_down_gets_no_requests(tmp_path: Path, standins: dict[
     running.stop()
     assert statuses == {200}
     assert time.monotonic() - started < 4
+
+
+@pytest.mark.parametrize("where", ["one machine", "containers"])
+def test_a_socketio_session_stays_with_its_replica(
+    tmp_path: Path, standins: dict[str, RunningProgram], page: Path, where: str
+) -> None:
+    ports, address = LoopbackPorts(), f"127.0.0.1:{LoopbackPorts().take()}"
+    replicas = [running_standin(f"broadcaster-{n}", ports.take(), tmp_path / f"broadcaster-{n}") for n in (1, 2)]
+    upstreams = upstreams_of(standins)
+    upstreams["broadcaster"] = [(replica.program.url or "").removeprefix("http://") for replica in replicas]
+    if where == "containers":
+        config = containers_configuration(address, upstreams, page)
+    else:
+        config = caddy.configuration([address], upstreams, page, tmp_path / "storage")
+    running = start_caddy(tmp_path / "caddy", config, address)
+    for replica in replicas:
+        replica.start()
+
+    def reached(client: str, query: str) -> set[str]:
+        """Return the replicas that answered one client's requests, one after the other."""
+        with httpx.Client(transport=httpx.HTTPTransport(local_address=client), trust_env=False) as http:
+            url = f"http://{address}/socket.io/?EIO=4&{query}"
+            return {http.get(url).json()["name"] for _ in range(8)}
+
+    everyone = [f"127.0.0.{number}" for number in range(2, 18)]
+    try:
+        polled = [
+            reached(client, "transport=polling&sid=a") | reached(client, "transport=polling") for client in everyone
+        ]
+        assert [1] * len(everyone) == [len(replicas) for replicas in polled]
+        assert {"broadcaster-1", "broadcaster-2"} == set().union(*polled)
+        for client, replicas_of_client in zip(everyone, polled, strict=True):
+            assert replicas_of_client == reached(client, "transport=websocket&sid=a")
+        websockets = [reached(client, "transport=websocket") for client in everyone]
+        assert {"broadcaster-1", "broadcaster-2"} in websockets
+    finally:
+        for program in (running, *replicas):
+            program.stop()
 
 
 def test_without_a_built_page_the_person_is_told_how_to_build_it(

@@ -26,5 +26,11 @@ def test_every_setting_is_documented_and_no_other() -> None:
 
 def test_the_defaults_are_those_that_are_documented() -> None:
     defaults = {name: field.default for name, field in declared.items() if field.default not in {msgspec.NODEFAULT, ""}}
-    shown = {name: f"{default:g}" if isinstance(default, float) else str(default) for name, default in defaults.items()}
+    shown = {name: _shown(default) for name, default in defaults.items()}
     assert shown == {name: documented[name] for name in shown}
+
+
+def _shown(default: object) -> str:
+    if isinstance(default, bool):
+        return str(default).lower()
+    return f"{default:g}" if isinstance(default, float) else str(default)
