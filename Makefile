@@ -8,6 +8,7 @@
 #   make format                                          put the code into its form
 #   make page                                            build the page
 #   make schema                                          write the schema that the migrations make anew
+#   make types                                           write what the page knows of each resource anew
 #   make lock                                            write the locks anew; ARGS=--upgrade takes newer releases
 #   make clean                                           take away what was installed and built, but no data
 
@@ -18,7 +19,7 @@ INSTALL = "$(or $(PYTHON),$(error Muster needs Python 3.11 or newer))" -m stack.
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up test check unit format page schema lock clean packages
+.PHONY: help up test check unit format page schema types lock clean packages
 
 help:
 	@sed -n '2,/^$$/s/^# \{0,1\}//p' Makefile
@@ -52,6 +53,9 @@ format: packages
 
 schema: packages
 	$(BIN)/python -m tests.support.schema
+
+types: packages
+	$(BIN)/python -m services.api.typescript
 
 lock:
 	@$(INSTALL) lock $(ARGS)

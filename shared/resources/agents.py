@@ -1,8 +1,10 @@
 """Agents: the registrations of the programs that report for a server."""
 
+from typing import Annotated
+
 import msgspec
 
-from shared.resources.declaration import Count, Labels, Line, Resource, Time
+from shared.resources.declaration import Count, Labels, Line, Resource, Time, refers_to
 
 
 class Agent(msgspec.Struct, frozen=True, kw_only=True):
@@ -14,7 +16,7 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     last_heartbeat: Time
     clients_count: Count = 0
     sync_revision: Count = 0
-    server_id: Line
+    server_id: Annotated[Line, refers_to("servers")]
     agent_version: Line = ""
     created_at: Time
     updated_at: Time

@@ -1,15 +1,17 @@
 """Categories: how products are grouped."""
 
+from typing import Annotated
+
 import msgspec
 
-from shared.resources.declaration import Color, Name, Position, Reference, managed
+from shared.resources.declaration import Color, Name, Position, Reference, managed, refers_to
 
 
 class Category(msgspec.Struct, frozen=True, kw_only=True):
     """A group of products, maybe within another one."""
 
     name: Name
-    parent_id: Reference = ""
+    parent_id: Annotated[Reference, refers_to("categories")] = ""
     color: Color = ""
     position: Position = 0
 

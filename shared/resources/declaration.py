@@ -10,7 +10,7 @@ from shared.tokens import Role
 
 # PostgreSQL stores no NUL character, JSON numbers are exact up to 2^53; to Python's `$` a line break may still follow
 Line = Annotated[str, Meta(max_length=200, pattern=r"^[^\x00-\x1f]*$(?!\n)")]
-Text = Annotated[str, Meta(max_length=10_000, pattern=r"^[^\x00]*$")]
+Text = Annotated[str, Meta(max_length=10_000, pattern=r"^[^\x00]*$", extra_json_schema={"format": "multi-line"})]
 Label = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f]+$(?!\n)")]
 Labels = Annotated[tuple[Label, ...], Meta(max_length=64)]
 Name = Annotated[Line, Meta(min_length=1)]
@@ -20,13 +20,26 @@ Reference = Annotated[str, Meta(max_length=64, pattern=r"^[A-Za-z0-9_-]*$(?!\n)"
 References = Annotated[tuple[Annotated[Reference, Meta(min_length=1)], ...], Meta(max_length=64)]
 Position = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
 """Where a record stands among others when people order them."""
-Currency = Annotated[str, Meta(pattern=r"^([A-Z]{3})?$(?!\n)")]
-"""An ISO 4217 code, or nothing."""
-Color = Annotated[str, Meta(pattern=r"^(#[0-9a-f]{6})?$(?!\n)")]
+Currency = Annotated[
+    str, Meta(pattern=r"^([A-Z]{3})?$(?!\n)", description="The ISO 4217 code of a currency, such as EUR")
+]
+Color = Annotated[
+    str,
+    Meta(
+        pattern=r"^(#[0-9a-f]{6})?$(?!\n)",
+        description="Red, green and blue, such as #2456c9",
+        extra_json_schema={"format": "color"},
+    ),
+]
 Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 Amount = Annotated[float, Meta(ge=0, le=1e15)]
 Percent = Annotated[float, Meta(ge=0, le=100)]
 Time = Annotated[datetime, Meta(tz=True)]
+
+
+def refers_to(resource: str) -> Meta:
+    """Return what is added to `Reference` where the other record is one of this resource."""
+    return Meta(extra_json_schema={"x-resource": resource})
 
 
 class Resource(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,7 +52,10 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     `unique` are the fields whose values are told apart in a workspace, but for empty ones. The changes of a
     `journalled` resource are kept, so that they can be looked up, replayed and undone.
     Lists can be ordered by the `sortable` fields, of which the first is the default, and narrowed by the `filters`
-    (parameter, field) and by text that one of the `searched` fields contains.
+    (parameter, field) and by text that one of the `searched` fields contains. The first of the `searched` fields, else
+    of the `sortable` ones, is what people know a record by.
+
+    What people read about a field, in OpenAPI and in the form of its page, is the `description` of its type.
     """
 
     name: str

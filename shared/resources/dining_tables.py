@@ -5,14 +5,14 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from shared.resources.declaration import Name, Position, Reference, managed
+from shared.resources.declaration import Name, Position, Reference, managed, refers_to
 
 
 class DiningTable(msgspec.Struct, frozen=True, kw_only=True):
     """A table with room for `capacity` guests."""
 
     name: Name
-    zone_id: Reference = ""
+    zone_id: Annotated[Reference, refers_to("zones")] = ""
     capacity: Annotated[int, Meta(ge=1, le=1000)] = 4
     status: Literal["free", "occupied", "reserved", "closed"] = "free"
     position: Position = 0

@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from shared.resources.declaration import Line, Name, Reference, managed
+from shared.resources.declaration import Line, Name, Reference, managed, refers_to
 
 
 class Employee(msgspec.Struct, frozen=True, kw_only=True):
@@ -14,7 +14,7 @@ class Employee(msgspec.Struct, frozen=True, kw_only=True):
     name: Name
     email: Annotated[str, Meta(max_length=320, pattern=r"^([^@\s\x00]+@[^@\s\x00]+)?$(?!\n)")] = ""
     phone: Line = ""
-    role_id: Reference = ""
+    role_id: Annotated[Reference, refers_to("roles")] = ""
     active: bool = True
 
 

@@ -1,8 +1,21 @@
 """Products: what is sold."""
 
+from typing import Annotated
+
 import msgspec
 
-from shared.resources.declaration import Amount, Currency, Labels, Line, Name, Position, Reference, Text, managed
+from shared.resources.declaration import (
+    Amount,
+    Currency,
+    Labels,
+    Line,
+    Name,
+    Position,
+    Reference,
+    Text,
+    managed,
+    refers_to,
+)
 
 
 class Product(msgspec.Struct, frozen=True, kw_only=True):
@@ -11,7 +24,7 @@ class Product(msgspec.Struct, frozen=True, kw_only=True):
     name: Name
     sku: Line = ""
     description: Text = ""
-    category_id: Reference = ""
+    category_id: Annotated[Reference, refers_to("categories")] = ""
     price: Amount = 0.0
     currency: Currency = ""
     tags: Labels = ()

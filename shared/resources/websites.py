@@ -9,7 +9,14 @@ from shared.resources.declaration import Line, Reference, managed
 
 # letters, digits and hyphens in labels of up to 63, in lower case (RFC 1035, 2.3.4); a first label may be a wildcard
 _DOMAIN = r"(\*\.)?([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
-Domain = Annotated[str, Meta(max_length=253, pattern=f"^({_DOMAIN})?$(?!\\n)")]
+Domain = Annotated[
+    str,
+    Meta(
+        max_length=253,
+        pattern=f"^({_DOMAIN})?$(?!\\n)",
+        description="A domain in lower case, such as shop.example.org or *.example.org",
+    ),
+]
 Domains = Annotated[tuple[Annotated[Domain, Meta(min_length=1)], ...], Meta(max_length=100)]
 
 
@@ -22,7 +29,10 @@ class Website(msgspec.Struct, frozen=True, kw_only=True):
     line_group_id: Reference = ""
     line_group: Line = ""
     https_enabled: bool = True
-    status: Annotated[str, Meta(max_length=32, pattern=r"^[a-z][a-z_]*$(?!\n)")] = "active"
+    status: Annotated[
+        str,
+        Meta(max_length=32, pattern=r"^[a-z][a-z_]*$(?!\n)", description="A word in lower case, such as active"),
+    ] = "active"
 
 
 WEBSITES = managed(

@@ -100,15 +100,18 @@ class Installation:
 
 @contextlib.asynccontextmanager
 async def installed(
-    data_dir: Path, *arguments: str, environment: Mapping[str, str] | None = None
+    data_dir: Path, *arguments: str, environment: Mapping[str, str] | None = None, checkout: Path | None = None
 ) -> AsyncIterator[Installation]:
-    """Run `muster up` with these further arguments until the block ends."""
+    """Run `muster up` with these further arguments until the block ends; of another checkout, if one is named."""
     port = LoopbackPorts().take()
     variables = {"MUSTER_ADMIN_EMAIL": EMAIL, "MUSTER_ADMIN_PASSWORD": PASSWORD, **(environment or {})}
+    if checkout is not None:
+        # its processes import nothing from the folder that they are started in
+        variables["PYTHONPATH"] = str(checkout)
     command = [sys.executable, "-m", "stack.cli", "up", "--data-dir", str(data_dir), "--port", str(port), *arguments]
     data_dir.mkdir(parents=True, exist_ok=True)
     with (data_dir / "terminal.log").open("ab") as terminal:
-        process = subprocess.Popen(command, env=os.environ | variables, stdout=terminal, stderr=terminal)
+        process = subprocess.Popen(command, env=os.environ | variables, stdout=terminal, stderr=terminal, cwd=checkout)
     try:
         async with httpx.AsyncClient(timeout=10) as client:
             installation = Installation(process, data_dir, client)

@@ -1,5 +1,11 @@
 /** Requests to the api, and what went wrong with them in words that a person can read. */
 
+/** `field` is a path such as `tags[2]`, empty for the body as a whole. */
+export interface FieldError {
+  readonly field: string;
+  readonly message: string;
+}
+
 /** The api answered with an error: `application/problem+json` (RFC 9457), or anything else that is not a success. */
 export class Problem extends Error {
   override readonly name = "Problem";
@@ -8,12 +14,21 @@ export class Problem extends Error {
   readonly code: string;
   /** What `Retry-After` asked for, in milliseconds. */
   readonly retryAfterMs: number | null;
+  /** What is wrong with which field of the body. */
+  readonly errors: readonly FieldError[];
 
-  constructor(status: number, code: string, message: string, retryAfterMs: number | null) {
+  constructor(
+    status: number,
+    code: string,
+    message: string,
+    retryAfterMs: number | null,
+    errors: readonly FieldError[] = [],
+  ) {
     super(message);
     this.status = status;
     this.code = code;
     this.retryAfterMs = retryAfterMs;
+    this.errors = errors;
   }
 
   /** Whether the same request may succeed later. */
@@ -29,25 +44,37 @@ export class Unreachable extends Error {
 
 const TIMEOUT_MS = 20_000;
 
-/** POST `body`, if any, and give the JSON of the answer, null where it has none. Throws Problem or Unreachable. */
-export async function post(
-  path: string,
-  body: object | null,
-  headers: Readonly<Record<string, string>> = {},
-): Promise<unknown> {
+export type Headers = Readonly<Record<string, string>>;
+
+export interface Request {
+  readonly method: "GET" | "POST" | "PATCH" | "DELETE";
+  readonly path: string;
+  /** Sent as JSON. */
+  readonly body?: object | null;
+  readonly headers?: Headers;
+  /** Whether it must reach the server although the page is being closed; its body is small then. */
+  readonly keepalive?: boolean;
+}
+
+/** Ask, and give the JSON of the answer, null where it has none. Throws Problem or Unreachable. */
+export async function request({ method, path, body, headers, keepalive }: Request): Promise<unknown> {
   const content =
-    body === null ? {} : { body: JSON.stringify(body), headers: { "Content-Type": "application/json" } };
+    body == null ? {} : { body: JSON.stringify(body), headers: { "Content-Type": "application/json" } };
   const response = await send(path, {
     ...content,
-    method: "POST",
+    method,
     headers: { Accept: "application/json", ...content.headers, ...headers },
-    // A sign-out must reach the server although its page is being closed.
-    keepalive: true,
+    keepalive: keepalive ?? false,
     signal: AbortSignal.timeout(TIMEOUT_MS),
   });
   const text = await response.text().catch(unreachable);
   if (!response.ok) throw problem(response, decode(text));
   return text === "" ? null : decode(text);
+}
+
+/** POST `body`, if any, so that it arrives although the page is being closed, as a sign-out must. */
+export async function post(path: string, body: object | null, headers: Headers = {}): Promise<unknown> {
+  return request({ method: "POST", path, body, headers, keepalive: true });
 }
 
 async function send(path: string, init: RequestInit): Promise<Response> {
@@ -76,26 +103,28 @@ interface ProblemDocument {
 
 function problem(response: Response, body: unknown): Problem {
   const document: ProblemDocument = typeof body === "object" && body !== null ? body : {};
-  const [said] = [document.detail, fieldErrors(document.errors), document.title].filter(isSaid);
+  const errors = fieldErrors(document.errors);
+  const listed = errors.map(({ field, message }) => [field, message].filter(isSaid).join(": ")).join("; ");
+  const [said] = [document.detail, listed, document.title].filter(isSaid);
   const message = sentence(said ?? `Muster answered with an error (${response.status})`);
   const code = typeof document.code === "string" ? document.code : "";
-  return new Problem(response.status, code, message, retryAfter(response));
+  return new Problem(response.status, code, message, retryAfter(response), errors);
 }
 
 const isSaid = (text: unknown): text is string => typeof text === "string" && text !== "";
 
-function fieldErrors(errors: unknown): string {
-  if (!Array.isArray(errors)) return "";
+function fieldErrors(errors: unknown): FieldError[] {
+  if (!Array.isArray(errors)) return [];
   return errors
-    .map((error: { field?: unknown; message?: unknown } | null) =>
-      [error?.field, error?.message].filter(isSaid),
-    )
-    .map((parts) => parts.join(": "))
-    .join("; ");
+    .map((error: { field?: unknown; message?: unknown } | null) => ({
+      field: isSaid(error?.field) ? error.field : "",
+      message: isSaid(error?.message) ? error.message : "",
+    }))
+    .filter(({ message }) => message !== "");
 }
 
 /** The api's texts begin in lower case and end without a stop, as part of a line of a log would. */
-function sentence(text: string): string {
+export function sentence(text: string): string {
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
 }
 

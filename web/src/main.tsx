@@ -6,7 +6,9 @@ import { Session } from "./session.ts";
 import "./styles/base.css";
 import "./styles/sign-in.css";
 import "./styles/fleet.css";
+import "./styles/rows.css";
 import "./styles/servers.css";
+import "./styles/records.css";
 import "./styles/narrow.css";
 import { App } from "./ui/App.tsx";
 

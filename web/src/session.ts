@@ -8,7 +8,7 @@
  */
 
 import { RetryLater, SignedOut } from "muster-client";
-import { Problem, post, Unreachable } from "./http.ts";
+import { Problem, post, type Request, request, Unreachable } from "./http.ts";
 
 export type SessionState =
   | { readonly kind: "signed-in" }
@@ -86,10 +86,10 @@ export class Session {
     }
   }
 
-  /** POST as the person who is signed in. Throws Problem, Unreachable, SignedOut or RetryLater. */
-  async post(path: string, body: object, workspace: string): Promise<unknown> {
+  /** Ask as the person who is signed in. Throws Problem, Unreachable, SignedOut or RetryLater. */
+  async request(what: Request, workspace: string): Promise<unknown> {
     const token = await this.token(null);
-    return post(path, body, { ...bearer(token), "X-Workspace": workspace });
+    return request({ ...what, headers: { ...what.headers, ...bearer(token), "X-Workspace": workspace } });
   }
 
   /**

@@ -206,6 +206,8 @@ test("what another tab does is followed", async () => {
 test("a request is made as the person, in the workspace", async () => {
   const session = await signedIn();
   api.on("/api/v1/enrolment-tokens", () => Response.json({ token: "t" }, { status: 201 }));
-  expect(await session.post("/api/v1/enrolment-tokens", { uses: 1 }, "w_1")).toEqual({ token: "t" });
+  expect(
+    await session.request({ method: "POST", path: "/api/v1/enrolment-tokens", body: { uses: 1 } }, "w_1"),
+  ).toEqual({ token: "t" });
   expect(api.calls).toMatchObject([{ headers: { authorization: "Bearer access 1", "x-workspace": "w_1" } }]);
 });

@@ -1,31 +1,26 @@
-/** The records that the page shows, as their producers encode them. */
+/** The records that the page of the fleet shows, of which it knows only what it reads. */
 
-export type ServerStatus = "online" | "offline" | "unknown";
+import type * as declared from "../resources/generated.ts";
 
-/** A record of the topic `servers`; only what the page reads. */
-export interface Server {
-  readonly name: string;
-  readonly hostname?: string | null;
-  readonly status: ServerStatus;
-  /** RFC 3339. */
-  readonly last_seen?: string | null;
-  readonly tags?: readonly string[] | null;
-}
+export type Server = Pick<declared.Server, "name" | "hostname" | "status" | "last_seen" | "tags">;
+
+export type ServerStatus = Server["status"];
 
 /**
- * A record of the topic `metrics`: the latest sample of the server of the same id.
- * Sizes in bytes, rates in bytes per second. A machine sends only what it can measure.
+ * The latest sample of the server of the same id. Sizes in bytes, rates in bytes per second. A machine sends only what
+ * it can measure.
  */
-export interface Sample {
-  readonly cpu_percent?: number | null;
-  readonly mem_used?: number | null;
-  readonly mem_total?: number | null;
-  readonly disk_used?: number | null;
-  readonly disk_total?: number | null;
-  readonly net_rx_rate?: number | null;
-  readonly net_tx_rate?: number | null;
-  readonly uptime_s?: number | null;
-}
+export type Sample = Pick<
+  declared.Sample,
+  | "cpu_percent"
+  | "mem_used"
+  | "mem_total"
+  | "disk_used"
+  | "disk_total"
+  | "net_rx_rate"
+  | "net_tx_rate"
+  | "uptime_s"
+>;
 
 /** The sample if it tells how the server is now: what a server said before it went away is not true any more. */
 export function current(server: Server, sample: Sample | undefined): Sample | undefined {

@@ -1,17 +1,15 @@
 /** The fleet as the page draws it: one consistent view, replaced at most once per frame of the screen. */
 
-import type { ClientStatus, Item, MusterClient } from "muster-client";
+import type { Item, MusterClient } from "muster-client";
+import type { Shown } from "../condition.ts";
 import type { Sample, Server, ServerStatus } from "./records.ts";
 
 export const TOPICS = ["servers", "metrics"] as const;
 
-export interface View {
+export interface View extends Shown {
   readonly servers: ReadonlyMap<string, Item<Server>>;
   readonly samples: ReadonlyMap<string, Item<Sample>>;
   readonly counts: Readonly<Record<ServerStatus, number>>;
-  readonly status: ClientStatus;
-  /** Whether all records have been seen once, so that an empty fleet is one. */
-  readonly isLoaded: boolean;
   /** When this view was last known to be the server's, `Date.now()`; null before the first time. */
   readonly liveMs: number | null;
 }
@@ -35,18 +33,17 @@ export class FleetStore {
     this.#view = this.#look(null);
   }
 
-  /** Follow the client; returns the way to stop. */
+  /** Follow the fleet, by way of a client that somebody else starts; returns the way to stop. */
   start(): () => void {
-    const stopListening = this.#client.subscribe(() => this.#invalidate());
-    this.#client.start();
+    const stops = [
+      this.#client.subscribe(() => this.#invalidate()),
+      ...TOPICS.map((topic) => this.#client.watch(topic)),
+    ];
+    this.#invalidate();
     return () => {
-      stopListening();
-      this.#client.stop();
+      for (const stop of stops) stop();
     };
   }
-
-  /** Try to connect now rather than after the pause. */
-  readonly retry = (): void => this.#client.wake();
 
   readonly getView = (): View => this.#view;
 

@@ -1,31 +1,36 @@
 /** The line below the header that says what is wrong with the connection and what one can do; nothing while it is live. */
 
-import { canRetry, explanation } from "../fleet/condition.ts";
-import type { FleetStore, View } from "../fleet/store.ts";
-import { useHasNetwork, useNow, useView } from "./view.ts";
+import { useMusterClient, useSyncConnection } from "muster-client/react";
+import { canRetry, explanation } from "../condition.ts";
+import { useHasNetwork, useNow } from "./view.ts";
 
-const itself = (view: View) => view;
-
-export function ConnectionNotice({ store }: { readonly store: FleetStore }) {
-  const isLive = useView(store, (view) => view.status.isLive);
-  return isLive ? null : <Notice store={store} />;
+interface ConnectionNoticeProps {
+  /** Whether there is something to see. */
+  readonly isLoaded: boolean;
+  /** When what is seen was last known to be the server's, `Date.now()`. */
+  readonly liveMs: number | null;
 }
 
-function Notice({ store }: { readonly store: FleetStore }) {
-  const view = useView(store, itself);
-  const { phase } = view.status.connection;
+export function ConnectionNotice(props: ConnectionNoticeProps) {
+  return useSyncConnection().isLive ? null : <Notice {...props} />;
+}
+
+function Notice({ isLoaded, liveMs }: ConnectionNoticeProps) {
+  const client = useMusterClient();
+  const status = useSyncConnection();
+  const { connection } = status;
   return (
     <div className="notice">
       <p>
-        {explanation(view, useHasNetwork())} {view.isLoaded && view.liveMs !== null && asOf(view.liveMs)}
-        {view.status.connection.phase === "waiting" && <Countdown toMs={view.status.connection.retryAtMs} />}
+        {explanation({ status, isLoaded }, useHasNetwork())} {isLoaded && liveMs !== null && asOf(liveMs)}
+        {connection.phase === "waiting" && <Countdown toMs={connection.retryAtMs} />}
       </p>
-      {canRetry(view) && (
-        <button className="button" type="button" onClick={store.retry}>
+      {canRetry(status) && (
+        <button className="button" type="button" onClick={() => client.wake()}>
           Try now
         </button>
       )}
-      {phase === "stopped" && (
+      {connection.phase === "stopped" && (
         <button className="button" type="button" onClick={() => location.reload()}>
           Reload
         </button>

@@ -1,38 +1,36 @@
-/** The bar on top: whose fleet this is, how it is, and whether what is shown is live. */
+/** The bar on top: whose workspace this is, and whether what is shown is live. */
 
-import { type Condition, condition } from "../fleet/condition.ts";
-import type { FleetStore, View } from "../fleet/store.ts";
+import type { ClientStatus } from "muster-client";
+import { useSyncConnection } from "muster-client/react";
+import type { ReactNode } from "react";
+import { condition } from "../condition.ts";
 import { Logo } from "./Logo.tsx";
-import { useHasNetwork, useView } from "./view.ts";
+import { useHasNetwork } from "./view.ts";
 
 interface HeaderProps {
-  readonly store: FleetStore;
   readonly chooseWorkspace: (id: string) => void;
   readonly signOut: () => void;
+  /** What the page that is shown adds. */
+  readonly children?: ReactNode;
 }
 
-const WORDS: Readonly<Record<Condition, string>> = {
-  live: "Live",
-  reconnecting: "Reconnecting…",
-  offline: "Offline",
-};
-
-export function Header({ store, chooseWorkspace, signOut }: HeaderProps) {
-  const hasNetwork = useHasNetwork();
-  const state = useView(store, (view) => condition(view, hasNetwork));
-  const isLoaded = useView(store, (view) => view.isLoaded);
+export function Header({ chooseWorkspace, signOut, children }: HeaderProps) {
+  const status = useSyncConnection();
+  const state = condition(status, useHasNetwork());
   return (
     <header className="header" data-connection={state}>
       <h1 className="brand">
         <Logo />
         Muster
       </h1>
-      <WorkspaceName store={store} choose={chooseWorkspace} />
+      <WorkspaceName status={status} choose={chooseWorkspace} />
       <p className="connection" role="status">
         <span className="connection-dot" aria-hidden="true" />
-        {state === "reconnecting" && !isLoaded ? "Connecting…" : WORDS[state]}
+        {state === "live" && "Live"}
+        {state === "offline" && "Offline"}
+        {state === "reconnecting" && progress(status)}
       </p>
-      {isLoaded && <Counts store={store} />}
+      {children}
       <button className="button sign-out" type="button" onClick={signOut}>
         Sign out
       </button>
@@ -40,9 +38,13 @@ export function Header({ store, chooseWorkspace, signOut }: HeaderProps) {
   );
 }
 
-function WorkspaceName({ store, choose }: { store: FleetStore; choose: (id: string) => void }) {
-  const workspace = useView(store, (view) => view.status.workspace);
-  const workspaces = useView(store, (view) => view.status.workspaces);
+function progress({ workspace, connection }: ClientStatus): string {
+  if (connection.phase === "open") return "Catching up…";
+  return workspace === null ? "Connecting…" : "Reconnecting…";
+}
+
+function WorkspaceName({ status, choose }: { status: ClientStatus; choose: (id: string) => void }) {
+  const { workspace, workspaces } = status;
   if (workspace === null) return null;
   if (workspaces.length === 1) return <p className="workspace">{workspace.name}</p>;
   return (
@@ -58,20 +60,5 @@ function WorkspaceName({ store, choose }: { store: FleetStore; choose: (id: stri
         </option>
       ))}
     </select>
-  );
-}
-
-const selectCounts = (view: View) => view.counts;
-
-function Counts({ store }: { readonly store: FleetStore }) {
-  const counts = useView(store, selectCounts);
-  return (
-    <ul className="counts" aria-label="Machines by status">
-      {(["online", "offline", "unknown"] as const).map((status) => (
-        <li key={status} data-count={status} data-is-zero={counts[status] === 0}>
-          <b>{counts[status]}</b> {status}
-        </li>
-      ))}
-    </ul>
   );
 }

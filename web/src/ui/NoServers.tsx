@@ -21,8 +21,9 @@ export function NoServers({ store, session }: NoServersProps) {
     if (workspace === null) return;
     setError(null);
     try {
-      const wish = { name: "Added from the page", uses: 1, expires_in_s: VALID_FOR_S, groups: [] };
-      const answer = await session.post("/api/v1/enrolment-tokens", wish, workspace.id);
+      const body = { name: "Added from the page", uses: 1, expires_in_s: VALID_FOR_S, groups: [] };
+      const wish = { method: "POST", path: "/api/v1/enrolment-tokens", body } as const;
+      const answer = await session.request(wish, workspace.id);
       setToken((answer as { readonly token: string }).token);
     } catch (failure) {
       setError(failure instanceof Error ? failure.message : String(failure));

@@ -27,7 +27,7 @@ export function ServerTable({ store }: { readonly store: FleetStore }) {
   return (
     <>
       <NarrowSort sort={sort} setSort={setSort} />
-      <table className="servers" role="table">
+      <table className="rows servers" role="table">
         <caption className="visually-hidden">Machines</caption>
         <thead role="rowgroup">
           <tr role="row">

@@ -1,7 +1,7 @@
 /** The way in: email and password. */
 
 import { type SubmitEvent, useId, useRef, useState } from "react";
-import { Problem, Unreachable } from "../http.ts";
+import { messageOf } from "./failure.ts";
 import { Logo } from "./Logo.tsx";
 
 interface SignInProps {
@@ -72,10 +72,4 @@ export function SignIn({ notice, signIn }: SignInProps) {
       </form>
     </main>
   );
-}
-
-function messageOf(failure: unknown): string {
-  if (failure instanceof Problem || failure instanceof Unreachable) return failure.message;
-  console.error("muster: sign-in", failure);
-  return "Something went wrong in this page. Reload it, then try again.";
 }

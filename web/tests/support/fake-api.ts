@@ -1,6 +1,7 @@
 /** An api without a network: a test says what it answers, and sees what it was asked. */
 
 export interface Call {
+  readonly method: string;
   readonly path: string;
   readonly headers: Record<string, string>;
   readonly body: unknown;
@@ -20,7 +21,12 @@ export class FakeApi {
     const headers = Object.fromEntries(
       [...new Headers(init.headers)].map(([name, value]) => [name.toLowerCase(), value]),
     );
-    const call: Call = { path, headers, body: JSON.parse(String(init.body ?? null)) };
+    const call: Call = {
+      method: init.method ?? "GET",
+      path,
+      headers,
+      body: JSON.parse(String(init.body ?? null)),
+    };
     this.calls.push(call);
     const answer = this.#answers.get(path);
     if (answer === undefined) throw new TypeError("Failed to fetch");

@@ -4,10 +4,14 @@ import type { Item } from "muster-client";
 import { MusterClient } from "muster-client";
 import { FakeWorld, HOME, welcome } from "../../../clients/js/tests/support/fake-socket.ts";
 import type { Sample, Server } from "../../src/fleet/records.ts";
-import { FleetStore, TOPICS } from "../../src/fleet/store.ts";
+import { FleetStore } from "../../src/fleet/store.ts";
 
 export function server(id: string, data: Partial<Server> = {}, version = 1): Item<Server> {
-  return { id, version, data: { name: id, hostname: id, status: "online", tags: [], ...data } };
+  return {
+    id,
+    version,
+    data: { name: id, hostname: id, status: "online", last_seen: null, tags: [], ...data },
+  };
 }
 
 export function sample(id: string, data: Partial<Sample> = {}, version = 1): Item<Sample> {
@@ -20,17 +24,14 @@ export const byId = <T>(...items: readonly Item<T>[]): Map<string, Item<T>> =>
 /** A store on a fake connection, whose frames of the screen come when the test says so. */
 export class FakeFleet {
   readonly world = new FakeWorld();
+  readonly client: MusterClient;
   readonly store: FleetStore;
   readonly #frames: (() => void)[] = [];
 
   constructor() {
-    const client = new MusterClient({
-      url: "ws://muster/ws",
-      token: "token",
-      topics: TOPICS,
-      surroundings: this.world.surroundings,
-    });
-    this.store = new FleetStore(client, (flush) => this.#frames.push(flush));
+    const { surroundings } = this.world;
+    this.client = new MusterClient({ url: "ws://muster/ws", token: "token", surroundings });
+    this.store = new FleetStore(this.client, (flush) => this.#frames.push(flush));
   }
 
   get pendingFrames(): number {
@@ -44,7 +45,8 @@ export class FakeFleet {
 
   /** Connect and take the first snapshots. */
   async open(servers: readonly Item<Server>[], samples: readonly Item<Sample>[]): Promise<() => void> {
-    const stop = this.store.start();
+    const unwatch = this.store.start();
+    this.client.start();
     await Promise.resolve();
     await Promise.resolve();
     this.world.socket.accept();
@@ -52,7 +54,10 @@ export class FakeFleet {
     this.snapshot("servers", servers);
     this.snapshot("metrics", samples);
     this.frame();
-    return stop;
+    return () => {
+      unwatch();
+      this.client.stop();
+    };
   }
 
   snapshot(topic: string, items: readonly Item[]): void {

@@ -1,17 +1,23 @@
 // @vitest-environment happy-dom
+import { MusterProvider } from "muster-client/react";
 import { act } from "react";
 import { expect, test, vi } from "vitest";
+import { FakeStorage } from "../../../clients/js/tests/support/fake-storage.ts";
 import { render } from "../../../clients/js/tests/support/render.ts";
-import { ConnectionNotice } from "../../src/ui/ConnectionNotice.tsx";
+import { Session } from "../../src/session.ts";
+import { FleetCounts } from "../../src/ui/FleetCounts.tsx";
+import { FleetPage } from "../../src/ui/FleetPage.tsx";
 import { Header } from "../../src/ui/Header.tsx";
 import { FakeFleet, server } from "../support/fleet.ts";
 
 async function page(fleet: FakeFleet, signOut = () => undefined): Promise<HTMLElement> {
   return render(
-    <>
-      <Header store={fleet.store} chooseWorkspace={() => undefined} signOut={signOut} />
-      <ConnectionNotice store={fleet.store} />
-    </>,
+    <MusterProvider client={fleet.client}>
+      <Header chooseWorkspace={() => undefined} signOut={signOut}>
+        <FleetCounts store={fleet.store} />
+      </Header>
+      <FleetPage store={fleet.store} session={new Session(new FakeStorage())} />
+    </MusterProvider>,
   );
 }
 
@@ -26,10 +32,9 @@ test("the header tells in words whether what is shown is live", async () => {
   expect(told(element)).toEqual(["reconnecting", "Connecting…"]);
   await act(async () => fleet.open([server("a")], []));
   expect(told(element)).toEqual(["live", "Live"]);
-  fleet.world.socket.end(1006);
+  await act(async () => fleet.world.socket.end(1006));
   await act(async () => fleet.frame());
   expect(told(element)).toEqual(["reconnecting", "Reconnecting…"]);
-  fleet.store.retry();
 });
 
 test("the header counts the machines by status", async () => {
@@ -45,7 +50,7 @@ test("a lost connection is told with the time of what is shown, and can be tried
   await fleet.open([server("a")], []);
   const element = await page(fleet);
   expect(element.querySelector(".notice")).toBeNull();
-  fleet.world.socket.end(1006);
+  await act(async () => fleet.world.socket.end(1006));
   await act(async () => fleet.frame());
   expect(element.querySelector(".notice")?.textContent).toMatch(
     /^The connection was lost\. What you see is from .+\. Trying again/,

@@ -1,11 +1,18 @@
 /** What to tell a person about the connection, in one word and one sentence. */
 
-import type { View } from "./store.ts";
+import type { ClientStatus } from "muster-client";
+
+/** What a part of the page shows: whether there is anything yet, and how it is kept in step. */
+export interface Shown {
+  readonly status: ClientStatus;
+  /** Whether all records have been seen once, so that no records are none. */
+  readonly isLoaded: boolean;
+}
 
 export type Condition = "live" | "reconnecting" | "offline";
 
 /** `offline` is what does not mend by trying: no network, or a server that will not have us. */
-export function condition({ status }: View, hasNetwork: boolean): Condition {
+export function condition(status: ClientStatus, hasNetwork: boolean): Condition {
   if (status.isLive) return "live";
   const { phase } = status.connection;
   if (phase === "stopped" || isRefused(status.refusal?.code)) return "offline";
@@ -14,7 +21,7 @@ export function condition({ status }: View, hasNetwork: boolean): Condition {
 }
 
 /** What has happened, for a person; null while all is well. */
-export function explanation({ status, isLoaded }: View, hasNetwork: boolean): string | null {
+export function explanation({ status, isLoaded }: Shown, hasNetwork: boolean): string | null {
   const { connection, refusal, workspace, isLive } = status;
   if (isLive) return null;
   if (connection.phase === "stopped") return STOPPED[connection.reason];
@@ -29,7 +36,7 @@ export function explanation({ status, isLoaded }: View, hasNetwork: boolean): st
 }
 
 /** Whether pressing “Try now” could bring the next try forward. */
-export function canRetry({ status: { connection } }: View): boolean {
+export function canRetry({ connection }: ClientStatus): boolean {
   return connection.phase === "waiting" && !connection.isPaced;
 }
 

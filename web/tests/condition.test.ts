@@ -1,8 +1,8 @@
 import type { ClientStatus, Welcome } from "muster-client";
 import { expect, test } from "vitest";
-import { HOME, welcome } from "../../../clients/js/tests/support/fake-socket.ts";
-import { condition, explanation } from "../../src/fleet/condition.ts";
-import { FakeFleet } from "../support/fleet.ts";
+import { HOME, welcome } from "../../clients/js/tests/support/fake-socket.ts";
+import { condition, explanation } from "../src/condition.ts";
+import { FakeFleet } from "./support/fleet.ts";
 
 const view = (status: Partial<ClientStatus>) => {
   const start = new FakeFleet().store.getView();
@@ -53,11 +53,11 @@ test.each<[string, Partial<ClientStatus>, boolean, string, string | null]>([
     "You are not a member of any workspace yet.",
   ],
 ])("when %s, the page says so", (_, status, hasNetwork, expected, text) => {
-  expect(condition(view(status), hasNetwork)).toBe(expected);
+  expect(condition(view(status).status, hasNetwork)).toBe(expected);
   expect(explanation(view(status), hasNetwork)).toBe(text);
 });
 
 test("a refusal for now is not one for good", () => {
   const refusal = { ...REFUSAL, code: "unavailable" };
-  expect(condition(view({ connection: OPEN, workspace: HOME, refusal }), true)).toBe("reconnecting");
+  expect(condition(view({ connection: OPEN, workspace: HOME, refusal }).status, true)).toBe("reconnecting");
 });
