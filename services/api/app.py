@@ -7,13 +7,17 @@ from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 
+from services.api.api_tokens import API_TOKEN_ROUTES
 from services.api.auth_routes import AUTH_ROUTES
 from services.api.enrolment import ENROLMENT_ROUTES
+from services.api.invitation_routes import INVITATION_ROUTES
 from services.api.parts import Parts
 from services.api.records.routes import list_route, patch_route, read_route
 from services.api.requests import MAX_BODY_BYTES, ApiRequest, guard_for, opt, provide_caller, provide_terms
 from services.api.servers import SERVER_ROUTES
 from services.api.sync_routes import SYNC_ROUTES
+from services.api.user_routes import USER_ROUTES
+from services.api.workspace_routes import WORKSPACE_ROUTES
 from shared.io.litestar_app import litestar_app
 from shared.io.litestar_openapi import document_route, openapi_document
 from shared.resources import SERVERS
@@ -27,8 +31,9 @@ def build_app(parts: Parts) -> Litestar:
 
 def _routes() -> list[Any]:
     records = [make(SERVERS) for make in (list_route, read_route, patch_route)]
+    accounts = (*AUTH_ROUTES, *USER_ROUTES, *WORKSPACE_ROUTES, *INVITATION_ROUTES, *API_TOKEN_ROUTES)
     return [
-        Router("/api/v1", route_handlers=[*AUTH_ROUTES, *ENROLMENT_ROUTES, *records, *SERVER_ROUTES]),
+        Router("/api/v1", route_handlers=[*accounts, *ENROLMENT_ROUTES, *records, *SERVER_ROUTES]),
         Router("/api", route_handlers=SYNC_ROUTES),
     ]
 

@@ -68,8 +68,8 @@ def guard_for(identity: Identity) -> Guard:
             return
         principal = await identity.authenticate(bearer_token(connection.headers.get("authorization")))
         connection.scope["user"] = principal
-        if access != "session":
-            connection.scope["auth"] = admit(principal, connection.headers.get("x-workspace"), access)
+        named, at = connection.headers.get("x-workspace"), connection.path_params.get("workspace_id")
+        connection.scope["auth"] = admit(principal, access, named=named, at=at)
 
     return admit_caller
 

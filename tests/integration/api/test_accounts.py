@@ -38,7 +38,7 @@ async def test_a_user_logs_in_and_is_known(api: Api) -> None:
     assert ("Bearer", 900) == (pair["token_type"], pair["expires_in"])
     me = await api.http.get("/api/v1/me", headers=bearer(pair["access_token"]))
     expected = {
-        "user": {"id": "u_owner", "email": "owner@example.org"},
+        "user": {"id": "u_owner", "email": "owner@example.org", "is_admin": False},
         "workspaces": [{"id": WORKSPACE, "name": "Ours", "role": "owner"}],
     }
     assert expected == me.json()

@@ -158,7 +158,7 @@ async def test_who_cannot_be_identified_now_is_sent_away_for_a_while(redis: Redi
 
 
 async def test_a_revoked_login_closes_with_4401(redis: Redis, people: FakeAuthenticator) -> None:
-    async with broadcasting(redis, people, sessions_check_s=0.05) as broadcaster, raw_client(broadcaster) as client:
+    async with broadcasting(redis, people, logins_check_s=0.05) as broadcaster, raw_client(broadcaster) as client:
         people.ended.add("session_1")
         assert 4401 == (await client.close_code())[0]
 

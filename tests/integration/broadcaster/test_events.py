@@ -160,7 +160,7 @@ async def test_an_unknown_token_is_answered_with_a_problem(redis: Redis, people:
 
 
 async def test_a_login_that_ends_ends_the_stream(redis: Redis, people: FakeAuthenticator) -> None:
-    async with broadcasting(redis, people, sessions_check_s=0.05) as broadcaster, stream(broadcaster) as events:
+    async with broadcasting(redis, people, logins_check_s=0.05) as broadcaster, stream(broadcaster) as events:
         assert "snapshot" == (await events.event())["event"]
         people.ended.add("session_1")
         assert "unauthenticated" == (await events.message())["code"]
