@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from typing import Any, cast
 
 import asyncpg
@@ -98,6 +98,23 @@ class Api:
             hash_token(token),
         )
         return {"Authorization": f"Bearer {token}"}
+
+    async def at_one_moment(self, lock: str, *requests: Coroutine[Any, Any, httpx.Response]) -> list[httpx.Response]:
+        """Let requests go on together once each of them waits for a lock; `lock` takes what they want to change."""
+        async with asyncio.TaskGroup() as group, self.pool.acquire() as connection, connection.transaction():
+            await connection.execute(lock)
+            asked = [group.create_task(request) for request in requests]
+
+            async def all_wait() -> bool:
+                # outside of the transaction, in which this view would stand still
+                waiting = await self.pool.fetchval(
+                    "SELECT count(*) FROM pg_stat_activity "
+                    "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+                )
+                return bool(waiting == len(asked))
+
+            await until(all_wait)
+        return [request.result() for request in asked]
 
     async def put(self, resource: str, record_id: str, workspace: str = WORKSPACE, **fields: object) -> int:
         """Append a record as another service would, and return its version."""
