@@ -16,6 +16,7 @@ import pytest_asyncio
 from shared.io.identity import Identity
 from stack.ready import Ready
 from tests.support.api import Api, running_api
+from tests.support.applier import until
 
 NEW_PASSWORD = "a password of some length"
 
@@ -88,7 +89,11 @@ async def test_another_password_signs_the_user_out_everywhere(api: Api, folder: 
     owner = await api.let_in("owner")
     assert 200 == (await api.http.get("/api/v1/me", headers=owner)).status_code
     assert 0 == muster(folder, "user", "passwd", "Owner@example.org", typed=NEW_PASSWORD).returncode
-    assert 401 == (await api.http.get("/api/v1/me", headers=owner)).status_code
+
+    async def is_out() -> bool:
+        return (await api.http.get("/api/v1/me", headers=owner)).status_code == 401
+
+    await until(is_out, timeout_s=1)
     assert 200 == await log_in(api, "owner@example.org")
 
 
