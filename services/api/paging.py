@@ -1,4 +1,4 @@
-"""Pages of the lists that are no records: users, members, invitations, API tokens. Pure.
+"""Pages of the lists that are no records: users, members, invitations, API tokens.
 
 A page begins after the last item of the one before, by the value that orders the list and the item's id.
 """
