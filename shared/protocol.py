@@ -70,14 +70,14 @@ class Auth(msgspec.Struct, frozen=True, tag_field="op", tag="auth"):
 class Subscribe(msgspec.Struct, frozen=True, tag_field="op", tag="subscribe"):
     """Ask for a topic, named by its resource; `since` is left out on a first visit.
 
-    `tick_ms` asks for a longer conflation tick than the server's own.
+    `delivery` is `batch` when left out; `tick_ms` asks for a longer conflation tick than the server's own.
     """
 
     topic: str
     workspace: str | None = None
-    delivery: str = Delivery.BATCH.value
+    delivery: str | None = None
     since: Since | None = None
-    tick_ms: Annotated[int, Meta(ge=0, le=MAX_TICK_MS)] = 0
+    tick_ms: Annotated[int, Meta(ge=0, le=MAX_TICK_MS)] | None = None
 
 
 class Unsubscribe(msgspec.Struct, frozen=True, tag_field="op", tag="unsubscribe"):

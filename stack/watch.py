@@ -29,8 +29,8 @@ from stack.errors import StackError
 from stack.layout import DataFolder
 
 ACTION_WIDTH = 8
-# what a terminal may take for a command, and JSON does not escape
-_CONTROLS = {number: f"\\u{number:04x}" for number in (0x7F, *range(0x80, 0xA0))}
+# what a terminal may take for a command; JSON escapes only the first of these
+_CONTROLS = {number: f"\\u{number:04x}" for number in (*range(0x20), *range(0x7F, 0xA0))}
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class _Notices:
 
 
 def _say(line: str) -> None:
-    print(f"muster: {line}", file=sys.stderr, flush=True)
+    print(f"muster: {line.translate(_CONTROLS)}", file=sys.stderr, flush=True)
 
 
 def _local_url(data_dir: Path) -> str:

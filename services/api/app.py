@@ -12,7 +12,7 @@ from services.api.auth_routes import AUTH_ROUTES
 from services.api.enrolment import ENROLMENT_ROUTES
 from services.api.invitation_routes import INVITATION_ROUTES
 from services.api.parts import Parts
-from services.api.records.routes import list_route, patch_route, read_route
+from services.api.records.routes import record_routes
 from services.api.requests import MAX_BODY_BYTES, ApiRequest, guard_for, opt, provide_caller, provide_terms
 from services.api.servers import SERVER_ROUTES
 from services.api.sync_routes import SYNC_ROUTES
@@ -20,7 +20,7 @@ from services.api.user_routes import USER_ROUTES
 from services.api.workspace_routes import WORKSPACE_ROUTES
 from shared.io.litestar_app import litestar_app
 from shared.io.litestar_openapi import document_route, openapi_document
-from shared.resources import SERVERS
+from shared.resources import RESOURCES
 
 
 def build_app(parts: Parts) -> Litestar:
@@ -30,7 +30,7 @@ def build_app(parts: Parts) -> Litestar:
 
 
 def _routes() -> list[Any]:
-    records = [make(SERVERS) for make in (list_route, read_route, patch_route)]
+    records = [route for resource in RESOURCES.values() for route in record_routes(resource)]
     accounts = (*AUTH_ROUTES, *USER_ROUTES, *WORKSPACE_ROUTES, *INVITATION_ROUTES, *API_TOKEN_ROUTES)
     return [
         Router("/api/v1", route_handlers=[*accounts, *ENROLMENT_ROUTES, *records, *SERVER_ROUTES]),

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from itertools import islice
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 import msgspec
 
@@ -61,19 +62,53 @@ def as_field_error(error: msgspec.ValidationError, within: str = "") -> FieldErr
 def _wrong_fields(given: object, kind: type[msgspec.Struct]) -> list[FieldError]:
     if not isinstance(given, dict):
         return [FieldError("", "the body must be a JSON object")]
-    return list(_faults(given, kind))
+    return list(islice(_faults(given, kind, ""), MAX_REPORTED_FIELDS))
 
 
-def _faults(given: dict[str, Any], kind: type[msgspec.Struct]) -> Iterator[FieldError]:
+def _faults(given: object, kind: Any, path: str) -> Iterator[FieldError]:  # noqa: ANN401  (any type that msgspec knows)
+    """Yield what is wrong with a value that may not be of this type, as deep inside as it can be told."""
+    try:
+        msgspec.convert(given, kind)
+    except msgspec.ValidationError as error:
+        inner: Iterator[FieldError] = iter(())
+        if isinstance(given, dict) and (struct := _struct_of(kind, given)):
+            inner = _faults_of_fields(given, struct, path)
+        elif isinstance(given, list) and (element := _element_of(kind)):
+            inner = (fault for n, item in enumerate(given) for fault in _faults(item, element, f"{path}[{n}]"))
+        first = next(inner, None) or as_field_error(error, path)
+        yield first
+        yield from inner
+
+
+def _faults_of_fields(given: dict[str, Any], kind: type[msgspec.Struct], path: str) -> Iterator[FieldError]:
     declared = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    inside = f"{path}." if path else ""
     for name, value in given.items():
-        if name not in declared:
-            yield FieldError(name[:_LONGEST_REPORTED_NAME], "there is no such field to set here")
-            continue
-        try:
-            msgspec.convert(value, declared[name].type)
-        except msgspec.ValidationError as error:
-            yield as_field_error(error, name)
+        if name in declared:
+            yield from _faults(value, declared[name].type, inside + name)
+        elif name != kind.__struct_config__.tag_field:
+            yield FieldError(inside + name[:_LONGEST_REPORTED_NAME], "there is no such field to set here")
     for name, field in declared.items():
         if field.required and name not in given:
-            yield FieldError(name, "this field is required")
+            yield FieldError(inside + name, "this field is required")
+
+
+def _struct_of(kind: Any, given: dict[str, Any]) -> type[msgspec.Struct] | None:  # noqa: ANN401  (likewise)
+    """Return the struct that an object is to be: of several, the one whose tag it has."""
+    if get_origin(kind) is Annotated:
+        return _struct_of(get_args(kind)[0], given)
+    candidates = [
+        each for each in (get_args(kind) or (kind,)) if isinstance(each, type) and issubclass(each, msgspec.Struct)
+    ]
+    if len(candidates) == 1:
+        return candidates[0]
+    configs = ((each, each.__struct_config__) for each in candidates)
+    return next(
+        (each for each, config in configs if config.tag_field and given.get(config.tag_field) == config.tag), None
+    )
+
+
+def _element_of(kind: Any) -> Any:  # noqa: ANN401  (likewise)
+    if get_origin(kind) is Annotated:
+        return _element_of(get_args(kind)[0])
+    return get_args(kind)[0] if get_origin(kind) in {tuple, list} else None

@@ -1,6 +1,6 @@
 """Who may do what: the one place where roles are compared. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -24,11 +24,10 @@ administer  an administrator of the installation, by a login
 
 _BY_LOGIN: frozenset[Access] = frozenset({"signed_in", "member", "administer"})
 _IN_WORKSPACE: frozenset[Access] = frozenset({"member", "read", "write", "manage"})
-_ROLES: Mapping[Access, frozenset[Role]] = {
-    "write": frozenset({"owner", "editor"}),
-    "manage": frozenset({"owner"}),
-}
-_FOR_OWNERS = "only an owner of the workspace may do this"
+WRITERS: frozenset[Role] = frozenset({"owner", "editor"})
+"""Who may write where nothing else is said."""
+
+_OWNERS: frozenset[Role] = frozenset({"owner"})
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -39,12 +38,20 @@ class Caller(msgspec.Struct, frozen=True):
     role: Role
 
 
-def admit(principal: Principal, access: Access, *, named: str | None = None, at: str | None = None) -> Caller | None:
+def admit(
+    principal: Principal,
+    access: Access,
+    *,
+    named: str | None = None,
+    at: str | None = None,
+    writers: frozenset[Role] = WRITERS,
+) -> Caller | None:
     """Let somebody who is known use a route; return them in their workspace, where the route is about one.
 
-    `named` is the workspace that `X-Workspace` says, `at` the one that the path of the request does. Raises Forbidden,
-    HttpError for a user of several workspaces who has named none, and NotFound when they may not know of the one `at`
-    the path. A workspace of others is answered for like one that does not exist.
+    `named` is the workspace that `X-Workspace` says, `at` the one that the path of the request does; `writers` are the
+    roles that may use a route for writing. Raises Forbidden, HttpError for a user of several workspaces who has named
+    none, and NotFound when they may not know of the one `at` the path. A workspace of others is answered for like one
+    that does not exist.
     """
     if access in _BY_LOGIN and principal.is_program:
         raise Forbidden("an API token may not do this: sign in")
@@ -53,8 +60,10 @@ def admit(principal: Principal, access: Access, *, named: str | None = None, at:
     if access not in _IN_WORKSPACE:
         return None
     membership = _chosen(principal, named) if at is None else _membership_at(principal, at)
-    if membership.role not in _ROLES.get(access, {membership.role}):
-        raise Forbidden(f"a {membership.role} may not change anything here" if access == "write" else _FOR_OWNERS)
+    if access == "write" and membership.role not in writers:
+        raise Forbidden(f"a {membership.role} may not change anything here")
+    if access == "manage" and membership.role not in _OWNERS:
+        raise Forbidden("only an owner of the workspace may do this")
     return Caller(principal.user_id, membership.workspace_id, membership.role)
 
 

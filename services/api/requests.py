@@ -11,11 +11,11 @@ from litestar.types import Guard
 
 from services.api.bodies import decode_body
 from services.api.conditions import WriteTerms, digest_of_request, operation_id_of, prefers_async, read_if_match
-from services.api.permissions import Access, Caller, admit
+from services.api.permissions import WRITERS, Access, Caller, admit
 from shared.errors import Malformed, Unauthenticated
 from shared.io.identity import Identity
 from shared.io.problem import FieldError, HttpError
-from shared.tokens import Principal
+from shared.tokens import Principal, Role
 
 MAX_BODY_BYTES = 1_000_000
 JSON = "application/json"
@@ -49,9 +49,18 @@ class ApiRequest(Request[Principal, Caller, Any]):
         return decode_body(await self.body(), declared.annotation)
 
 
-def opt(access: Access, *, query: tuple[str, ...] = (), content_types: tuple[str, ...] = (JSON,)) -> dict[str, Any]:
-    """Return the `opt` of a route: whom it is for, which query parameters and which bodies it takes."""
-    return {"access": access, "query": frozenset(query), "content_types": content_types}
+def opt(
+    access: Access,
+    *,
+    query: tuple[str, ...] = (),
+    content_types: tuple[str, ...] = (JSON,),
+    writers: frozenset[Role] = WRITERS,
+) -> dict[str, Any]:
+    """Return the `opt` of a route: whom it is for, which query parameters and which bodies it takes.
+
+    `writers` are the roles that may use it, where it is for writing.
+    """
+    return {"access": access, "query": frozenset(query), "content_types": content_types, "writers": writers}
 
 
 def guard_for(identity: Identity) -> Guard:
@@ -69,7 +78,7 @@ def guard_for(identity: Identity) -> Guard:
         principal = await identity.authenticate(bearer_token(connection.headers.get("authorization")))
         connection.scope["user"] = principal
         named, at = connection.headers.get("x-workspace"), connection.path_params.get("workspace_id")
-        connection.scope["auth"] = admit(principal, access, named=named, at=at)
+        connection.scope["auth"] = admit(principal, access, named=named, at=at, writers=handler.opt["writers"])
 
     return admit_caller
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import asyncpg
 import msgspec
-from litestar import MediaType, delete, post
+from litestar import delete, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 from litestar.response import Response
@@ -13,7 +13,7 @@ from msgspec import Meta
 from services.api.bodies import invalid
 from services.api.conditions import WriteTerms
 from services.api.problems import BODY_PROBLEMS, WRITE_PROBLEMS
-from services.api.records.answers import ACCEPTED, NO_CONTENT, OK, described, edited_answer, preference_applied
+from services.api.records.answers import ACCEPTED, NO_CONTENT, OK, deleted_answer, described, edited_answer
 from services.api.records.merge import relabelled
 from services.api.records.representation import edited_type
 from services.api.records.writer import RecordWriter
@@ -26,16 +26,14 @@ from shared.io.problem import FieldError, HttpError
 from shared.names import Topic, deadline_of, held_deadline_of, is_id, new_id
 from shared.operation import Deadline, Draft, Operation
 from shared.resources import AGENTS, METRICS, SERVERS
-from shared.resources.declaration import Labels
+from shared.resources.declaration import Labels, RecordId
 from shared.topic import Record
-
-_Id = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$(?!\n)")]
 
 
 class TagEdit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Tags to add to servers and to remove from them."""
 
-    ids: Annotated[tuple[_Id, ...], Meta(min_length=1, max_length=1000)]
+    ids: Annotated[tuple[RecordId, ...], Meta(min_length=1, max_length=1000)]
     add: Labels = ()
     remove: Labels = ()
 
@@ -108,9 +106,7 @@ async def delete_server(
     record_id: FromPath[str], terms: NamedDependency[WriteTerms], servers: NamedDependency[Servers]
 ) -> Response[None]:
     """Answer 204 once it is committed."""
-    committed = await servers.delete(record_id, terms)
-    status = NO_CONTENT if committed else ACCEPTED
-    return Response(None, status_code=status, media_type=MediaType.TEXT, headers=preference_applied(terms))
+    return deleted_answer(terms, committed=await servers.delete(record_id, terms))
 
 
 @post(

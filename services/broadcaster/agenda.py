@@ -7,6 +7,8 @@ from typing import Generic, TypeVar
 
 _Item = TypeVar("_Item", bound=Hashable)
 
+_FEW = 32  # times that do not count any more, which are not worth a look
+
 
 class Agenda(Generic[_Item]):
     """Due times of items, in seconds of the caller's clock; the earliest one given for an item counts."""
@@ -32,6 +34,8 @@ class Agenda(Generic[_Item]):
             self._due[item] = due
             self._added += 1
             heapq.heappush(self._heap, (due, self._added, item))
+            if len(self._heap) > 2 * len(self._due) + _FEW:
+                self._drop_outdated()
 
     def discard(self, item: _Item) -> None:
         """Do not look at `item`."""
@@ -45,3 +49,7 @@ class Agenda(Generic[_Item]):
             del self._due[item]
             items.append(item)
         return items
+
+    def _drop_outdated(self) -> None:
+        self._heap = [(due, number, item) for number, (item, due) in enumerate(self._due.items())]
+        heapq.heapify(self._heap)

@@ -33,16 +33,26 @@ class Channel:
     """A topic with its subscribers; `now` is always seconds of `clock`, which never goes back.
 
     Whoever owns it reads the topic when `needs_load` says so (`begin_load`, `finish_load`), passes on what the log
-    brings from then on (`take_in`), and calls `tick` at `due_at`.
+    brings from then on (`take_in`), and calls `tick` at `due_at`. That may be sooner
+    after every call, and when `on_wait` is called: whoever has read what was in its way may have to wait from then on.
     """
 
-    def __init__(self, topic: Topic, frames: TopicFrames, pace: Pace, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        topic: Topic,
+        frames: TopicFrames,
+        pace: Pace,
+        clock: Callable[[], float],
+        *,
+        on_wait: Callable[["Channel"], None],
+    ) -> None:
         now = clock()
         self.topic = topic
         self.needs_load = True
         self._frames = frames
         self._pace = pace
         self._clock = clock
+        self._on_wait = on_wait
         self._lanes: dict[tuple[Delivery, float], Lane] = {}
         self._state: TopicState | None = None
         self._buffer: list[ChangeSet] | None = None
@@ -131,7 +141,7 @@ class Channel:
         self._buffer = []
 
     def finish_load(self, snapshot: Snapshot, recent: Iterable[ChangeSet]) -> None:
-        """Put what was read in place, with what came meanwhile.
+        """Put what was read in place, with what came meanwhile; who became impatient meanwhile wants it read once more.
 
         Raises MustRefetch when it does not fit together: the load has to begin again.
         """
@@ -141,7 +151,6 @@ class Channel:
         state.warm(recent)
         for change_set in self._buffer:
             state.apply(change_set)
-        self.needs_load = False
         self._buffer = None
         self._state = state
         for lane in self._lanes.values():
@@ -210,7 +219,7 @@ class Channel:
         if subscription.epoch is None:
             self._answer(subscription, state)
         elif subscription.epoch != state.epoch:
-            subscription.standing = Standing.STALE
+            self._stand(subscription, Standing.STALE)
             subscription.wants_bookmark = True
         else:
             metrics.CATCH_UPS.inc(subscription.version != state.version)
@@ -226,7 +235,7 @@ class Channel:
             self._go_live(subscription, state)
             return
         resume = _resume(state, since)
-        if resume is Resume.WAIT and not subscription.is_impatient:
+        if resume is Resume.WAIT and (self.needs_load or not subscription.is_impatient):  # what is read next decides
             self._wait(subscription)
             return
         if resume is Resume.RECOVER:
@@ -254,6 +263,7 @@ class Channel:
 
     def _wait(self, subscription: Subscription) -> None:
         self._stand(subscription, Standing.WAITING)
+        self._on_wait(self)
 
     def _owe(self, subscription: Subscription) -> None:
         self._stand(subscription, Standing.OWED)

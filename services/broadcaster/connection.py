@@ -1,4 +1,4 @@
-"""One WebSocket connection: what comes in, what goes out, and the session that decides about both."""
+"""One connection, whatever mouth it came by: what comes in, what goes out, and the session that decides about both."""
 
 import asyncio
 from collections import Counter

@@ -29,9 +29,10 @@ _END = {"type": "http.response.body", "body": b""}
 class EventWire:
     """A Wire. It takes one frame at a time: while that is on its way, what comes waits in the outbox, or is merged."""
 
-    def __init__(self, send: Send, *, heartbeat_s: float) -> None:
+    def __init__(self, send: Send, drop: Callable[[], None], *, heartbeat_s: float) -> None:
         self.form: Form = EVENTS
         self._send = send
+        self._drop = drop
         self._heartbeat_s = heartbeat_s
         self._block = self._flow = _nobody
         self._frames: list[bytes] = []
@@ -54,8 +55,9 @@ class EventWire:
         self._news.set()
 
     def abort(self) -> None:
-        """Send nothing any more."""
+        """Drop the connection with all that waits to be sent."""
         self._frames.clear()
+        self._drop()
         self.end()
 
     def end(self) -> None:
@@ -80,6 +82,7 @@ class EventWire:
                 await self._send_body(HEARTBEAT)
             for events in frames:
                 if await self._deliver(events):
+                    self._flow()  # whoever waits for these last words to be taken need not wait any more
                     return
             if self._ends and not self._frames:
                 break

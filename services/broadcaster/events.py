@@ -12,11 +12,12 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from services.broadcaster.connection import Peer
+from services.broadcaster.connection import GOODBYE_S, Peer
 from services.broadcaster.connections import Connections
 from services.broadcaster.event_wire import EventWire
 from services.broadcaster.websocket import headers_of, sender_of
 from shared.errors import Unauthenticated
+from shared.io.http_protocol import ABORT_EXTENSION
 from shared.io.probes import Message, Receive, Scope, Send
 from shared.io.problem import FieldError, HttpError, answer_problem
 from shared.protocol import Auth, Since, Subscribe, encode
@@ -44,14 +45,15 @@ class EventsEndpoint:
         except (HttpError, Unauthenticated) as error:
             await answer_problem(error, send)
             return
-        wire = EventWire(send, heartbeat_s=self._heartbeat_s)
+        wire = EventWire(send, scope["extensions"][ABORT_EXTENSION], heartbeat_s=self._heartbeat_s)
         peer = Peer(_Asking(wishes, receive).receive, wire.close, wire)
         async with asyncio.TaskGroup() as group:
             sending = group.create_task(wire.run())
             await self._connections.serve(peer, sender_of(scope, headers))
             wire.end()
-            await asyncio.wait([sending], timeout=self._heartbeat_s)
-            sending.cancel()
+            _, late = await asyncio.wait([sending], timeout=GOODBYE_S)
+            if late:
+                wire.abort()
 
 
 class _Asking:

@@ -28,6 +28,9 @@ from shared.topic import TopicState, size_of
 MAX_CACHED_SPANS = 1000
 """How many spans of one version are kept: clients that resume at once mostly come from the same few versions."""
 
+MAX_CACHED_BYTES = 16_000_000
+"""How large these spans may be together, so that clients that come from ever other versions cannot fill the memory."""
+
 WINDOW_BITS = 15
 """The window that deflated messages need: who can take less gets plain ones."""
 
@@ -36,6 +39,8 @@ _DEFLATED = 0x40  # RFC 7692, 6
 _SYNC_TAIL = b"\x00\x00\xff\xff"  # RFC 7692, 7.2.1: not sent
 _SMALLEST_DEFLATED_BYTES = 100
 _SYNC_OVERHEAD_BYTES = 100
+_SLICE = "slice"
+_WHOLE_LIST = -1  # no version
 
 
 class Frame:
@@ -116,14 +121,14 @@ class TopicFrames:
         self._part_bytes = part_bytes
         self._position = (0, 0)
         self._snapshot: Frames = ()
-        self._since: dict[tuple[Delivery, int], Frames] = {}
-        self._slices: dict[int, Frames] = {}
+        self._spans: dict[tuple[str, int], Frames] = {}
+        self._spans_bytes = 0
 
     def snapshot(self, state: TopicState) -> Frames:
         """Return the frames of all records as they stand."""
         self._renew(state)
         if not self._snapshot:
-            self._snapshot = frames_of(snapshot_parts(self._topic, state.snapshot()))
+            self._snapshot = frames_of(snapshot_parts(self._topic, state.snapshot(), part_bytes=self._part_bytes))
             metrics.SNAPSHOT_ENCODES.inc()
         return self._snapshot
 
@@ -131,16 +136,14 @@ class TopicFrames:
         """Return the frames of what happened after `version`, or those of a snapshot when that is forgotten."""
         self._renew(state)
         # the whole list is the same for everyone who does not have it
-        key = (delivery, 0 if delivery is Delivery.FULL and version < state.version else version)
-        frames = self._since.get(key)
+        key = (delivery, _WHOLE_LIST if delivery is Delivery.FULL and version != state.version else version)
+        frames = self._spans.get(key)
         if frames is None:
             try:
                 frames = self._encode(state, version, delivery)
             except MustRefetch:
                 return self.snapshot(state)
-            if len(self._since) < MAX_CACHED_SPANS:
-                self._since[key] = frames
-                metrics.SPAN_ENCODES.inc()
+            self._keep(key, frames)
         return frames
 
     def missed(self, state: TopicState, version: int, delivery: Delivery) -> tuple[Frames, int]:
@@ -152,13 +155,12 @@ class TopicFrames:
         if delivery is not Delivery.EACH or not state.ring_floor <= version < state.version:
             return self.since(state, version, delivery), state.version
         self._renew(state)
-        frames = self._slices.get(version)
+        key = (_SLICE, version)
+        frames = self._spans.get(key)
         if frames is None:
             group = _grouped(state.changes_since(version), self._part_bytes)[0]
             frames = (Frame([sync_of(self._topic, state.epoch, change) for change in group]),)
-            if len(self._slices) < MAX_CACHED_SPANS:
-                self._slices[version] = frames
-                metrics.SPAN_ENCODES.inc()
+            self._keep(key, frames)
         return frames, version + len(frames[0].payloads)
 
     def subscribed(self, state: TopicState, version: int) -> Frame:
@@ -175,7 +177,8 @@ class TopicFrames:
 
     def _encode(self, state: TopicState, version: int, delivery: Delivery) -> Frames:
         if delivery is Delivery.BATCH:
-            return frames_of(changes_of(self._topic, state.epoch, span) for span in state.since(version))
+            spans = state.since(version, span_bytes=self._part_bytes)
+            return frames_of(changes_of(self._topic, state.epoch, span) for span in spans)
         if delivery is Delivery.EACH:
             changes = state.changes_since(version)
             return tuple(
@@ -189,8 +192,19 @@ class TopicFrames:
         if position != self._position:
             self._position = position
             self._snapshot = ()
-            self._since.clear()
-            self._slices.clear()
+            self._spans.clear()
+            self._spans_bytes = 0
+
+    def _keep(self, key: tuple[str, int], frames: Frames) -> None:
+        """Keep what was encoded for others who miss the same, while there is room; of whole lists there is only one."""
+        metrics.SPAN_ENCODES.inc()
+        if key[1] == _WHOLE_LIST:
+            self._spans[key] = frames
+            return
+        size_bytes = sum(frame.size_bytes for frame in frames)
+        if len(self._spans) < MAX_CACHED_SPANS and self._spans_bytes + size_bytes <= MAX_CACHED_BYTES:
+            self._spans[key] = frames
+            self._spans_bytes += size_bytes
 
 
 def _grouped(changes: Sequence[Change], part_bytes: int) -> list[list[Change]]:

@@ -122,7 +122,7 @@ class Hub:
         return [c for topic, c in self._channels.items() if partition_of(topic.workspace_id, partitions) == partition]
 
     def _open(self, topic: Topic) -> Channel:
-        channel = Channel(topic, TopicFrames(topic, utc_now), self._pace, self._clock)
+        channel = Channel(topic, TopicFrames(topic, utc_now), self._pace, self._clock, on_wait=self._attend)
         self._channels[topic] = channel
         metrics.TOPICS.inc()
         return channel
@@ -146,7 +146,7 @@ class Hub:
         await self._tail.started.wait()
         while self._channels.get(channel.topic) is channel:
             opening = self._opening
-            if await self._try_to_load(channel):
+            if await self._try_to_load(channel) and not channel.needs_load:
                 break
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause_s * random.uniform(0.5, 1)):  # noqa: S311  (spreads retries, no secret)

@@ -8,7 +8,7 @@ from prometheus_client.registry import Collector
 
 from shared.io.telemetry import REGISTRY, Counter, Gauge
 
-CONNECTIONS = Gauge("muster_broadcaster_connections", "Open WebSockets")
+CONNECTIONS = Gauge("muster_broadcaster_connections", "Open connections: WebSockets and event streams")
 SUBSCRIPTIONS = Gauge("muster_broadcaster_subscriptions", "Subscriptions of all connections")
 TOPICS = Gauge("muster_broadcaster_topics", "Topics whose state is held here")
 CATCH_UPS = Counter("muster_broadcaster_catch_ups", "Times that a client was brought up to date from its own version")

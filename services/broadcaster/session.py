@@ -237,7 +237,8 @@ class Session:
     def _subscribe(self, message: Subscribe, principal: Principal) -> Effects:
         if message.topic not in RESOURCES:
             return (_refuse("unknown_topic", "there is no such topic", message.topic, message.workspace),)
-        if message.delivery not in _DELIVERIES:
+        delivery = Delivery.BATCH if message.delivery is None else message.delivery
+        if delivery not in _DELIVERIES:
             text = f"delivery is one of {', '.join(_DELIVERIES)}"
             return (_refuse("bad_request", text, message.topic, message.workspace),)
         workspace_ids = [membership.workspace_id for membership in principal.memberships]
@@ -251,7 +252,7 @@ class Session:
             text = f"a connection has at most {self._limits.subscriptions} subscriptions"
             return (_refuse("too_many", text, message.topic, workspace_id),)
         self.topics.add(topic)
-        return (Open(topic, message.since, Delivery(message.delivery), _tick_s(message.tick_ms)),)
+        return (Open(topic, message.since, Delivery(delivery), _tick_s(message.tick_ms or 0)),)
 
     def _of_subscribed(self, message: Unsubscribe | Check, effect: type[End | SendBookmark]) -> Effects:
         meant = [

@@ -14,6 +14,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from uvicorn.server import ServerState
 from websockets.exceptions import InvalidState
 from websockets.extensions.permessage_deflate import PerMessageDeflate, ServerPerMessageDeflateFactory
+from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
@@ -76,6 +77,15 @@ class Inbox:
         return not self._events
 
 
+class _Protocol(ServerProtocol):
+    """websockets' protocol, to which a close within a message is a close (RFC 6455, 5.4), and no error of the peer."""
+
+    def recv_frame(self, frame: Frame) -> None:
+        if frame.opcode is Opcode.CLOSE:
+            self.current_size = None
+        super().recv_frame(frame)
+
+
 class SyncProtocol(WebSocketsSansIOProtocol):
     """A Wire. Closes like uvicorn, which waits for its buffer to be read, but not for ever."""
 
@@ -90,7 +100,7 @@ class SyncProtocol(WebSocketsSansIOProtocol):
         _end(self.conn)
         # without takeover of context in either direction: a frame can be shared, and no window is kept for a connection
         deflate = ServerPerMessageDeflateFactory(server_no_context_takeover=True, client_no_context_takeover=True)
-        self.conn = ServerProtocol(extensions=[deflate], max_size=config.ws_max_size, logger=self.logger)
+        self.conn = _Protocol(extensions=[deflate], max_size=config.ws_max_size, logger=self.logger)
         self.queue = Inbox()  # type: ignore[assignment]  # as much of one as is used
         self.block: Callable[[], None] = _nobody
         self.flow: Callable[[], None] = _nobody

@@ -1,4 +1,7 @@
-"""What Muster synchronises: one declaration for each resource, and the registry of them."""
+"""What Muster synchronises: every module in here declares a resource."""
+
+from importlib import import_module
+from pkgutil import iter_modules
 
 from shared.errors import NotFound
 from shared.resources.agents import AGENTS
@@ -6,7 +9,14 @@ from shared.resources.declaration import Resource
 from shared.resources.metrics import METRICS
 from shared.resources.servers import SERVERS
 
-RESOURCES: dict[str, Resource] = {resource.name: resource for resource in (SERVERS, AGENTS, METRICS)}
+
+def _declared() -> dict[str, Resource]:
+    modules = [import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__)]
+    found = (value for module in modules for value in vars(module).values() if isinstance(value, Resource))
+    return {resource.name: resource for resource in found}
+
+
+RESOURCES: dict[str, Resource] = _declared()
 
 
 def resource_named(name: str) -> Resource:

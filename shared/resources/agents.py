@@ -20,4 +20,6 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: Time
 
 
-AGENTS = Resource(name="agents", model=Agent)
+AGENTS = Resource(
+    name="agents", singular="agent", prefix="a", model=Agent, sortable=("name", "last_heartbeat", "created_at")
+)

@@ -6,11 +6,23 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from shared.tokens import Role
+
 # PostgreSQL stores no NUL character, JSON numbers are exact up to 2^53; to Python's `$` a line break may still follow
 Line = Annotated[str, Meta(max_length=200, pattern=r"^[^\x00-\x1f]*$(?!\n)")]
 Text = Annotated[str, Meta(max_length=10_000, pattern=r"^[^\x00]*$")]
 Label = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f]+$(?!\n)")]
 Labels = Annotated[tuple[Label, ...], Meta(max_length=64)]
+Name = Annotated[Line, Meta(min_length=1)]
+RecordId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$(?!\n)")]
+Reference = Annotated[str, Meta(max_length=64, pattern=r"^[A-Za-z0-9_-]*$(?!\n)")]
+"""The id of another record, or nothing; that the record exists is not checked."""
+References = Annotated[tuple[Annotated[Reference, Meta(min_length=1)], ...], Meta(max_length=64)]
+Position = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
+"""Where a record stands among others when people order them."""
+Currency = Annotated[str, Meta(pattern=r"^([A-Z]{3})?$(?!\n)")]
+"""An ISO 4217 code, or nothing."""
+Color = Annotated[str, Meta(pattern=r"^(#[0-9a-f]{6})?$(?!\n)")]
 Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 Amount = Annotated[float, Meta(ge=0, le=1e15)]
 Percent = Annotated[float, Meta(ge=0, le=100)]
@@ -20,15 +32,24 @@ Time = Annotated[datetime, Meta(tz=True)]
 class Resource(msgspec.Struct, frozen=True, kw_only=True):
     """A kind of synchronised record.
 
-    `model` is the whole record without its id and version; each field is a column of the table `name`.
-    `editable` are the fields that people may write; `unique` those whose values are told apart in a workspace.
+    `model` is the whole record without its id and version; each field is a column of the table `name`. `singular` is
+    what one record is called: `<singular>_id` is its id in events. Ids begin with `prefix`.
+    `editable` are the fields that people may write, if their role is one of `writers`: where there are any, people
+    create records, too. They delete those of a `deletable` resource as they are, without further ado.
+    `unique` are the fields whose values are told apart in a workspace, but for empty ones. The changes of a
+    `journalled` resource are kept, so that they can be looked up, replayed and undone.
     Lists can be ordered by the `sortable` fields, of which the first is the default, and narrowed by the `filters`
     (parameter, field) and by text that one of the `searched` fields contains.
     """
 
     name: str
+    singular: str
+    prefix: str
     model: type[msgspec.Struct]
     editable: frozenset[str] = frozenset()
+    writers: frozenset[Role] = frozenset({"owner", "editor"})
+    deletable: bool = False
+    journalled: bool = False
     unique: tuple[str, ...] = ()
     sortable: tuple[str, ...] = ()
     filters: tuple[tuple[str, str], ...] = ()
@@ -38,3 +59,30 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     def columns(self) -> tuple[str, ...]:
         """The names of the record's fields, in their order."""
         return self.model.__struct_fields__
+
+
+def managed(  # noqa: PLR0913  (what a declaration says, by name)
+    name: str,
+    model: type[msgspec.Struct],
+    *,
+    singular: str,
+    prefix: str,
+    unique: tuple[str, ...] = (),
+    sortable: tuple[str, ...],
+    filters: tuple[tuple[str, str], ...] = (),
+    searched: tuple[str, ...] = ("name",),
+) -> Resource:
+    """Declare a resource that people alone write: every field is theirs, and its changes are journalled."""
+    return Resource(
+        name=name,
+        singular=singular,
+        prefix=prefix,
+        model=model,
+        editable=frozenset(model.__struct_fields__),
+        deletable=True,
+        journalled=True,
+        unique=unique,
+        sortable=sortable,
+        filters=filters,
+        searched=searched,
+    )

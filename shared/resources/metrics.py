@@ -53,4 +53,4 @@ MEASUREMENTS = tuple(name for name in Sample.__struct_fields__ if name not in {"
 DETAILS = ("temperatures", "gpus", "disks", "interfaces", "containers")
 """The measurements that are not one number."""
 
-METRICS = Resource(name="metrics", model=Sample)
+METRICS = Resource(name="metrics", singular="metric", prefix="m", model=Sample, sortable=("ts",))

@@ -1,11 +1,10 @@
 """Servers: the machines of the fleet, as people know them."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import msgspec
-from msgspec import Meta
 
-from shared.resources.declaration import Amount, Count, Labels, Line, Resource, Text, Time
+from shared.resources.declaration import Amount, Count, Currency, Labels, Line, Name, Position, Resource, Text, Time
 
 Status = Literal["online", "offline", "unknown"]
 
@@ -22,7 +21,7 @@ class OperatingSystem(msgspec.Struct, frozen=True):
 class Server(msgspec.Struct, frozen=True, kw_only=True):
     """A machine. `status` and `last_seen` change when it goes online or offline, not with every sample."""
 
-    name: Annotated[Line, Meta(min_length=1)]
+    name: Name
     hostname: Line = ""
     machine_id: Line = ""
     status: Status = "unknown"
@@ -31,12 +30,12 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     groups: Labels = ()
     notes: Text = ""
     hidden: bool = False
-    position: Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)] = 0
+    position: Position = 0
     os: OperatingSystem = OperatingSystem()
     agent_version: Line = ""
     provider: Line = ""
     price: Amount | None = None
-    currency: Annotated[str, Meta(pattern=r"^([A-Z]{3})?$(?!\n)")] = ""
+    currency: Currency = ""
     billing_cycle: Literal["", "monthly", "quarterly", "yearly", "once"] = ""
     expires_at: Time | None = None
     traffic_limit_bytes: Count | None = None
@@ -44,6 +43,9 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
 
 SERVERS = Resource(
     name="servers",
+    singular="server",
+    prefix="s",
+    journalled=True,
     model=Server,
     editable=frozenset(
         {

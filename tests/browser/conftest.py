@@ -31,7 +31,7 @@ async def installation(
 
 @pytest_asyncio.fixture
 async def page(browser: Browser, installation: Installation) -> AsyncIterator[Page]:
-    """Give a page of a fresh profile at the installation's origin; an error on its console fails the test."""
+    """Give a page of a fresh profile at the installation's origin; an exception that nobody catches fails the test."""
     context = await browser.new_context(viewport={"width": 1280, "height": 800})
     opened = await context.new_page()
     complaints: list[str] = []

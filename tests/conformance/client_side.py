@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from math import inf
 from typing import Any, ClassVar
 
 from websockets.asyncio.server import ServerConnection, serve
@@ -80,7 +81,8 @@ class ClientPlayer:
     async def _await_connection(self, how: Message) -> None:
         self._connection = connection = await self._server.connections.get()
         waited_ms = 1000 * (time.monotonic() - self._sent_away_at)
-        assert how.get("not_before_ms", 0) <= waited_ms, f"it has come back after {waited_ms:.0f} ms"
+        is_in_time = how.get("not_before_ms", 0) <= waited_ms <= how.get("within_ms", inf)
+        assert is_in_time, f"it has come back after {waited_ms:.0f} ms"
         assert SUBPROTOCOL == connection.subprotocol, "it does not offer the subprotocol"
         assert connection.request is not None
         assert "/ws" == connection.request.path

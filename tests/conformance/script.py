@@ -3,7 +3,8 @@
 A script is a JSON file in `scripts/`. `rows` names the rows of the tables in `docs/protocol.md` that it shows,
 `<heading> / <first cell>`; `parties` whom it can be played against. A step is an object of one key:
 
-    {"open": {}}                 the client connects; {"not_before_ms": N}: that long after the last close or error
+    {"open": {}}                 the client connects; {"not_before_ms": N}: that long after the last close or error,
+                                 {"within_ms": N}: no longer after it
     {"client": {…}}              the client says this
     {"client_text": "…"}         the client says this, which is no message of the protocol
     {"server": {…}}              the server says this; fields that are not named may be anything
@@ -14,8 +15,8 @@ A script is a JSON file in `scripts/`. `rows` names the rows of the tables in `d
     {"epoch": 2}                 the log begins a new epoch, with nothing in it
     {"world": {…}}               something happens to the server: see `server_side.py`
 
-In messages, `"*"` stands for any value, `"*new"` for a token that was not sent yet, `{"$text": N}` for N characters,
-`{"$in_s": N}` for the time in N seconds. The last three steps mean nothing to a client.
+In messages, `"*"` stands for any value but null, `"*new"` for a token that was not sent yet, `{"$text": N}` for N
+characters, `{"$in_s": N}` for the time in N seconds. The last three steps mean nothing to a client.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ def expanded(value: Any) -> Any:  # noqa: ANN401  (any JSON)
 def is_match(expected: Any, actual: Any) -> bool:  # noqa: ANN401  (any JSON)
     """Tell whether a value is what a script says; of objects the fields that it names, of items any order."""
     if expected == "*":
-        return True
+        return actual is not None
     if isinstance(expected, dict):
         return isinstance(actual, dict) and all(_is_field(key, value, actual) for key, value in expected.items())
     if isinstance(expected, list):

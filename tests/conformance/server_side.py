@@ -6,6 +6,7 @@ What happens to the server, by the `world` steps:
     {"end_login": "session_1"}       the login behind the connections ends
     {"identities_down": true}        tokens cannot be checked
     {"seal": true}                   the log has no epoch
+    {"trim": true}                   what the log has said so far is forgotten, but not what it led to
     {"drain": true}                  the replica is asked to stop
     {"others": 1}                    so many other clients of the same user connect
     {"too_slow": true}               the client reads nothing until the server has lost its patience
@@ -34,6 +35,7 @@ from shared.io.changelog.append import ChangeLog
 from shared.names import PARTITIONS, PartitionKeys, Topic
 from shared.operation import Draft, Operation
 from shared.tokens import Principal
+from tests.conformance.document import is_as_documented
 from tests.conformance.script import TOPIC, WORKSPACE, Message, Script, canonical_json, expanded, is_match
 from tests.support.broadcaster import Broadcaster, FakeAuthenticator, broadcasting, principal, raw_client
 from tests.support.client_topic import ClientTopic
@@ -107,6 +109,7 @@ class ServerPlayer:
         except ConnectionClosed as closed:
             raise AssertionError(f"the server has closed: {closed}") from closed
         assert is_match(expanded(expected), actual), f"the server says {canonical_json(actual)}"
+        assert is_as_documented(actual), f"{canonical_json(actual)} has other fields than the document's"
         if self._script.has_expectations and actual["op"] in _TOPIC_MESSAGES:
             self._model.receive(actual)
 
@@ -158,6 +161,11 @@ class ServerPlayer:
     async def _sealed(self, is_sealed: bool) -> None:
         assert is_sealed
         await self._redis.delete(*(PartitionKeys(partition).epoch for partition in range(PARTITIONS)))
+
+    async def _trimmed(self, is_trimmed: bool) -> None:
+        assert is_trimmed
+        for partition in range(PARTITIONS):
+            await self._redis.xtrim(PartitionKeys(partition).log, maxlen=0, approximate=False)
 
     async def _draining(self, is_draining: bool) -> None:
         assert is_draining
@@ -212,6 +220,7 @@ class ServerPlayer:
         "end_login": _login_ended,
         "identities_down": _identities_down,
         "seal": _sealed,
+        "trim": _trimmed,
         "drain": _draining,
         "others": _others,
         "too_slow": _too_slow,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import NamedTuple
+from zlib import crc32
 
 import pytest
 from redis.asyncio import Redis
 
+from services.broadcaster import channel, session
 from services.broadcaster.channel import Channel
 from services.broadcaster.limits import TokenBucket
 from services.broadcaster.session import Session
@@ -52,6 +55,12 @@ class OverlapsAsGaps(ClientTopic):
         return self.ask() if message["prev"] < self.version < message["version"] else super()._changes(message)
 
 
+class Resubscribed(ClientTopic):
+    def _subscribed(self, message: Message) -> Ask | None:
+        self.items.clear()
+        return super()._subscribed(message)
+
+
 class AnyEpoch(ClientTopic):
     def receive(self, message: Message) -> Ask | None:
         return super().receive({**message, "epoch": "1"})
@@ -93,6 +102,12 @@ class Adding(ClientTopic):
         return ask
 
 
+class SumOfAll(ClientTopic):
+    @property
+    def digest(self) -> int:
+        return sum(crc32(f"{record_id}:{item.version}".encode()) for record_id, item in self.items.items())
+
+
 class NoSingleChanges(ClientTopic):
     def _sync(self, message: Message) -> Ask | None:
         del message
@@ -117,12 +132,17 @@ TOPICS = [
     (AcrossGaps, "a gap between single changes is not applied across"),
     (Duplicates, "a duplicate is skipped"),
     (DuplicatesAsGaps, "a duplicate is skipped"),
+    (Duplicates, "single changes that come twice are skipped"),
     (WholeOverlaps, "of an overlap only what is new is applied"),
     (OverlapsAsGaps, "of an overlap only what is new is applied"),
     (AnyEpoch, "changes of another epoch lead to a snapshot"),
+    (AnyEpoch, "single changes of another epoch lead to a snapshot"),
+    (AnyEpoch, "a whole list of another epoch leads to a snapshot"),
     (AnyEpoch, "a bookmark of another epoch leads to a snapshot"),
     (ResumingOverEpochs, "changes of another epoch lead to a snapshot"),
     (AnyDigest, "another digest leads to a snapshot"),
+    (SumOfAll, "a digest is a sum modulo 2^32"),
+    (Resubscribed, "what comes before the answer does no harm"),
     (NoBookmarks, "a bookmark ahead shows what was missed"),
     (OneBookmarkMore, "a bookmark of an earlier version is skipped"),
     (PartByPart, "half a snapshot is worth nothing"),
@@ -160,6 +180,13 @@ class Impatient(SupportClient):
         self._client.pause_of = lambda reason: 0.0 * len(reason)  # type: ignore[method-assign]
 
 
+class Slow(SupportClient):
+    async def open(self, url: str, delivery: str) -> None:
+        await super().open(url, delivery)
+        assert self._client is not None
+        self._client.pause_of = lambda reason: 2.2 + 0.0 * len(reason)  # type: ignore[method-assign]
+
+
 class Deaf(SupportClient):
     async def open(self, url: str, delivery: str) -> None:
         """Ask for batches, whatever is wanted."""
@@ -182,15 +209,20 @@ async def test_a_connection_with_a_defect_is_found(kind: type[SupportClient], na
     await _play_in_vain(name, kind())
 
 
+async def test_a_client_that_does_not_come_back_at_once_is_found() -> None:
+    with pytest.raises(AssertionError, match="it has come back after 2"):
+        await play_against_client(_named("who is sent to another replica resumes"), Slow(), within_s=10)
+
+
 async def _play_in_vain(name: str, client: SupportClient) -> None:
     with pytest.raises(AssertionError):
         await play_against_client(_named(name), client, within_s=WITHIN_S)
 
 
 class Defect(NamedTuple):
-    """What a method of the server does instead of what it should."""
+    """What a method of the server, or a function of a module, does instead of what it should."""
 
-    kind: type
+    kind: type | ModuleType
     method: str
     instead: object
 
@@ -199,6 +231,13 @@ SERVERS: list[tuple[Defect, str]] = [
     (Defect(TopicState, "resume", lambda *_: Resume.REFETCH), "a client that missed something recovers it"),
     (Defect(TopicState, "resume", lambda *_: Resume.RECOVER), "a version that never was gets a snapshot"),
     (Defect(TopicState, "resume", lambda *_: Resume.REFETCH), "a server that is behind its client waits"),
+    (Defect(TopicState, "resume", lambda *_: Resume.RECOVER), "what the log does not reach back to gets a snapshot"),
+    (Defect(channel, "_resume", lambda *_: Resume.WAIT), "an earlier epoch gets a snapshot at once"),
+    (Defect(session, "_tick_s", lambda _: 0.0), "a longer tick is granted"),
+    (Defect(session, "_tick_s", lambda _: 0.0), "the whole list comes at most once a tick"),
+    (Defect(Channel, "_order_bookmarks", lambda *_: None), "bookmarks come by themselves"),
+    (Defect(Session, "reject", lambda *_: ()), "a renewal with an unknown token closes"),
+    (Defect(Session, "_of_subscribed", lambda *_: ()), "of a topic in two workspaces one is named"),
     (Defect(Session, "expire", lambda *_: ()), "a token that ends closes"),
     (Defect(Session, "revoke", lambda *_: ()), "a login that ends closes"),
     (Defect(TokenBucket, "take", lambda *_: True), "there may be only so many messages"),

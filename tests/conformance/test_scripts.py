@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import re
-from itertools import groupby, zip_longest
-from pathlib import Path
+from itertools import zip_longest
+from typing import Any
 
-from tests.conformance.script import is_match, scripts
-
-DOCUMENT = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text()
+from tests.conformance.document import examples, is_as_documented, rows, session
+from tests.conformance.script import completed, is_match, scripts, scripts_for
 
 NO_FRAMES = {
     "Opening / 400": "the handshake is refused: tests/integration/broadcaster/test_connections.py",
@@ -20,18 +17,6 @@ NO_FRAMES = {
     "Bookmarks / `s_3`, last changed at version 3": "likewise",
 }
 """Rows that no script shows, and why."""
-
-
-def rows() -> list[str]:
-    """Return the rows of all tables, as `<heading> / <first cell>`."""
-    found, heading = [], ""
-    for is_table, lines in groupby(DOCUMENT.splitlines(), lambda line: line.startswith("|")):
-        if is_table:
-            found += [f"{heading} / {line.split('|')[1].strip()}" for line in list(lines)[2:]]
-            continue
-        for line in lines:
-            heading = line.removeprefix("## ") if line.startswith("## ") else heading
-    return found
 
 
 def test_every_row_of_the_document_is_shown_by_a_script() -> None:
@@ -51,12 +36,31 @@ def test_names_of_scripts_are_unique() -> None:
 
 
 def test_the_session_of_the_document_is_a_script() -> None:
-    said = [
-        ({">": "client", "<": "server"}[line[0]], json.loads(line[2:]))
-        for line in re.findall(r'^[<>] \{"op".*$', DOCUMENT, re.MULTILINE)
-    ]
     (script,) = (script for script in scripts() if script.name == "a whole session")
     steps = [(side, step[side]) for step in script.steps for side in ("client", "server") if side in step]
-    for (side, message), (expected_side, expected) in zip_longest(said, steps, fillvalue=("nobody", {})):
+    for (side, message), (expected_side, expected) in zip_longest(session(), steps, fillvalue=("nobody", {})):
         assert expected_side == side
         assert is_match(expected, message), f"the script says {expected}, the document {message}"
+
+
+def test_what_scripts_say_to_clients_has_the_fields_of_the_document() -> None:
+    said = [completed(step["server"]) for script in scripts_for("client") for step in script.steps if "server" in step]
+    assert [] == [message for message in said if not is_as_documented(without_colours(message))]
+
+
+def without_colours(value: Any) -> Any:  # noqa: ANN401  (any JSON)
+    """Leave out `colour`, which stands for what a later version of the protocol may say."""
+    if isinstance(value, list):
+        return [without_colours(each) for each in value]
+    if isinstance(value, dict):
+        return {key: without_colours(each) for key, each in value.items() if key != "colour"}
+    return value
+
+
+def test_a_field_too_many_one_too_few_or_of_another_type_is_noticed() -> None:
+    changes = examples()["changes"]
+    assert is_as_documented(changes)
+    assert not is_as_documented({**changes, "colour": "red"})
+    assert not is_as_documented({key: value for key, value in changes.items() if key != "workspace"})
+    assert not is_as_documented({**changes, "epoch": 3})
+    assert not is_as_documented({**changes, "changes": [{**change, "colour": "red"} for change in changes["changes"]]})

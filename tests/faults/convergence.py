@@ -116,10 +116,14 @@ class Schedule:
         broken = next((number for number, state in enumerate(states) if state != "up"), None)
         if broken is None:
             replica = self._random.randrange(REPLICAS)
-            states[replica] = self._random.choice(["paused", "dead"])
-            breaks = world.pause_replica if states[replica] == "paused" else world.kill_replica
+            states[replica] = self._random.choice(["paused", "dead", "held"])
+            breaks = {"paused": world.pause_replica, "dead": world.kill_replica, "held": world.hold_replica}[
+                states[replica]
+            ]
             return f"{breaks.__name__}({replica})", lambda: breaks(replica)
-        mends = world.resume_replica if states[broken] == "paused" else world.start_replica
+        mends = {"paused": world.resume_replica, "dead": world.start_replica, "held": world.release_replica}[
+            states[broken]
+        ]
         states[broken] = "up"
         return f"{mends.__name__}({broken})", lambda: mends(broken)
 

@@ -85,20 +85,22 @@ class Silent:
 
     async def run(self, url: str) -> None:
         """Go on until cancelled."""
+        address = urlsplit(url)
         while True:
+            was_in = False
             with suppress(ConnectionClosed, InvalidHandshake, OSError):
-                address = urlsplit(url)
                 wire = socket.socket()
                 # what the kernel takes in for it would be as good as read
                 wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER_BYTES)
                 wire.setblocking(False)  # noqa: FBT003  (its only argument)
                 await asyncio.get_running_loop().sock_connect(wire, (address.hostname, address.port))
                 async with _subscribed(url, wire) as connection:
+                    was_in = True
                     while True:
                         # who does not read notices the end only when it says something
                         await connection.ping()
                         await asyncio.sleep(LOOK_S)
-            self.times_dropped += 1
+            self.times_dropped += was_in
 
 
 @asynccontextmanager

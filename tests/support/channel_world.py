@@ -21,13 +21,13 @@ AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 class World:
-    """A channel over a model of the log, with a clock that the test moves."""
+    """A channel over a model of the log, with a clock that the test moves. Several may be replicas over one log."""
 
-    def __init__(self) -> None:
+    def __init__(self, log: Log | None = None, *, part_bytes: int = 1_000) -> None:
         self.now = 100.0
-        self.log = Log()
-        self.frames = TopicFrames(TOPIC, lambda: AT, part_bytes=1_000)
-        self.channel = Channel(TOPIC, self.frames, PACE, lambda: self.now)
+        self.log = Log() if log is None else log
+        self.frames = TopicFrames(TOPIC, lambda: AT, part_bytes=part_bytes)
+        self.channel = Channel(TOPIC, self.frames, PACE, lambda: self.now, on_wait=lambda _: None)
 
     def load(self) -> None:
         self.channel.begin_load()
@@ -81,6 +81,10 @@ class Client:
 
     def leave(self) -> None:
         self.world.channel.unsubscribe(self.subscription, self.world.now)
+
+    def check(self) -> None:
+        """Ask for a bookmark."""
+        self.world.channel.check(self.subscription)
 
     def read(self) -> list[dict[str, Any]]:
         """Return every message that waits."""

@@ -16,6 +16,7 @@ from itertools import count
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple, Self
+from urllib.parse import urlsplit
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -32,6 +33,7 @@ from shared.protocol import Delivery
 from tests.support.broadcaster_process import BroadcasterProcess
 from tests.support.client_topic import ClientTopic
 from tests.support.forgiving_topic import ForgivingTopic
+from tests.support.late_line import LateLine
 from tests.support.log import open_partition, seal_partition
 from tests.support.log_truth import Fold, LogTruth
 from tests.support.logins import fresh_token
@@ -88,15 +90,25 @@ class Ground:
 
     def __init__(self, folder: Path, valkey: ValkeyServer, database_url: str) -> None:
         self.valkey = valkey
-        environment = {"REDIS_URL": valkey.url, "DATABASE_URL": database_url, "LOG_LEVEL": "warning"}
+        url = urlsplit(valkey.url)
+        assert url.port is not None
+        at = url.netloc.removesuffix(f":{url.port}")
+        self.lines = [LateLine(url.port) for _ in range(REPLICAS)]
+        """What each broadcaster hears of the log comes over one of these."""
+        environment = {"DATABASE_URL": database_url, "LOG_LEVEL": "warning"}
         self.replicas = [
-            BroadcasterProcess(environment, folder / f"broadcaster-{number}.log") for number in range(REPLICAS)
+            BroadcasterProcess(
+                {**environment, "REDIS_URL": url._replace(netloc=f"{at}:{line.port}").geturl()},
+                folder / f"broadcaster-{number}.log",
+            )
+            for number, line in enumerate(self.lines)
         ]
 
     def close(self) -> None:
         """End the broadcasters."""
-        for replica in self.replicas:
+        for replica, line in zip(self.replicas, self.lines, strict=True):
             replica.kill()
+            line.close()
 
 
 class WitnessedClient(SyncClient):
@@ -308,6 +320,14 @@ class World:
         """Let it go on from where it stood."""
         self.ground.replicas[replica].resume()
 
+    def hold_replica(self, replica: int) -> None:
+        """Let a broadcaster hear nothing new of the log: it falls behind, and goes on serving."""
+        self.ground.lines[replica].hold()
+
+    def release_replica(self, replica: int) -> None:
+        """Let it hear what it has missed."""
+        self.ground.lines[replica].release()
+
     def kill_replica(self, replica: int) -> None:
         """End a broadcaster."""
         self.ground.replicas[replica].kill()
@@ -402,6 +422,8 @@ class World:
             await asyncio.sleep(_CHECK_S)
 
     async def _heal_replicas(self) -> None:
+        for line in self.ground.lines:
+            line.release()
         for replica in self.ground.replicas:
             if not replica.is_running:
                 replica.start()

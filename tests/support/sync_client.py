@@ -89,9 +89,11 @@ class SyncClient:
         """Wait until the predicate holds for a current state; raises what ended the client, or AssertionError."""
         assert self._task is not None
         holds = asyncio.create_task(self._wait_for(predicate))
-        await asyncio.wait({holds, self._task}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        try:
+            await asyncio.wait({holds, self._task}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            holds.cancel()  # does nothing to one that is done
         if not holds.done():
-            holds.cancel()
             if self._task.done():
                 self._task.result()
             raise AssertionError(f"not within {timeout_s} s; {self.describe()}")

@@ -1,7 +1,9 @@
 /** Topics of one workspace, kept in step with the server over one connection. */
 
+import type { Base } from "./base.ts";
 import { Connection, type ConnectionState } from "./connection.ts";
 import type { TokenSource } from "./link.ts";
+import { Listeners } from "./listeners.ts";
 import {
   type ClientMessage,
   type Refusal,
@@ -13,7 +15,7 @@ import {
 } from "./protocol.ts";
 import { type Outlet, Subscription, type WatchOptions } from "./subscription.ts";
 import { host, type SocketConstructor, type Surroundings } from "./surroundings.ts";
-import { type Base, EMPTY, isCaughtUp, type TopicState } from "./topic.ts";
+import { EMPTY, isCaughtUp, type TopicState } from "./topic.ts";
 import type { Update } from "./update.ts";
 
 export interface ClientOptions {
@@ -52,7 +54,7 @@ export class MusterClient {
   readonly #subscriptions = new Map<string, Subscription>();
   readonly #outlet: Outlet;
   readonly #connection: Connection;
-  readonly #listeners = new Set<() => void>();
+  readonly #listeners = new Listeners<[]>();
   /** Whose records are held: the workspace that was wished for, until the first welcome. */
   #home: string | null;
   #workspace: Workspace | null = null;
@@ -123,8 +125,7 @@ export class MusterClient {
 
   /** Be told whenever `status` or a topic has changed; returns the way to stop that. */
   subscribe(listener: () => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return this.#listeners.add(listener);
   }
 
   /** What is known of a topic; `T` is what the caller knows its records to be. */
@@ -243,10 +244,7 @@ export class MusterClient {
   }
 
   #question(): ClientMessage | null {
-    if (this.#workspace === null) return null;
-    for (const [topic, { isWatched }] of this.#subscriptions) {
-      if (isWatched) return { op: "check", topic, workspace: this.#workspace.id };
-    }
+    for (const { question } of this.#subscriptions.values()) if (question !== null) return question;
     return null;
   }
 
@@ -270,6 +268,6 @@ export class MusterClient {
     const status = this.#look();
     const fields = Object.keys(status) as (keyof ClientStatus)[];
     if (fields.some((field) => status[field] !== this.#status[field])) this.#status = status;
-    for (const listener of this.#listeners) listener();
+    this.#listeners.tell();
   }
 }

@@ -28,11 +28,8 @@ export function verdict(code: number, reason: string): Verdict {
   }
 }
 
-const TIME = /(\d+(?:\.\d+)?)\s*(ms|s\b|seconds?\b)?/i;
-
-/** The time that a reason names, in milliseconds: `retry_after_ms=1500`, `1500 ms`, `1.5 s`; a bare number is ms. */
+/** The time that a reason names, in milliseconds, among other words and numbers. */
 function timeIn(reason: string): number | null {
-  const [, amount, unit = "ms"] = TIME.exec(reason) ?? [];
-  if (amount === undefined) return null;
-  return Number(amount) * (unit.toLowerCase() === "ms" ? 1 : 1000);
+  const amount = /retry_after_ms=(\d+(?:\.\d+)?)/.exec(reason)?.[1];
+  return amount === undefined ? null : Number(amount);
 }

@@ -40,8 +40,9 @@ export interface ConnectionOptions {
 const STABLE_AFTER_MS = 5_000;
 /** How far clients spread when they were told to come back at once. */
 const RESUME_WITHIN_MS = 300;
-/** Refusals in a row of one and the same token before it is given up. */
+/** Refusals in a row before a token that is given once more is given up. */
 const MAX_REFUSALS = 3;
+const TOKEN_WITHIN_MS = 30_000;
 
 export class Connection {
   readonly #url: string;
@@ -77,8 +78,9 @@ export class Connection {
   start(): void {
     if (this.#state.phase !== "idle" && this.#state.phase !== "stopped") return;
     this.#tries = 0;
-    void this.#connect();
+    this.#refusals = 0;
     this.#stopWatching ??= this.#surroundings.watchPage((sign) => this.#heed(sign));
+    void this.#connect();
   }
 
   stop(): void {
@@ -123,10 +125,12 @@ export class Connection {
     clearTimeout(this.#timer);
     this.#generation += 1;
     const generation = this.#generation;
+    this.#timer = setTimeout(() => this.#withoutToken(new RetryLater("no token has come")), TOKEN_WITHIN_MS);
     this.#become({ phase: "connecting" });
     try {
       const token = await this.#tokens(this.#spentToken);
       if (generation !== this.#generation) return;
+      clearTimeout(this.#timer);
       if (token === this.#spentToken && this.#refusals >= MAX_REFUSALS) throw new SignedOut("no other token");
       this.#open(token);
     } catch (error) {
@@ -191,6 +195,8 @@ export class Connection {
   }
 
   #withoutToken(error: unknown): void {
+    clearTimeout(this.#timer);
+    this.#generation += 1;
     if (error instanceof SignedOut) {
       this.#halt({ phase: "stopped", reason: "signed-out" });
       return;

@@ -1,5 +1,6 @@
 /** What programs build on: a client that follows topics of a Muster server, and stores on top of it. */
 
+export type { Base } from "./base.ts";
 export { type ClientOptions, type ClientStatus, MusterClient } from "./client.ts";
 export type { ConnectionState } from "./connection.ts";
 export { ProtocolFault, Refused, RetryLater, SignedOut } from "./errors.ts";
@@ -16,5 +17,5 @@ export {
 } from "./store.ts";
 export type { WatchOptions } from "./subscription.ts";
 export type { Socket, SocketConstructor, Surroundings } from "./surroundings.ts";
-export type { Base, TopicState } from "./topic.ts";
+export type { TopicState } from "./topic.ts";
 export type { Update } from "./update.ts";

@@ -3,7 +3,7 @@
  * other side has silently gone. What to do after the end is for the connection to decide.
  */
 
-import { ProtocolFault, SignedOut } from "./errors.ts";
+import { ProtocolFault, RetryLater, SignedOut } from "./errors.ts";
 import { look } from "./liveness.ts";
 import { type ClientMessage, parse, type ServerMessage, type Welcome } from "./protocol.ts";
 import type { Socket } from "./surroundings.ts";
@@ -58,6 +58,8 @@ export class Link {
     socket.onopen = () => this.send({ op: "auth", token: this.#token });
     socket.onmessage = (event) => this.#hear(event.data);
     socket.onclose = (event) => this.#end(event.code, event.reason);
+    // The package `ws` throws an error that nobody handles; what matters, the close, comes after it.
+    socket.onerror = () => undefined;
     this.#pulseTimer = setTimeout(() => this.#giveUp("no welcome"), WELCOME_WITHIN_MS);
   }
 
@@ -150,9 +152,18 @@ export class Link {
       else this.#say(token);
     } catch (error) {
       if (this.#isOver) return;
-      if (error instanceof SignedOut) this.#giveUp(error.message, UNAUTHENTICATED);
-      else this.#renewIn(RENEW_AGAIN_MS);
+      this.#withoutToken(error);
     }
+  }
+
+  #withoutToken(error: unknown): void {
+    if (error instanceof SignedOut) {
+      this.#giveUp(error.message, UNAUTHENTICATED);
+      return;
+    }
+    if (!(error instanceof RetryLater)) console.error("muster: cannot renew the token", error);
+    const afterMs = error instanceof RetryLater ? error.afterMs : null;
+    this.#renewIn(Math.max(RENEW_AGAIN_MS, afterMs ?? 0));
   }
 
   /** The welcome that answers it sets the timer anew; a server that could not check the token gets it again. */

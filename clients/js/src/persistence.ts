@@ -5,9 +5,9 @@
  * version, and compared with the server's digest like any other. What cannot be read is as if it were not there.
  */
 
+import type { Base } from "./base.ts";
 import { digest } from "./digest.ts";
 import type { Item } from "./protocol.ts";
-import type { Base } from "./topic.ts";
 
 /** What is used of a `Storage`. */
 export interface KeyValueStorage {

@@ -11,9 +11,9 @@ import {
   useRef,
   useSyncExternalStore,
 } from "react";
+import type { Base } from "./base.ts";
 import type { ClientStatus, MusterClient } from "./client.ts";
 import type { ResourceState, ResourceStore } from "./store.ts";
-import type { Base } from "./topic.ts";
 import type { Update } from "./update.ts";
 
 const Context = createContext<MusterClient | null>(null);

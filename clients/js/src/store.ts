@@ -1,11 +1,13 @@
 /** A topic as a store that user interfaces know how to read: one immutable state, replaced as a whole. */
 
+import type { Base } from "./base.ts";
 import type { MusterClient } from "./client.ts";
 import { Refused, RetryLater, SignedOut } from "./errors.ts";
+import { Listeners } from "./listeners.ts";
 import { type KeyValueStorage, ownStorage, Persistence } from "./persistence.ts";
 import type { Item, TopicMessage } from "./protocol.ts";
 import type { WatchOptions } from "./subscription.ts";
-import { type Base, isCaughtUp, type TopicState } from "./topic.ts";
+import { isCaughtUp, type TopicState } from "./topic.ts";
 
 export interface ResourceState<T> {
   /** The records, each the same object until it changes. */
@@ -57,9 +59,11 @@ export class ResourceStore<T> {
   readonly #client: MusterClient;
   readonly #options: WatchOptions;
   readonly #persistence: Persistence | null;
-  readonly #listeners = new Set<Listener<T>>();
+  readonly #listeners = new Listeners<Parameters<Listener<T>>>();
   readonly #actions: Pick<ResourceState<T>, "fetchAll" | "applySync" | "checkVersion" | "getById" | "clear">;
   #topic: TopicState<T>;
+  /** The records as a list, made when somebody looks. */
+  #list: () => readonly Item<T>[] = () => NONE;
   #state: ResourceState<T>;
   /** The way to stop what `fetchAll` began. */
   #unwatch: (() => void) | null = null;
@@ -87,10 +91,7 @@ export class ResourceStore<T> {
   readonly getState = (): ResourceState<T> => this.#state;
 
   /** Be told of each new state; returns the way to stop that. */
-  readonly subscribe = (listener: Listener<T>): (() => void) => {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
-  };
+  readonly subscribe = (listener: Listener<T>): (() => void) => this.#listeners.add(listener);
 
   /** Follow the resource until the way to stop, which this returns, is taken. */
   watch(): () => void {
@@ -130,23 +131,26 @@ export class ResourceStore<T> {
   #follow(): void {
     const topic = this.#client.topic<T>(this.#name);
     const state = this.#look(this.#topic, topic);
-    const isNew = topic.base !== null && topic.base !== this.#topic.base;
+    const isNew = topic.base !== this.#topic.base;
     this.#topic = topic;
-    if (isNew) this.#keepSoon();
+    if (isNew && topic.base !== null) this.#keepSoon();
     this.#settle();
-    if (isSame(state, this.#state)) return;
+    if (!isNew && isSame(state, this.#state)) return;
     const previous = this.#state;
     this.#state = state;
-    for (const listener of this.#listeners) listener(state, previous);
+    this.#listeners.tellInTurn(state, previous);
   }
 
   #look(before: TopicState<T> | null, topic: TopicState<T>): ResourceState<T> {
     const { base } = topic;
-    const isSynced = topic !== before && isCaughtUp(topic);
-    const items = base === (before?.base ?? null) ? (this.#state?.items ?? []) : valuesOf(base);
+    const isSynced = topic !== before && isCaughtUp(topic) && topic.unmatched === 0;
+    if (base !== (before?.base ?? null)) this.#list = listOf(base);
+    const list = this.#list;
     return {
       ...this.#actions,
-      items,
+      get items() {
+        return list();
+      },
       isLoading: this.#client.isWatched(this.#name) && this.#trouble() === null && !isCaughtUp(topic),
       isLoaded: base !== null,
       error: this.#trouble(),
@@ -199,12 +203,22 @@ function persistenceOf(url: string, topic: string, { user, storage }: PersistOpt
   return new Persistence(storage === undefined ? ownStorage() : storage, { url, user, topic });
 }
 
-const valuesOf = <T>(base: Base<T> | null): readonly Item<T>[] => [...(base?.items.values() ?? [])];
+const NONE: readonly never[] = [];
 
+function listOf<T>(base: Base<T> | null): () => readonly Item<T>[] {
+  let list: readonly Item<T>[] | null = null;
+  return () => {
+    list ??= base === null ? NONE : [...base.items.values()];
+    return list;
+  };
+}
+
+/** Whether two states of the same records differ in nothing else. */
 function isSame<T>(one: ResourceState<T>, other: ResourceState<T>): boolean {
   const keys = Object.keys(one) as (keyof ResourceState<T>)[];
   return (
-    keys.every((key) => key === "error" || one[key] === other[key]) && isSameError(one.error, other.error)
+    keys.every((key) => key === "items" || key === "error" || one[key] === other[key]) &&
+    isSameError(one.error, other.error)
   );
 }
 

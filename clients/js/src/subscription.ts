@@ -1,18 +1,11 @@
 /** One topic of a client: who wants it, what is held of it, and when it is asked for again. */
 
 import { delayMs } from "./backoff.ts";
+import type { Base } from "./base.ts";
 import { RetryLater } from "./errors.ts";
+import { Listeners, tell } from "./listeners.ts";
 import type { Bookmark, ClientMessage, Delivery, Refusal, TopicMessage } from "./protocol.ts";
-import {
-  apply,
-  type Base,
-  distrusted,
-  EMPTY,
-  isProven,
-  kept,
-  subscription,
-  type TopicState,
-} from "./topic.ts";
+import { apply, distrusted, EMPTY, isProven, kept, subscription, type TopicState } from "./topic.ts";
 import { everything, type Update, updateOf } from "./update.ts";
 
 export interface WatchOptions {
@@ -47,7 +40,7 @@ const PASSING_REFUSALS = new Set(["too_many", "unavailable"]);
 export class Subscription {
   readonly #name: string;
   readonly #outlet: Outlet;
-  readonly #listeners = new Set<UpdateListener>();
+  readonly #listeners = new Listeners<Parameters<UpdateListener>>();
   #state: TopicState<unknown> = EMPTY;
   #refusal: Refusal | null = null;
   #watchers = 0;
@@ -57,6 +50,8 @@ export class Subscription {
   /** Times that it was asked for again since it was last calm. */
   #repeats = 0;
   #askedMs = 0;
+  /** Whether the server was asked on this connection, and has not refused. */
+  #isAsked = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(name: string, outlet: Outlet) {
@@ -92,19 +87,20 @@ export class Subscription {
     if (this.#watchers === 0) return;
     this.#watchers -= 1;
     if (this.#watchers > 0) return;
+    const { workspace } = this.#outlet;
+    if (workspace !== null && this.#isAsked)
+      this.#outlet.send({ op: "unsubscribe", topic: this.#name, workspace });
     this.suspend("nobody watches the topic any more");
     this.#refusal = null;
-    const { workspace } = this.#outlet;
-    if (workspace !== null) this.#outlet.send({ op: "unsubscribe", topic: this.#name, workspace });
     this.#outlet.changed();
   }
 
   /** Hear every update, and at once of all that is known already. */
   listen(listener: UpdateListener): () => void {
-    this.#listeners.add(listener);
+    const stop = this.#listeners.add(listener);
     const { base } = this.#state;
-    if (base !== null) listener(everything(base), base);
-    return () => this.#listeners.delete(listener);
+    if (base !== null) tell(listener, everything(base), base);
+    return stop;
   }
 
   /** Where to find what was kept of a workspace's topic; looked for whenever nothing is held. */
@@ -128,6 +124,7 @@ export class Subscription {
   /** Wait for nothing any more: the connection has ended. */
   suspend(reason = "the connection has ended"): void {
     clearTimeout(this.#timer);
+    this.#isAsked = false;
     this.#question?.settle(new RetryLater(reason));
   }
 
@@ -142,7 +139,7 @@ export class Subscription {
   refetch(): void {
     this.#state = distrusted(this.#state);
     this.#refusal = null;
-    this.ask();
+    if (this.isWatched) this.ask();
     this.#outlet.changed();
   }
 
@@ -154,7 +151,7 @@ export class Subscription {
     this.#state = state;
     this.#askedMs = Date.now();
     const { delivery, tickMs } = this.#options;
-    this.#outlet.send({
+    this.#isAsked = this.#outlet.send({
       op: "subscribe",
       topic: this.#name,
       workspace,
@@ -164,13 +161,16 @@ export class Subscription {
     });
   }
 
+  /** What has the server say where the topic stands; null while it would not know what is meant. */
+  get question(): ClientMessage | null {
+    const { workspace } = this.#outlet;
+    return workspace === null || !this.#isAsked ? null : { op: "check", topic: this.#name, workspace };
+  }
+
   /** Whether the server has just what is held. Rejects with RetryLater when it cannot be asked or does not answer. */
   check(): Promise<boolean> {
-    const { workspace } = this.#outlet;
-    const isSaid =
-      workspace !== null &&
-      this.isWatched &&
-      this.#outlet.send({ op: "check", topic: this.#name, workspace });
+    const question = this.question;
+    const isSaid = question !== null && this.#outlet.send(question);
     if (!isSaid) return Promise.reject(new RetryLater("the topic is not followed just now"));
     this.#question ??= this.#newQuestion();
     return this.#question.answer;
@@ -184,10 +184,13 @@ export class Subscription {
     this.#refusal = null;
     if (effect.kind === "resubscribe" && this.isWatched) this.#askAgain();
     const update = updateOf(base, state.base, message);
-    if (update !== null && state.base !== null) this.#tell(update, state.base);
+    if (update !== null && state.base !== null) this.#listeners.tellInTurn(update, state.base);
   }
 
   refuse(refusal: Refusal): void {
+    // The answer to what was said before the server refused the topic.
+    if (refusal.code === "bad_request" && !this.#isAsked) return;
+    this.#isAsked = false;
     this.#refusal = refusal;
     this.#question?.settle(new RetryLater(refusal.message, refusal.retry_after_ms ?? null));
     if (PASSING_REFUSALS.has(refusal.code)) this.#askAgain(refusal.retry_after_ms ?? null);
@@ -226,15 +229,11 @@ export class Subscription {
 
   #fill(): void {
     const { workspace } = this.#outlet;
-    if (workspace === null || this.#state.base !== null) return;
+    if (workspace === null || this.#state.base !== null || this.#state.assembly !== null) return;
     const base = this.#restore?.(workspace) ?? null;
     if (base === null) return;
     this.#state = kept(base);
-    this.#tell(everything(base), base);
+    this.#listeners.tellInTurn(everything(base), base);
     this.#outlet.changed();
-  }
-
-  #tell(update: Update, base: Base<unknown>): void {
-    for (const listener of this.#listeners) listener(update, base);
   }
 }

@@ -6,6 +6,7 @@ import { type PageSign, watchPage } from "./page.ts";
 export interface Socket {
   onopen: ((event: never) => void) | null;
   onmessage: ((event: { readonly data: unknown }) => void) | null;
+  onerror: ((event: never) => void) | null;
   onclose: ((event: { readonly code: number; readonly reason: string }) => void) | null;
   send(text: string): void;
   close(code?: number): void;

@@ -5,6 +5,7 @@
  * return a new state and leave the old one as it was, so that a state may be kept and compared by identity.
  */
 
+import { type Base, changed } from "./base.ts";
 import { digest } from "./digest.ts";
 import type {
   Bookmark,
@@ -24,11 +25,6 @@ const MAX_HELD = 256;
 
 /** Bookmarks in a row that could not be matched before the topic is asked for again; the first may be early. */
 const MAX_UNMATCHED = 2;
-
-/** All records of a topic at one position. */
-export interface Base<T> extends Position {
-  readonly items: ReadonlyMap<string, Item<T>>;
-}
 
 /** A snapshot of which some parts have come. */
 interface Assembly<T> extends Position {
@@ -127,13 +123,8 @@ function applyChanges<T>(state: TopicState<T>, message: Changes<T>): Step<T> {
   if (message.version <= base.version) return still(state);
   if (message.prev > base.version) return state.awaiting === "nothing" ? resume(state) : still(state);
 
-  const items = new Map(base.items);
-  for (const { id, version, action, data } of message.changes) {
-    if (version <= base.version) continue;
-    if (action === "deleted") items.delete(id);
-    else items.set(id, { id, version, data });
-  }
-  return still({ ...state, base: { epoch: base.epoch, version: message.version, items }, unmatched: 0 });
+  const fresh = message.changes.filter(({ version }) => version > base.version);
+  return still({ ...state, base: changed(base, message.version, fresh), unmatched: 0 });
 }
 
 function applySnapshot<T>(state: TopicState<T>, message: Snapshot<T>): Step<T> {
@@ -149,11 +140,13 @@ function applySnapshot<T>(state: TopicState<T>, message: Snapshot<T>): Step<T> {
   }, still(installed));
 }
 
-/** A whole list is a snapshot of one part that nobody asked for; it answers whatever is awaited. */
+/** A whole list is a snapshot of one part that nobody asked for, but of this epoch; it answers whatever is awaited. */
 function applyFull<T>(state: TopicState<T>, message: Full<T>): Step<T> {
   const { base, awaiting } = state;
-  const isKnown = base?.epoch === message.epoch && message.version <= base.version;
-  if (isKnown && awaiting === "nothing") return still(state);
+  if (base !== null && awaiting === "nothing") {
+    if (message.epoch !== base.epoch) return refetch(state);
+    if (message.version <= base.version) return still(state);
+  }
   return applySnapshot(state, { ...message, op: "snapshot", part: 1, parts: 1 });
 }
 

@@ -1,7 +1,8 @@
 /** What one message has done to a topic, for those who want to hear of changes rather than look at the whole. */
 
+import type { Base } from "./base.ts";
 import type { Change, Item, Position, TopicMessage } from "./protocol.ts";
-import { type Base, changesOf } from "./topic.ts";
+import { changesOf } from "./topic.ts";
 
 export type Update<T = unknown> =
   /** Everything was replaced. */

@@ -132,12 +132,52 @@ test("a refusal for good is told, and not asked again", async () => {
   expect(client.status.refusal).toEqual(refusal);
 });
 
+describe("a topic that is refused for now", () => {
+  const NOT_NOW = {
+    op: "error",
+    code: "unavailable",
+    message: "not now",
+    topic: "servers",
+    retry_after_ms: 3_000,
+  };
+  const NOT_SUBSCRIBED = { op: "error", code: "bad_request", message: "no subscription", topic: "servers" };
+
+  beforeEach(async () => {
+    await open();
+    say([NOT_NOW]);
+  });
+
+  test("is not checked before it is asked for again", async () => {
+    client.wake();
+    await expect(client.check("servers")).rejects.toMatchObject({ name: "RetryLater" });
+    expect(world.socket.take()).toEqual([]);
+  });
+
+  test("is not ended when nobody watches it any more, for there is nothing to end", () => {
+    client.unwatch("servers");
+    expect(world.socket.take()).toEqual([]);
+  });
+
+  test("is not refused for good by the answer to a check that was on its way", async () => {
+    say([NOT_SUBSCRIBED]);
+    expect(client.status.refusal).toEqual(NOT_NOW);
+  });
+});
+
 test("the clock of the server is known from its welcome", async () => {
   client.start();
   await vi.advanceTimersByTimeAsync(0);
   world.socket.accept();
   world.socket.say({ ...welcome(), server_time: new Date(Date.now() + 90_000).toISOString() });
   expect(client.status.clockOffsetMs).toBe(90_000);
+});
+
+test("a client that is stopped as it begins to connect leaves the page alone", async () => {
+  client.subscribe(() => client.stop());
+  client.start();
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(world.sockets).toHaveLength(0);
+  expect(world.isPageWatched).toBe(false);
 });
 
 test("listeners are told until they stop listening", async () => {
@@ -241,6 +281,51 @@ describe("a listener", () => {
     expect(listener).toHaveBeenCalledTimes(1);
     expect(client.isWatched("servers")).toBe(true);
   });
+
+  test("that begins while an update is told hears it once, and one that has stopped does not", async () => {
+    const [begun, ended] = [vi.fn(), vi.fn()];
+    let stop = () => undefined as unknown;
+    client.listen("servers", () => {
+      if (begun.mock.calls.length === 0) client.listen("servers", begun);
+      stop();
+    });
+    stop = client.listen("servers", ended);
+    await open();
+    say(log.answer(null));
+    expect(begun).toHaveBeenCalledTimes(1);
+    expect(ended).not.toHaveBeenCalled();
+  });
+});
+
+describe("a listener that fails", () => {
+  const failing = () => {
+    throw new Error("a fault of the listener");
+  };
+
+  test("keeps nothing from the others, and is told of", async () => {
+    client.subscribe(failing);
+    client.listen("servers", failing);
+    const [listener, subscriber] = [vi.fn(), vi.fn()];
+    client.listen("servers", listener);
+    await open();
+    client.subscribe(subscriber);
+    say(log.answer(null));
+    expect(listener).toHaveBeenCalledTimes(1);
+    expect(subscriber).toHaveBeenCalledTimes(1);
+    expect(console.error).toHaveBeenCalledWith("muster: a listener has failed", expect.any(Error));
+  });
+
+  test("does not keep the client from its topics, nor from coming back", async () => {
+    client = newClient("w_3");
+    client.watch("regions");
+    client.restore("servers", () => ({ epoch: "3", version: 1, items: log.itemsAt(1) }));
+    client.listen("servers", failing);
+    expect(await open()).toHaveLength(2);
+    client.subscribe(failing);
+    world.socket.end(1006);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(world.sockets).toHaveLength(2);
+  });
 });
 
 describe("a check", () => {
@@ -291,6 +376,17 @@ test("records can be had anew, and are shown until they have come", async () => 
   expect(client.status.isLive).toBe(true);
 });
 
+test("records that nobody watches are not asked for before somebody does", async () => {
+  await open();
+  say(log.answer(null));
+  client.unwatch("servers");
+  world.socket.take();
+  client.refetch("servers");
+  expect(world.socket.take()).toEqual([]);
+  client.watch("servers");
+  expect(world.socket.take()).toEqual([SUBSCRIBE]);
+});
+
 test("a message that came another way counts as one of the connection", async () => {
   await open();
   say(log.answer(null));
@@ -315,6 +411,17 @@ describe("what was kept", () => {
     client.restore("servers", (workspace) => (workspace === "w_1" ? base() : null));
     expect(client.topic("servers").base).toBeNull();
     expect(await open()).toEqual([{ ...SUBSCRIBE, since: { epoch: "3", version: 1 } }]);
+  });
+
+  test("is not looked at while a snapshot is coming", async () => {
+    await open();
+    log.append({ id: 2, value: 2 });
+    const [first, second] = log.snapshot(2) as [object, object];
+    say([first]);
+    client.restore("servers", base);
+    say([second]);
+    expect(client.topic("servers").base?.version).toBe(2);
+    expect(client.status.isLive).toBe(true);
   });
 
   test("of another workspace is not shown when the wished one is not given", async () => {
@@ -358,4 +465,18 @@ test("the sockets are of the constructor that is given", async () => {
   client = new MusterClient({ url: "ws://muster/ws", token: "token", WebSocket: Given }).start();
   await vi.advanceTimersByTimeAsync(0);
   expect(made).toEqual([["ws://muster/ws", "muster.v1"]]);
+});
+
+test("updates that a listener brings about itself come after the one that it hears", async () => {
+  await open();
+  say(log.answer(null));
+  const versions: number[] = [];
+  log.append({ id: 2, value: 2 });
+  log.append({ id: 3, value: 3 });
+  client.listen("servers", ({ version }) => {
+    if (version === 2) client.deliver(log.frame(2, 3));
+  });
+  client.listen("servers", ({ version }) => versions.push(version));
+  say([log.frame(1, 2)]);
+  expect(versions).toEqual([1, 2, 3]);
 });

@@ -209,23 +209,29 @@ test("a pause that the server asked for long ago is over", async () => {
   expect(connection.state).toMatchObject({ phase: "waiting", isPaced: false });
 });
 
-test("when the network or the person is back, the next try is at once", async () => {
-  await open(10_000);
-  world.socket.end(1006);
-  world.sign("visible");
-  await pass(0);
-  expect(world.sockets).toHaveLength(2);
-});
+test.each(["online", "visible"] as const)(
+  "when a page is %s again, the next try is at once",
+  async (sign) => {
+    await open(10_000);
+    world.socket.end(1006);
+    world.sign(sign);
+    await pass(0);
+    expect(world.sockets).toHaveLength(2);
+  },
+);
 
-test("when the network or the person is back, an open connection must show that it lives", async () => {
-  await open(10_000);
-  world.socket.take();
-  world.sign("visible");
-  expect(world.socket.take()).toEqual([CHECK]);
-  world.socket.say(BOOKMARK);
-  await pass(6_000);
-  expect(connection.state.phase).toBe("open");
-});
+test.each(["online", "visible"] as const)(
+  "when a page is %s again, an open connection must show that it lives",
+  async (sign) => {
+    await open(10_000);
+    world.socket.take();
+    world.sign(sign);
+    expect(world.socket.take()).toEqual([CHECK]);
+    world.socket.say(BOOKMARK);
+    await pass(6_000);
+    expect(connection.state.phase).toBe("open");
+  },
+);
 
 test("a connection that has gone silent is asked after two and a half heartbeats, then left", async () => {
   await open();
@@ -275,6 +281,35 @@ test("a renewal that fails for now is tried again", async () => {
   giveToken = () => Promise.reject(new RetryLater("not now"));
   await pass(10_000);
   giveToken = give;
+  await pass(5_000);
+  expect(world.socket.take()).toEqual([{ op: "auth", token: "token 2" }]);
+});
+
+test("a renewal is not tried again before the time that was named", async () => {
+  await open();
+  world.socket.say(welcome(20));
+  let asked = 0;
+  giveToken = () => {
+    asked += 1;
+    return Promise.reject(new RetryLater("busy", 40_000));
+  };
+  await pass(10_000);
+  await pass(39_999);
+  expect(asked).toBe(1);
+  await pass(1);
+  expect(asked).toBe(2);
+  expect(console.error).not.toHaveBeenCalled();
+});
+
+test("a source of tokens that is broken is told of, and asked again", async () => {
+  await open();
+  world.socket.say(welcome(20));
+  const give = giveToken;
+  giveToken = () => Promise.reject(new TypeError("a fault of the source"));
+  await pass(10_000);
+  expect(console.error).toHaveBeenCalledTimes(1);
+  giveToken = give;
+  world.socket.take();
   await pass(5_000);
   expect(world.socket.take()).toEqual([{ op: "auth", token: "token 2" }]);
 });
@@ -376,6 +411,9 @@ test("a token that is refused again and again, with no other to be had, ends it"
   await pass(20_000);
   expect(connection.state).toEqual({ phase: "stopped", reason: "signed-out" });
   expect(world.sockets).toHaveLength(3);
+  connection.start();
+  await open();
+  expect(connection.state.phase).toBe("open");
 });
 
 test("a token that cannot be renewed yet is not sent again, but asked for until there is another", async () => {
@@ -412,4 +450,36 @@ test("a token that lasts for years is not renewed before its time", async () => 
   await pass(39 * 86_400_000);
   expect(spent).toEqual([null]);
   clearInterval(alive);
+});
+
+test("a source of tokens that never answers is asked again", async () => {
+  const give = giveToken;
+  giveToken = () => new Promise(() => undefined);
+  connection.start();
+  await pass(30_000);
+  expect(connection.state.phase).toBe("waiting");
+  giveToken = give;
+  await pass(1_000);
+  expect(world.sockets).toHaveLength(1);
+});
+
+test("a token that comes too late opens nothing", async () => {
+  let answer: (token: string) => void = () => undefined;
+  giveToken = () => new Promise((resolve) => (answer = resolve));
+  connection.start();
+  await pass(30_000);
+  answer("late");
+  await pass(0);
+  expect(world.sockets).toHaveLength(0);
+});
+
+test("an error of a socket, which some throw when nobody handles it, is waited out until it closes", async () => {
+  connection.start();
+  await pass(0);
+  world.socket.fail(1006);
+  expect(connection.state.phase).toBe("waiting");
+  await pass(1_000);
+  const { socket } = world;
+  connection.stop();
+  expect(() => socket.fail(1006)).not.toThrow();
 });

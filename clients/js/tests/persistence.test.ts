@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test, vi } from "vitest";
+import type { Base } from "../src/base.ts";
 import { decode, encode, Persistence } from "../src/persistence.ts";
-import type { Base } from "../src/topic.ts";
 import { FakeStorage } from "./support/fake-storage.ts";
 import type { Data } from "./support/topic-log.ts";
 

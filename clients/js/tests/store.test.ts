@@ -163,6 +163,17 @@ test("checkVersion compares with the server", async () => {
   expect(seen().lastSyncTime).toBe(Date.now());
 });
 
+test("a bookmark ahead of the items does not prove them", async () => {
+  await open();
+  void store.getState().fetchAll();
+  say(log.answer(null));
+  const { lastSyncTime } = seen();
+  await vi.advanceTimersByTimeAsync(7_000);
+  log.append({ id: 1, value: 3 });
+  say([log.bookmark()]);
+  expect(seen().lastSyncTime).toBe(lastSyncTime);
+});
+
 test("listeners hear of each new state with the one before, and of nothing else", async () => {
   const listener = vi.fn();
   const stop = store.subscribe(listener);
@@ -190,6 +201,24 @@ test("records that did not change stay the same objects, and the list too if non
   say([log.frame(2, 3)]);
   expect(store.getState().items).not.toBe(before);
   expect(store.getState().getById("r2")).toBe(before[1]);
+});
+
+test("of many changes that nobody looks at the records are not copied", async () => {
+  await open();
+  void store.getState().fetchAll();
+  for (let id = 3; id <= 1_000; id += 1) log.append({ id, value: id });
+  say(log.answer(null));
+  const { base } = client.topic<Data>("servers");
+  const copy = vi.spyOn(Map.prototype, "set");
+  for (let value = 0; value < 500; value += 1) {
+    log.append({ id: value % 10, value });
+    say(log.singles(log.version - 1, log.version));
+  }
+  const copied = copy.mock.calls.length;
+  copy.mockRestore();
+  expect(copied).toBeLessThan(1_000);
+  expect(base?.items).toEqual(log.itemsAt(1_000));
+  expect(store.getState().items).toEqual([...log.itemsAt(1_500).values()]);
 });
 
 test("clear forgets everything and ends what fetchAll began", async () => {

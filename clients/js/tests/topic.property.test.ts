@@ -1,16 +1,9 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import type { Base } from "../src/base.ts";
 import { digest } from "../src/digest.ts";
 import type { Delivery, Position, TopicMessage } from "../src/protocol.ts";
-import {
-  apply,
-  type Base,
-  EMPTY,
-  isCaughtUp,
-  type Step,
-  subscription,
-  type TopicState,
-} from "../src/topic.ts";
+import { apply, EMPTY, isCaughtUp, type Step, subscription, type TopicState } from "../src/topic.ts";
 import { type Update, updateOf } from "../src/update.ts";
 import { type Data, TopicLog, type Wish } from "./support/topic-log.ts";
 

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
+import type { Base } from "../src/base.ts";
 import type { Bookmark, Changes, Snapshot, Subscribed, TopicMessage } from "../src/protocol.ts";
 import {
   apply,
-  type Base,
   distrusted,
   EMPTY,
   isCaughtUp,
@@ -217,10 +217,10 @@ describe("a whole list", () => {
     expect(apply(state, log().full()).state).toBe(state);
   });
 
-  test("of another epoch needs no further question", () => {
-    const { state, effect } = apply(following(6), { ...log().full(), epoch: "4", version: 1 });
-    expect(effect).toEqual(NONE);
-    expect([state.base?.epoch, state.base?.version]).toEqual(["4", 1]);
+  test("of another epoch leads to a snapshot", () => {
+    const { state, effect } = apply(following(6), { ...log().full(), epoch: "4", version: 7 });
+    expect(effect).toEqual({ kind: "resubscribe", since: null });
+    expect([state.base?.epoch, state.base?.version]).toEqual(["3", 6]);
   });
 
   test("answers what is awaited", () => {

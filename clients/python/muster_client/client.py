@@ -11,7 +11,7 @@ from types import MappingProxyType, TracebackType
 from typing import Self
 
 from muster_client.connection import Connection, ConnectionEvent
-from muster_client.errors import MusterError, MustRefetch, NotOpen
+from muster_client.errors import Closed, MusterError, MustRefetch
 from muster_client.messages import Change, Delivery, Item, Position
 from muster_client.subscription import Subscription
 from muster_client.tokens import Tokens, TokenSource
@@ -60,7 +60,7 @@ class MusterClient:
 
     def _end(self, task: asyncio.Task[None]) -> None:
         fault = None if task.cancelled() else task.exception()
-        self._connection.end(fault if isinstance(fault, Exception) else NotOpen("the client was closed"))
+        self._connection.end(fault if isinstance(fault, Exception) else Closed("the client was closed"))
 
     def topic(
         self,
@@ -76,18 +76,8 @@ class MusterClient:
         most. With `since` it goes on from there, and holds only what has changed. A topic is subscribed once: raises
         ValueError for one that is, in another way.
         """
-        subscription = self._connection.subscriptions.get(name)
-        position = Position.parse(since) if isinstance(since, str) else since
-        if subscription is None:
-            subscription = Subscription(name, delivery or "batch", tick_ms, position)
-            self._connection.add(subscription)
-        elif position is not None:
-            raise ValueError(f"{name} is subscribed already, and cannot go on from a position")
-        elif delivery not in {None, subscription.delivery} or tick_ms not in {None, subscription.tick_ms}:
-            raise ValueError(f"{name} is subscribed already, in another way")
-        else:
-            subscription.retry(asyncio.get_running_loop().time())
-            self._connection.wake()
+        subscription = self._subscribe(name, delivery, tick_ms, since)
+        subscription.is_kept = True
         return Topic(self._connection, subscription)
 
     def watch(
@@ -98,16 +88,41 @@ class MusterClient:
         tick_ms: int | None = None,
         since: Position | str | None = None,
     ) -> "Watch":
-        """Return the changes of a topic; the parameters are those of `topic`.
+        """Return the changes of a topic, which is subscribed as long as anybody holds such; for parameters see `topic`.
 
         First come all records as they stand, then every change. Whoever folds them holds what the server holds. For a
         consumer that is slow, changes are conflated: the last of each record is kept. With `since` come the changes
         after it; iterating raises MustRefetch when these cannot be told any more.
         """
-        topic = self.topic(name, delivery=delivery, tick_ms=tick_ms, since=since)
-        if since is None and topic.subscription.state.is_partial:
+        subscription = self._subscribe(name, delivery, tick_ms, since)
+        if since is None and subscription.state.is_partial:
             raise ValueError(f"{name} is followed from a position: watch it whole with another client")
-        return Watch(self._connection, topic)
+        return Watch(self._connection, subscription)
+
+    def _subscribe(
+        self, name: str, delivery: Delivery | None, tick_ms: int | None, since: Position | str | None
+    ) -> Subscription:
+        position = Position.parse(since) if isinstance(since, str) else since
+        subscription = self._connection.subscriptions.get(name)
+        if subscription is None or not (subscription.is_wanted or _is_same(subscription, delivery, tick_ms, position)):
+            subscription = Subscription(name, delivery or "batch", tick_ms, position)
+            self._connection.add(subscription)
+        elif position is not None:
+            raise ValueError(f"{name} is subscribed already, and cannot go on from a position")
+        elif delivery not in {None, subscription.delivery} or tick_ms not in {None, subscription.tick_ms}:
+            raise ValueError(f"{name} is subscribed already, in another way")
+        else:
+            subscription.want(asyncio.get_running_loop().time())
+            self._connection.wake()
+        return subscription
+
+
+def _is_same(
+    subscription: Subscription, delivery: Delivery | None, tick_ms: int | None, position: Position | None
+) -> bool:
+    """Whether a subscription that nobody wanted any more leads to what is wished for now."""
+    held = (subscription.delivery, subscription.tick_ms, subscription.state.is_partial)
+    return position is None and held == (delivery or "batch", tick_ms, False)
 
 
 class Topic:
@@ -170,13 +185,14 @@ class Topic:
 class Watch:
     """The changes of a topic for one consumer: an async iterator, which ends when the client is closed.
 
-    Raises Refused, SignedOut or MustRefetch when no more changes can come. One task may iterate at a time.
+    Raises Refused, SignedOut or MustRefetch when no more changes can come, NotOpen before the client is entered. One
+    task may iterate at a time.
     """
 
-    def __init__(self, connection: Connection, topic: Topic) -> None:
+    def __init__(self, connection: Connection, subscription: Subscription) -> None:
         self._connection = connection
-        self._topic = topic.name
-        self._feed = topic.subscription.new_feed()
+        self._topic = subscription.topic
+        self._feed = subscription.new_feed()
         self._taken = 0
 
     @property
@@ -198,5 +214,5 @@ class Watch:
                 return change
             try:
                 await self._connection.wait(self._topic)
-            except NotOpen:
+            except Closed:
                 raise StopAsyncIteration from None

@@ -71,7 +71,7 @@ class Connection:
         self._wake = asyncio.Event()
         self._welcomed = asyncio.Event()
         self._welcome: Welcome | None = None
-        self._asked_pause_s: float | None = None
+        self._not_before = 0.0  # until then the server has asked to be left alone
         self._failure: MusterError | None = None
 
     def add(self, subscription: Subscription) -> None:
@@ -107,6 +107,7 @@ class Connection:
 
     async def run(self) -> None:
         """Stay connected; raises Refused or SignedOut when that is over for good."""
+        self._failure = None
         while True:
             ending = await self._once()
             if self._failure is not None:
@@ -151,7 +152,6 @@ class Connection:
             self._fire()
 
     async def _talk(self, socket: ClientConnection, token: str) -> Ending:
-        self._asked_pause_s = None
         try:
             async with asyncio.timeout(WELCOME_WITHIN_S):
                 await socket.send(encode(Auth(token)))
@@ -159,11 +159,14 @@ class Connection:
         except (ConnectionClosed, ProtocolFault, TimeoutError) as error:
             return self._ending(error)
         self._open()
-        async with asyncio.TaskGroup() as group:
-            helpers = [group.create_task(self._write(socket)), group.create_task(self._renew(socket))]
-            ending = await self._read(socket)
-            for helper in helpers:
-                helper.cancel()
+        try:
+            async with asyncio.TaskGroup() as group:
+                helpers = [group.create_task(self._write(socket)), group.create_task(self._renew(socket))]
+                ending = await self._read(socket)
+                for helper in helpers:
+                    helper.cancel()
+        except ExceptionGroup as defects:
+            raise defects.exceptions[0] from None  # it comes out as it is
         return ending
 
     async def _until_welcomed(self, socket: ClientConnection) -> None:
@@ -199,7 +202,7 @@ class Connection:
             self._tokens.welcomed(message, _now())
             self._welcomed.set()
         elif message.topic is None:
-            self._asked_pause_s = None if message.retry_after_ms is None else message.retry_after_ms / 1000
+            self._not_before = _now() + (message.retry_after_ms or 0) / 1000
             log.warning("the server refuses: %s (%s)", message.message, message.code)
         elif (subscription := self.subscriptions.get(message.topic)) is not None and self._is_ours(message):
             chance = random.random()  # noqa: S311 - it spreads clients
@@ -235,9 +238,12 @@ class Connection:
         """Sign in again before the token ends; ends with the connection."""
         if self._tokens.is_fixed:
             return
+        again_s = RENEW_AGAIN_S
         with suppress(ConnectionClosed):
             while True:
-                pause_s = self._renewal_pause_s()
+                # without a welcome, the last renewal has failed or was not answered yet
+                pause_s = again_s if self._welcome is None else renewal_in_s(self._welcome)
+                again_s = RENEW_AGAIN_S
                 self._welcomed.clear()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(pause_s):
@@ -249,21 +255,20 @@ class Connection:
                     await socket.send(encode(Auth(await self._tokens.get(_now()))))
                 except RetryLater as error:
                     log.warning("the token cannot be renewed now: %s", error)
+                    again_s = max(RENEW_AGAIN_S, error.retry_after_s or 0)
                 except SignedOut as error:
                     self._failure = error
                     await socket.close()
                     return
 
-    def _renewal_pause_s(self) -> float | None:
-        # without a welcome, the last renewal has failed or was not answered yet
-        return RENEW_AGAIN_S if self._welcome is None else renewal_in_s(self._welcome)
-
     def _ending(self, error: ConnectionClosed | ProtocolFault | TimeoutError) -> Ending:
+        pause_s = self._not_before - _now()
+        asked_pause_s = pause_s if pause_s > 0 else None
         if isinstance(error, ConnectionClosed) and error.rcvd is not None:
-            return Ending(error.rcvd.code, error.rcvd.reason, self._asked_pause_s)
+            return Ending(error.rcvd.code, error.rcvd.reason, asked_pause_s)
         if isinstance(error, TimeoutError):
-            return Ending(BROKEN, f"{self._url} does not welcome us", self._asked_pause_s)
-        return Ending(BROKEN, str(error), self._asked_pause_s)
+            return Ending(BROKEN, f"{self._url} does not welcome us", asked_pause_s)
+        return Ending(BROKEN, str(error), asked_pause_s)
 
     def _tell(self, event: ConnectionEvent) -> None:
         if self._on_event is not None:

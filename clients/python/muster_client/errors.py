@@ -5,6 +5,7 @@ MusterError
 ├── SignedOut       no token is accepted any more: sign in again
 ├── MustRefetch     the position to go on from is not held any more: watch without it
 ├── NotOpen         the client is used outside of its `async with` block
+│   └── Closed      the block has ended, and watching with it
 ├── RetryLater      a passing fault of whoever gives tokens; the client itself comes back later
 └── ProtocolFault   the server said what the protocol does not know; the client itself comes back later
 """
@@ -32,6 +33,10 @@ class MustRefetch(MusterError):
 
 class NotOpen(MusterError):
     """The client is not open yet, or was closed: use it within its `async with` block."""
+
+
+class Closed(NotOpen):
+    """The client was closed, which is the regular end of its watchers."""
 
 
 class RetryLater(MusterError):

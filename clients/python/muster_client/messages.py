@@ -73,6 +73,13 @@ class Subscribe(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op",
     since: Position | None = None
 
 
+class Unsubscribe(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag="unsubscribe"):
+    """Ask for no more of a topic."""
+
+    topic: str
+    workspace: str | None = None
+
+
 class Check(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag="check"):
     """Ask for a bookmark."""
 
@@ -80,7 +87,7 @@ class Check(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag
     workspace: str | None = None
 
 
-ClientMessage = Auth | Subscribe | Check
+ClientMessage = Auth | Subscribe | Unsubscribe | Check
 
 
 class Workspace(msgspec.Struct, frozen=True):

@@ -7,6 +7,7 @@ import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
+from http.client import HTTPException
 from typing import TypeVar
 
 import msgspec
@@ -58,8 +59,11 @@ class Login:
         return None
 
     async def _post(self, url: str, body: dict[str, str]) -> _TokenPair:
-        async with asyncio.timeout(ANSWER_WITHIN_S):
-            status, answer, retry_after_s = await _in_thread(lambda: _post(url, msgspec.json.encode(body)))
+        try:
+            async with asyncio.timeout(ANSWER_WITHIN_S):
+                status, answer, retry_after_s = await _in_thread(lambda: _post(url, msgspec.json.encode(body)))
+        except HTTPException as error:
+            raise RetryLater(f"{url} answers with what is no whole answer: {error!r}") from error
         try:
             if status == HTTPStatus.OK:
                 return msgspec.json.decode(answer, type=_TokenPair)

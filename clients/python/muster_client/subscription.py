@@ -16,6 +16,7 @@ from muster_client.messages import (
     Refusal,
     Subscribe,
     TopicMessage,
+    Unsubscribe,
 )
 from muster_client.reconnecting import pause_s
 from muster_client.topic import TopicState
@@ -36,25 +37,33 @@ _PASSING = {"too_many", "unavailable"}
 
 
 class Subscription:
-    """One topic on one connection after the other; `feeds` are its consumers."""
+    """One topic on one connection after the other, as long as anybody wants it."""
 
     def __init__(
         self, topic: str, delivery: Delivery = "batch", tick_ms: int | None = None, since: Position | None = None
     ) -> None:
         self.topic, self.delivery, self.tick_ms, self.since = topic, delivery, tick_ms, since
         self.state = TopicState(since)
+        self.is_kept = False
+        """Whether it is wanted for good, also without a consumer."""
         self.refusal: Refused | None = None
         self.proofs = 0
         """Bookmarks so far that could be compared."""
         self.was_proven = False
         """Whether the last of them had the digest of what is held."""
         self._feeds: WeakSet[Feed] = WeakSet()
+        self._is_asked = False  # on this connection, and not refused since
         self._ask_at: float | None = None
         self._last_asked_at: float | None = None
         self._repeats = 0
         self._owed_since: float | None = None  # while an answer is owed: when it was asked for, or last grew
         self._is_checking = False
         self._check_at: float | None = None
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether anybody would miss it."""
+        return self.is_kept or len(self._feeds) > 0
 
     def new_feed(self) -> Feed:
         """Return the feed of one more consumer, who begins with all that is held; it lives as long as its holder."""
@@ -68,12 +77,13 @@ class Subscription:
 
     def close(self) -> None:
         """Be on no connection."""
+        self._is_asked = False
         self._ask_at = self._owed_since = self._check_at = None
         self.state.ask()  # what was going on has ended
 
-    def retry(self, now: float) -> None:
-        """Ask once more although the topic was refused; does nothing for one that was not."""
-        if self.refusal is not None:
+    def want(self, now: float) -> None:
+        """Be asked for if that is not so, because the topic was refused or nobody wanted it any more."""
+        if self.refusal is not None or not (self._is_asked or self._ask_at is not None):
             self.refusal, self._ask_at = None, now
 
     def want_check(self, now: float) -> None:
@@ -93,13 +103,21 @@ class Subscription:
 
     def say(self, now: float, workspace: str | None) -> ClientMessage | None:
         """Return the next message that is to be sent now; None when there is none. Ask until it is None."""
+        if not self.is_wanted:
+            return self._leave(workspace)
         if self._ask_at is not None and now >= self._ask_at and self.refusal is None:
-            self._ask_at, self._owed_since, self._last_asked_at = None, now, now
+            self._is_asked, self._ask_at, self._owed_since, self._last_asked_at = True, None, now, now
             return Subscribe(self.topic, workspace, self.delivery, self.tick_ms, self.state.ask())
         if self._can_check and self._check_at is not None and now >= self._check_at:
             self._check_at = None
             return Check(self.topic, workspace)
         return None
+
+    def _leave(self, workspace: str | None) -> Unsubscribe | None:
+        """End what nobody wants any more; what is held stays, to be resumed from."""
+        was_asked = self._is_asked
+        self.close()
+        return Unsubscribe(self.topic, workspace) if was_asked else None
 
     def receive(self, message: TopicMessage, now: float, random: float) -> None:
         """Take a message of the topic."""
@@ -121,9 +139,11 @@ class Subscription:
         was_asked, self._owed_since = self._owed_since is not None, None
         if refusal.code in _PASSING:
             after_s = None if refusal.retry_after_ms is None else refusal.retry_after_ms / 1000
+            self._is_asked = False
             self.state.ask()
             self._ask_again(now, random, after_s, is_pause=True)
         elif was_asked or refusal.code == "forbidden":
+            self._is_asked = False
             self.refusal, self._ask_at = Refused(refusal.code, refusal.message), None
             self.state.ask()
         else:

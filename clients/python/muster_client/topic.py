@@ -177,6 +177,8 @@ class TopicState:
     def _take_full(self, message: Full) -> Step:
         if self._is_outdated(message):
             return STILL
+        if self.position is not None and self.awaiting is Awaiting.NOTHING and message.epoch != self.position.epoch:
+            return self._refetch()
         if self.awaiting is not Awaiting.SNAPSHOT and self.position == Position(message.epoch, message.version):
             self.awaiting = Awaiting.NOTHING
             if not self.is_partial:

@@ -1,6 +1,7 @@
 """Answers about records: status, headers and body of what was read or written, and how OpenAPI describes them."""
 
 import msgspec
+from litestar import MediaType
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.response import Response
 
@@ -13,6 +14,7 @@ from shared.topic import Record
 JSON_BYTES = "application/json"
 
 OK = 200
+CREATED = 201
 ACCEPTED = 202
 NO_CONTENT = 204
 
@@ -30,22 +32,25 @@ def page_answer(page: Page) -> Response[bytes]:
     return Response(body, media_type=JSON_BYTES)
 
 
-def written_answer(written: Written, terms: WriteTerms) -> Response[bytes]:
-    """Answer a write of one record: 200 when it is committed, 202 when it is in the log."""
+def written_answer(written: Written, terms: WriteTerms, *, done: int = OK) -> Response[bytes]:
+    """Answer a write of one record: `done` when it is committed, 202 when it is in the log."""
     (record,) = written.records
     headers = {"ETag": etag(record.version), **preference_applied(terms)}
-    return Response(represent(record), status_code=status_of(written), media_type=JSON_BYTES, headers=headers)
+    status = done if written.committed else ACCEPTED
+    return Response(represent(record), status_code=status, media_type=JSON_BYTES, headers=headers)
+
+
+def deleted_answer(terms: WriteTerms, *, committed: bool) -> Response[None]:
+    """Answer a deletion: 204 when it is committed, 202 when it is in the log."""
+    status = NO_CONTENT if committed else ACCEPTED
+    return Response(None, status_code=status, media_type=MediaType.TEXT, headers=preference_applied(terms))
 
 
 def edited_answer(written: Written, terms: WriteTerms) -> Response[bytes]:
     """Answer a write of several records, likewise."""
     body = represent_all(written.records, epoch=str(written.epoch), version=written.version)
-    return Response(body, status_code=status_of(written), media_type=JSON_BYTES, headers=preference_applied(terms))
-
-
-def status_of(written: Written) -> int:
-    """Return the status that says whether PostgreSQL has it."""
-    return OK if written.committed else ACCEPTED
+    status = OK if written.committed else ACCEPTED
+    return Response(body, status_code=status, media_type=JSON_BYTES, headers=preference_applied(terms))
 
 
 def preference_applied(terms: WriteTerms) -> dict[str, str]:

@@ -4,7 +4,7 @@ Pages are found by key: a page begins after the last record of the one before, w
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -121,6 +121,10 @@ def _type_of(resource: Resource, field: str) -> Any:  # noqa: ANN401  (any type 
     return next(declared.type for declared in msgspec.structs.fields(resource.model) if declared.name == field)
 
 
+def _is_nullable(resource: Resource, field: str) -> bool:
+    return type(None) in get_args(_type_of(resource, field))
+
+
 def is_list(resource: Resource, field: str) -> bool:
     """Whether the field holds several values."""
     kind = msgspec.inspect.type_info(_type_of(resource, field))
@@ -162,13 +166,14 @@ def page_statement(resource: Resource, workspace_id: str, query: ListQuery) -> S
     """Select id and sort value of a page, and of one record more where there is one."""
     conditions = _filtered(resource, workspace_id, query)
     if query.after is not None:
-        conditions.add(_after(conditions, query, query.after))
-    field, direction = query.field, "DESC NULLS LAST" if query.descending else "ASC NULLS FIRST"
-    id_direction = "DESC" if query.descending else "ASC"
+        conditions.add(_after(resource, conditions, query, query.after))
+    field, direction = query.field, "DESC" if query.descending else "ASC"
+    # an index serves this order as it is only where no NULLs have to be put somewhere
+    nulls = (" NULLS LAST" if query.descending else " NULLS FIRST") if _is_nullable(resource, field) else ""
     limit = conditions.argument(query.limit + 1)
     return conditions.statement(
         f"SELECT id, {field} AS sort_value FROM {resource.name}",  # noqa: S608  (declared names)
-        f" ORDER BY {field} {direction}, id {id_direction} LIMIT {limit}",
+        f" ORDER BY {field} {direction}{nulls}, id {direction} LIMIT {limit}",
     )
 
 
@@ -184,10 +189,12 @@ def _filtered(resource: Resource, workspace_id: str, query: ListQuery) -> _Condi
     return conditions
 
 
-def _after(conditions: _Conditions, query: ListQuery, cursor: Cursor) -> str:
+def _after(resource: Resource, conditions: _Conditions, query: ListQuery, cursor: Cursor) -> str:
     """Return the condition of what follows the cursor; NULL is smaller than every value."""
     field, compare = query.field, "<" if query.descending else ">"
     record_id = conditions.argument(cursor.id)
+    if not _is_nullable(resource, field):
+        return f"({field}, id) {compare} ({conditions.argument(cursor.value)}, {record_id})"
     if cursor.value is None:
         same = f"({field} IS NULL AND id {compare} {record_id})"
         return same if query.descending else f"({same} OR {field} IS NOT NULL)"

@@ -1,4 +1,4 @@
-"""Edits of a record: RFC 7396 merge patch and labels, to a record that its model accepts. Pure."""
+"""Edits of a record: drafts, RFC 7396 merge patch and labels, to a record that its model accepts. Pure."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -36,6 +36,18 @@ def patched(resource: Resource, stored: bytes, patch: Mapping[str, Any]) -> byte
     except msgspec.ValidationError as error:
         raise invalid(as_field_error(error)) from error
     return None if after == before else msgspec.json.encode(_in_utc(after))
+
+
+def made(resource: Resource, draft: msgspec.Struct) -> bytes:
+    """Return the record that has the fields of a draft and the defaults of all others."""
+    return msgspec.json.encode(_in_utc(resource.model(**msgspec.structs.asdict(draft))))
+
+
+def replaced(resource: Resource, stored: bytes, draft: msgspec.Struct) -> bytes | None:
+    """Return the stored record with all editable fields as the draft has them, None when that changes nothing."""
+    before = msgspec.json.decode(stored, type=resource.model)
+    after = _in_utc(msgspec.structs.replace(before, **msgspec.structs.asdict(draft)))
+    return None if after == before else msgspec.json.encode(after)
 
 
 def relabelled(

@@ -53,9 +53,20 @@ def page_type(resource: Resource) -> type[msgspec.Struct]:
 def edited_type(resource: Resource) -> type[msgspec.Struct]:
     """Return the type of the answer to an edit of several records."""
     return msgspec.defstruct(
-        f"{resource.model.__name__}Edit",
+        f"{resource.model.__name__}Edits",
         [("items", list[record_type(resource)]), ("epoch", str), ("version", int)],  # type: ignore[misc]  # likewise
     )
+
+
+@cache
+def draft_type(resource: Resource) -> type[msgspec.Struct]:
+    """Return the type of what a record is made of: editable fields only, to be left out where they have a default."""
+    fields = [
+        (field.name, field.type) if field.required else (field.name, field.type, field.default)
+        for field in msgspec.structs.fields(resource.model)
+        if field.name in resource.editable
+    ]
+    return msgspec.defstruct(f"{resource.model.__name__}Draft", fields, forbid_unknown_fields=True, kw_only=True)
 
 
 @cache
@@ -67,3 +78,8 @@ def patch_type(resource: Resource) -> type[msgspec.Struct]:
             kind = field.type | UnsetType if field.required else field.type | None | UnsetType
             fields.append((field.name, kind, UNSET))
     return msgspec.defstruct(f"{resource.model.__name__}Patch", fields, forbid_unknown_fields=True)
+
+
+def title(name: str) -> str:
+    """Return a declared name as a part of the names of operations and types, such as `DiningTable`."""
+    return "".join(part.title() for part in name.split("_"))

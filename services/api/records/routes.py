@@ -5,9 +5,10 @@ from http import HTTPStatus
 from typing import Any
 
 import msgspec
-from litestar import get, patch
+from litestar import delete, get, patch, post, put
 from litestar.di import NamedDependency
 from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Operation, Parameter, Schema
 from litestar.openapi.spec.enums import OpenAPIType
 from litestar.params import FromPath, JSONBody
@@ -16,16 +17,37 @@ from litestar.response import Response
 from services.api.conditions import WriteTerms
 from services.api.permissions import Caller
 from services.api.problems import BODY_PROBLEMS, WORKSPACE_PROBLEMS, WRITE_PROBLEMS
-from services.api.records.answers import ACCEPTED, OK, described, page_answer, record_answer, written_answer
+from services.api.records.answers import (
+    ACCEPTED,
+    CREATED,
+    NO_CONTENT,
+    OK,
+    deleted_answer,
+    described,
+    page_answer,
+    record_answer,
+    written_answer,
+)
+from services.api.records.bulk import bulk_route
 from services.api.records.listing import DEFAULT_LIMIT, MAX_LIMIT, parameter_names, read_query
-from services.api.records.merge import patched
+from services.api.records.merge import made, patched, replaced
 from services.api.records.reader import RecordReader
-from services.api.records.representation import page_type, patch_type, record_type
-from services.api.records.writer import RecordWriter
+from services.api.records.representation import draft_type, page_type, patch_type, record_type, title
+from services.api.records.writer import Creation, Deletion, RecordWriter, id_made_by
 from services.api.requests import JSON, MERGE_PATCH, ApiRequest, opt
 from shared.io.litestar_problems import documented
 from shared.names import Topic
 from shared.resources import Resource
+
+
+def record_routes(resource: Resource) -> list[HTTPRouteHandler]:
+    """Make all routes of a resource; those of one that people do not write are for reading only."""
+    routes = [list_route(resource), read_route(resource)]
+    if resource.editable:
+        routes += [create_route(resource), replace_route(resource), patch_route(resource), bulk_route(resource)]
+    if resource.deletable:
+        routes.append(delete_route(resource))
+    return routes
 
 
 def list_route(resource: Resource) -> HTTPRouteHandler:
@@ -34,7 +56,7 @@ def list_route(resource: Resource) -> HTTPRouteHandler:
     @get(
         f"/{resource.name}",
         opt=opt("read", query=tuple(parameter_names(resource))),
-        operation_id=f"list{resource.model.__name__}s",
+        operation_id=f"list{title(resource.name)}",
         operation_class=_listing_operation(resource),
         summary=f"List {resource.name}",
         tags=[resource.name],
@@ -55,7 +77,7 @@ def read_route(resource: Resource) -> HTTPRouteHandler:
     @get(
         f"/{resource.name}/{{record_id:str}}",
         opt=opt("read"),
-        operation_id=f"read{resource.model.__name__}",
+        operation_id=f"read{title(resource.singular)}",
         summary=f"Read one of the {resource.name}",
         tags=[resource.name],
         responses={
@@ -69,6 +91,83 @@ def read_route(resource: Resource) -> HTTPRouteHandler:
         return record_answer(await records.read(Topic(caller.workspace_id, resource.name), record_id))
 
     return read_record
+
+
+def create_route(resource: Resource) -> HTTPRouteHandler:
+    """Make `POST /{resource}`."""
+
+    async def create_record(
+        data: JSONBody[msgspec.Struct],
+        request: ApiRequest,
+        terms: NamedDependency[WriteTerms],
+        writer: NamedDependency[RecordWriter],
+    ) -> Response[bytes]:
+        step = Creation(id_made_by(terms, resource), made(resource, data))
+        answer = written_answer(await writer.write(resource, [step], terms), terms, done=CREATED)
+        answer.headers["Location"] = f"{request.url.path}/{step.id}"
+        return answer
+
+    create_record.__annotations__["data"] = JSONBody[draft_type(resource)]  # type: ignore[misc]  # the type is made at run time
+    return post(
+        f"/{resource.name}",
+        opt=opt("write", writers=resource.writers),
+        operation_id=f"create{title(resource.singular)}",
+        summary=f"Create one of the {resource.name}",
+        tags=[resource.name],
+        responses={
+            CREATED: described(record_type(resource), "The record, committed; `Location` says where it is"),
+            ACCEPTED: described(record_type(resource), "The record as it is in the log; it will be committed"),
+            **documented(*WRITE_PROBLEMS, *BODY_PROBLEMS, HTTPStatus.CONFLICT),
+        },
+    )(create_record)
+
+
+def replace_route(resource: Resource) -> HTTPRouteHandler:
+    """Make `PUT /{resource}/{id}`."""
+
+    async def replace_record(
+        data: JSONBody[msgspec.Struct],
+        record_id: FromPath[str],
+        terms: NamedDependency[WriteTerms],
+        writer: NamedDependency[RecordWriter],
+    ) -> Response[bytes]:
+        written = await writer.edit(resource, [record_id], lambda r: replaced(resource, r.data, data), terms)
+        return written_answer(written, terms)
+
+    replace_record.__annotations__["data"] = JSONBody[draft_type(resource)]  # type: ignore[misc]  # the type is made at run time
+    return put(
+        f"/{resource.name}/{{record_id:str}}",
+        opt=opt("write", writers=resource.writers),
+        operation_id=f"replace{title(resource.singular)}",
+        summary=f"Set all fields of one of the {resource.name}; those left out get their defaults",
+        tags=[resource.name],
+        responses=_edit_answers(resource),
+    )(replace_record)
+
+
+def delete_route(resource: Resource) -> HTTPRouteHandler:
+    """Make `DELETE /{resource}/{id}`."""
+
+    @delete(
+        f"/{resource.name}/{{record_id:str}}",
+        opt=opt("write", writers=resource.writers),
+        status_code=NO_CONTENT,
+        operation_id=f"delete{title(resource.singular)}",
+        summary=f"Delete one of the {resource.name}",
+        tags=[resource.name],
+        responses={
+            NO_CONTENT: described(None, "The record is deleted, and that is committed"),
+            ACCEPTED: described(None, "The deletion is in the log; it will be committed"),
+            **documented(*WRITE_PROBLEMS),
+        },
+    )
+    async def delete_record(
+        record_id: FromPath[str], terms: NamedDependency[WriteTerms], writer: NamedDependency[RecordWriter]
+    ) -> Response[None]:
+        written = await writer.write(resource, [Deletion(record_id)], terms)
+        return deleted_answer(terms, committed=written.committed)
+
+    return delete_record
 
 
 def patch_route(resource: Resource) -> HTTPRouteHandler:
@@ -88,17 +187,23 @@ def patch_route(resource: Resource) -> HTTPRouteHandler:
     patch_record.__annotations__["data"] = JSONBody[patch_type(resource)]  # type: ignore[misc]  # the type is made at run time
     return patch(
         f"/{resource.name}/{{record_id:str}}",
-        opt=opt("write", content_types=(JSON, MERGE_PATCH)),
-        operation_id=f"patch{resource.model.__name__}",
+        opt=opt("write", writers=resource.writers, content_types=(JSON, MERGE_PATCH)),
+        operation_id=f"patch{title(resource.singular)}",
         operation_class=_MergePatchOperation,
         summary=f"Change fields of one of the {resource.name} (RFC 7396)",
         tags=[resource.name],
-        responses={
-            OK: described(record_type(resource), "The record as it is now, committed"),
-            ACCEPTED: described(record_type(resource), "The record as it is in the log; it will be committed"),
-            **documented(*WRITE_PROBLEMS, *BODY_PROBLEMS),
-        },
+        responses=_edit_answers(resource),
     )(patch_record)
+
+
+def _edit_answers(resource: Resource) -> dict[int, ResponseSpec]:
+    """Return the answers to an edit of one record."""
+    conflict = (HTTPStatus.CONFLICT,) if resource.unique else ()
+    return {
+        OK: described(record_type(resource), "The record as it is now, committed"),
+        ACCEPTED: described(record_type(resource), "The record as it is in the log; it will be committed"),
+        **documented(*WRITE_PROBLEMS, *BODY_PROBLEMS, *conflict),
+    }
 
 
 @dataclass

@@ -2,7 +2,9 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from base64 import urlsafe_b64encode
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from hashlib import sha256
 from typing import TypeVar
 
 import msgspec
@@ -33,6 +35,31 @@ Edit = Callable[[Record], bytes | None]
 """Returns the new data of a record, None to leave it alone; raises HttpError when that cannot be."""
 
 
+class Creation(msgspec.Struct, frozen=True):
+    """A record to be made under an id that no other record has."""
+
+    id: str
+    data: bytes
+
+
+class Change(msgspec.Struct, frozen=True):
+    """An edit of a record; `version` is the only one that it is good for, None for any."""
+
+    id: str
+    edit: Edit
+    version: int | None = None
+
+
+class Deletion(msgspec.Struct, frozen=True):
+    """A record that is to be no more; `version` likewise."""
+
+    id: str
+    version: int | None = None
+
+
+Step = Creation | Change | Deletion
+
+
 class Written(msgspec.Struct, frozen=True):
     """The records as they are after a write, and where their topic stands. `committed` says that PostgreSQL has it."""
 
@@ -40,6 +67,12 @@ class Written(msgspec.Struct, frozen=True):
     epoch: int
     version: int
     committed: bool
+
+
+def id_made_by(terms: WriteTerms, resource: Resource, index: int = 0) -> str:
+    """Return the id of a new record: a repetition of the same write has to make the same one."""
+    digest = sha256(f"{terms.operation_id}:{index}".encode()).digest()
+    return f"{resource.prefix}_{urlsafe_b64encode(digest[:12]).decode()}"
 
 
 class RecordWriter:
@@ -61,14 +94,21 @@ class RecordWriter:
         self._wait_timeout_s = wait_timeout_s
 
     async def edit(self, resource: Resource, ids: Sequence[str], edit: Edit, terms: WriteTerms) -> Written:
-        """Change records, all or none, each in the version that was read; what an edit leaves alone is not appended.
+        """Change records alike, all or none; see `write`."""
+        return await self.write(resource, [Change(record_id, edit) for record_id in ids], terms)
 
-        Raises NotFound, Conflict when `terms` name other versions, Overloaded when others were always faster, and what
-        `append` raises.
+    async def write(self, resource: Resource, steps: Sequence[Step], terms: WriteTerms) -> Written:
+        """Do all steps or none, as one change set, each with a record of its own; return the records that are left.
+
+        An edit is of the version that was read; what it leaves alone is not appended. Raises NotFound, AlreadyExists,
+        Conflict when `terms` or a step name other versions, Overloaded when others were always faster, and what
+        `append` raises; `index` says which step is at fault.
         """
         topic = Topic(terms.workspace_id, resource.name)
         return await self.once(
-            terms, lambda: self._edit(topic, ids, edit, terms), lambda first: self._as_before(topic, ids, first, terms)
+            terms,
+            lambda: self._write(resource, topic, steps, terms),
+            lambda first: self._as_before(topic, steps, first, terms),
         )
 
     async def once(
@@ -88,32 +128,42 @@ class RecordWriter:
                     raise
         return await again(first)
 
-    async def _edit(self, topic: Topic, ids: Sequence[str], edit: Edit, terms: WriteTerms) -> Written:
+    async def _write(self, resource: Resource, topic: Topic, steps: Sequence[Step], terms: WriteTerms) -> Written:
         for _ in range(ATTEMPTS):
-            before = await self.read(topic, ids)
-            for record in before:
-                terms.require(record.version)
-            after = [(record, data) for record in before if (data := edit(record)) is not None]
-            if not after:
-                return await self._unchanged(topic, before, terms)
-            drafts = [Draft(id=r.id, action="update", data=data, expect=r.version) for r, data in after]
-            operation = Operation(topic=topic, drafts=tuple(drafts), actor=terms.actor, id=terms.operation_id)
+            before = await self._standing(topic, steps)
+            drafts = _drafts(resource, steps, before, terms)
+            if not drafts:
+                return await self._unchanged(topic, list(before.values()), terms)
+            operation = Operation(topic=topic, drafts=tuple(drafts.values()), actor=terms.actor, id=terms.operation_id)
             try:
                 appended, committed = await self.append([operation], terms)
             except Conflict:
                 await asyncio.sleep(random.uniform(0, _LONGEST_PAUSE_S))  # noqa: S311  (spreads retries, no secret)
                 continue
+            except Rejected as error:
+                error.index = list(drafts)[error.index]
+                raise
             if appended.repeated:
-                return await self._as_before(topic, ids, _first(appended), terms)
-            return _written(before, operation, appended, committed=committed)
+                return await self._as_before(topic, steps, _first(appended), terms)
+            return _written(steps, before, operation, appended, committed=committed)
         raise Overloaded("others change this all the time")
+
+    async def _standing(self, topic: Topic, steps: Sequence[Step]) -> dict[str, Record]:
+        """Read the records that the steps begin with; raises NotFound."""
+        found = await self._reader.records(topic, [step.id for step in steps if not isinstance(step, Creation)])
+        unknown = {i: s.id for i, s in enumerate(steps) if not isinstance(s, Creation) and s.id not in found}
+        if unknown:
+            error = _unknown(topic, list(unknown.values()))
+            error.index = next(iter(unknown))
+            raise error
+        return found
 
     async def read(self, topic: Topic, ids: Sequence[str]) -> list[Record]:
         """Read the hot copy of records; raises NotFound, which names the unknown ones."""
         found = await self._reader.records(topic, ids)
         unknown = [record_id for record_id in ids if record_id not in found]
         if unknown:
-            raise NotFound(f"there is no {', '.join(unknown[:20])} among the {topic.resource}")
+            raise _unknown(topic, unknown)
         return [found[record_id] for record_id in ids]
 
     async def append(self, operations: Sequence[Operation], terms: WriteTerms) -> tuple[Appended, bool]:
@@ -141,10 +191,10 @@ class RecordWriter:
             raise Rejected("the database cannot store this record", code=outcome.rejected)
         return outcome is not None
 
-    async def _as_before(self, topic: Topic, ids: Sequence[str], first: FirstResult, terms: WriteTerms) -> Written:
+    async def _as_before(self, topic: Topic, steps: Sequence[Step], first: FirstResult, terms: WriteTerms) -> Written:
         """Answer a repeated request: with the records as they are now, when what it did is committed."""
         committed = await self.committed(first.position, terms)
-        records = await self.read(topic, ids)
+        records = await self.read(topic, [step.id for step in steps if not isinstance(step, Deletion)])
         return Written(tuple(records), first.position.epoch, first.version, committed)
 
     async def _unchanged(self, topic: Topic, records: Sequence[Record], terms: WriteTerms) -> Written:
@@ -158,16 +208,58 @@ class RecordWriter:
         return Written(tuple(records), epoch, versions.get(topic.resource, 0), committed)
 
 
+def _unknown(topic: Topic, ids: Sequence[str]) -> NotFound:
+    return NotFound(f"there is no {', '.join(ids[:20])} among the {topic.resource}")
+
+
 def _first(appended: Appended) -> FirstResult:
     assert appended.position is not None  # noqa: S101  (what was repeated was appended)
     return FirstResult(appended.position, appended.version)
 
 
-def _written(before: Sequence[Record], operation: Operation, appended: Appended, *, committed: bool) -> Written:
-    changed = {
+def _drafts(
+    resource: Resource, steps: Sequence[Step], before: Mapping[str, Record], terms: WriteTerms
+) -> dict[int, Draft]:
+    """Return what is to be appended, by the index of its step."""
+    drafts: dict[int, Draft] = {}
+    for index, step in enumerate(steps):
+        if isinstance(step, Creation):
+            claims = _claims(resource, step.data)
+            drafts[index] = Draft(id=step.id, action="create", data=step.data, unique=claims)
+            continue
+        record = before[step.id]
+        if step.version not in {None, record.version}:
+            error = Conflict(f"the record is at version {record.version} now")
+            error.index = index
+            raise error
+        terms.require(record.version)
+        if isinstance(step, Deletion):
+            is_conditional = step.version is not None or terms.versions is not None
+            given_up = tuple((field, "") for field in resource.unique)
+            expect = record.version if is_conditional else None
+            drafts[index] = Draft(id=step.id, action="delete", expect=expect, unique=given_up)
+        elif (data := step.edit(record)) is not None:
+            claims = _claims(resource, data)
+            drafts[index] = Draft(id=step.id, action="update", data=data, expect=record.version, unique=claims)
+    return drafts
+
+
+def _claims(resource: Resource, data: bytes) -> tuple[tuple[str, str], ...]:
+    """Return the values of a record that no other one may have."""
+    if not resource.unique:
+        return ()
+    fields = msgspec.json.decode(data)
+    return tuple((field, str(fields[field])) for field in resource.unique)
+
+
+def _written(
+    steps: Sequence[Step], before: Mapping[str, Record], operation: Operation, appended: Appended, *, committed: bool
+) -> Written:
+    written = {
         draft.id: Record(draft.id, version, draft.data)
         for version, draft in enumerate(operation.drafts, appended.prev + 1)
     }
-    records = tuple(changed.get(record.id, record) for record in before)
+    left = [step.id for step in steps if not isinstance(step, Deletion)]
+    records = tuple(written.get(record_id) or before[record_id] for record_id in left)
     epoch = appended.position.epoch if appended.position else 0
     return Written(records, epoch, appended.version, committed)

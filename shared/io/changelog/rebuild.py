@@ -85,7 +85,8 @@ class _Stage:
 
 async def _stage_indexes(stage: _Stage, topic: Topic, records: list[Record]) -> None:
     for field in RESOURCES[topic.resource].unique:
-        values = {r.id: str(msgspec.json.decode(r.data)[field]) for r in records}
+        claimed = ((r.id, str(msgspec.json.decode(r.data)[field])) for r in records)
+        values = {record_id: value for record_id, value in claimed if value}
         await stage.fill(f"unique:{topic}:{field}", {value: record_id for record_id, value in values.items()})
         await stage.fill(f"unique:{topic}:{field}:of", values)
 

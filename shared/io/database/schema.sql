@@ -69,6 +69,27 @@ CREATE TABLE public.api_tokens (
     CONSTRAINT api_tokens_scopes_check CHECK ((scopes <@ ARRAY['read'::text, 'write'::text, 'admin'::text]))
 );
 
+CREATE TABLE public.attributes (
+    workspace_id text NOT NULL,
+    id text NOT NULL,
+    version bigint NOT NULL,
+    name text NOT NULL,
+    kind text NOT NULL,
+    options text[] NOT NULL,
+    required boolean NOT NULL,
+    "position" integer NOT NULL
+);
+
+CREATE TABLE public.categories (
+    workspace_id text NOT NULL,
+    id text NOT NULL,
+    version bigint NOT NULL,
+    name text NOT NULL,
+    parent_id text NOT NULL,
+    color text NOT NULL,
+    "position" integer NOT NULL
+);
+
 CREATE TABLE public.checkpoints (
     partition integer NOT NULL,
     epoch bigint DEFAULT 0 NOT NULL,
@@ -102,6 +123,28 @@ ALTER TABLE public.dead_letters ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
+);
+
+CREATE TABLE public.dining_tables (
+    workspace_id text NOT NULL,
+    id text NOT NULL,
+    version bigint NOT NULL,
+    name text NOT NULL,
+    zone_id text NOT NULL,
+    capacity integer NOT NULL,
+    status text NOT NULL,
+    "position" integer NOT NULL
+);
+
+CREATE TABLE public.employees (
+    workspace_id text NOT NULL,
+    id text NOT NULL,
+    version bigint NOT NULL,
+    name text NOT NULL,
+    email text NOT NULL,
+    phone text NOT NULL,
+    role_id text NOT NULL,
+    active boolean NOT NULL
 );
 
 CREATE TABLE public.enrolment_tokens (
@@ -238,11 +281,61 @@ CREATE TABLE public.operations (
     created_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE public.price_rules (
+    workspace_id text NOT NULL,
+    id text NOT NULL,
+    version bigint NOT NULL,
+    name text NOT NULL,
+    applies_to text NOT NULL,
+    targets text[] NOT NULL,
+    kind text NOT NULL,
+    value double precision NOT NULL,
+    starts_at timestamp with time zone,
+    ends_at timestamp with time zone,
+    priority integer NOT NULL,
+    active boolean NOT NULL
+);
+
+CREATE TABLE public.print_destinations (
+    workspace_id text NOT NULL,
+    id text NOT NULL,
+    version bigint NOT NULL,
+    name text NOT NULL,
+    address text NOT NULL,
+    port integer NOT NULL,
+    protocol text NOT NULL,
+    enabled boolean NOT NULL
+);
+
+CREATE TABLE public.products (
+    workspace_id text NOT NULL,
+    id text NOT NULL,
+    version bigint NOT NULL,
+    name text NOT NULL,
+    sku text NOT NULL,
+    description text NOT NULL,
+    category_id text NOT NULL,
+    price double precision NOT NULL,
+    currency text NOT NULL,
+    tags text[] NOT NULL,
+    attributes text[] NOT NULL,
+    available boolean NOT NULL,
+    "position" integer NOT NULL
+);
+
 CREATE TABLE public.refresh_tokens (
     token_hash bytea NOT NULL,
     session_id text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     spent_at timestamp with time zone
+);
+
+CREATE TABLE public.roles (
+    workspace_id text NOT NULL,
+    id text NOT NULL,
+    version bigint NOT NULL,
+    name text NOT NULL,
+    permissions text[] NOT NULL
 );
 
 CREATE TABLE public.servers (
@@ -283,11 +376,21 @@ CREATE TABLE public.signing_keys (
     created_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE public.tags (
+    workspace_id text NOT NULL,
+    id text NOT NULL,
+    version bigint NOT NULL,
+    name text NOT NULL,
+    color text NOT NULL,
+    "position" integer NOT NULL
+);
+
 CREATE TABLE public.topics (
     workspace_id text NOT NULL,
     resource text NOT NULL,
     partition integer NOT NULL,
-    version bigint NOT NULL
+    version bigint NOT NULL,
+    journal_floor bigint DEFAULT 0 NOT NULL
 );
 
 CREATE TABLE public.users (
@@ -299,10 +402,44 @@ CREATE TABLE public.users (
     disabled_at timestamp with time zone
 );
 
+CREATE TABLE public.websites (
+    workspace_id text NOT NULL,
+    id text NOT NULL,
+    version bigint NOT NULL,
+    primary_domain text NOT NULL,
+    domains text[] NOT NULL,
+    cname text NOT NULL,
+    line_group_id text NOT NULL,
+    line_group text NOT NULL,
+    https_enabled boolean NOT NULL,
+    status text NOT NULL
+);
+
 CREATE TABLE public.workspaces (
     id text NOT NULL,
     name text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.ws_events (
+    workspace_id text NOT NULL,
+    topic text NOT NULL,
+    id bigint NOT NULL,
+    record_id text NOT NULL,
+    event_type text NOT NULL,
+    payload jsonb NOT NULL,
+    actor text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT ws_events_event_type_check CHECK ((event_type = ANY (ARRAY['add'::text, 'update'::text, 'delete'::text])))
+);
+
+CREATE TABLE public.zones (
+    workspace_id text NOT NULL,
+    id text NOT NULL,
+    version bigint NOT NULL,
+    name text NOT NULL,
+    color text NOT NULL,
+    "position" integer NOT NULL
 );
 
 ALTER TABLE ONLY public.metrics_history ATTACH PARTITION public.metrics_history_default DEFAULT;
@@ -325,11 +462,23 @@ ALTER TABLE ONLY public.api_tokens
 ALTER TABLE ONLY public.api_tokens
     ADD CONSTRAINT api_tokens_token_hash_key UNIQUE (token_hash);
 
+ALTER TABLE ONLY public.attributes
+    ADD CONSTRAINT attributes_pkey PRIMARY KEY (workspace_id, id);
+
+ALTER TABLE ONLY public.categories
+    ADD CONSTRAINT categories_pkey PRIMARY KEY (workspace_id, id);
+
 ALTER TABLE ONLY public.checkpoints
     ADD CONSTRAINT checkpoints_pkey PRIMARY KEY (partition);
 
 ALTER TABLE ONLY public.dead_letters
     ADD CONSTRAINT dead_letters_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.dining_tables
+    ADD CONSTRAINT dining_tables_pkey PRIMARY KEY (workspace_id, id);
+
+ALTER TABLE ONLY public.employees
+    ADD CONSTRAINT employees_pkey PRIMARY KEY (workspace_id, id);
 
 ALTER TABLE ONLY public.enrolment_tokens
     ADD CONSTRAINT enrolment_tokens_pkey PRIMARY KEY (id);
@@ -352,8 +501,20 @@ ALTER TABLE ONLY public.metrics
 ALTER TABLE ONLY public.operations
     ADD CONSTRAINT operations_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.price_rules
+    ADD CONSTRAINT price_rules_pkey PRIMARY KEY (workspace_id, id);
+
+ALTER TABLE ONLY public.print_destinations
+    ADD CONSTRAINT print_destinations_pkey PRIMARY KEY (workspace_id, id);
+
+ALTER TABLE ONLY public.products
+    ADD CONSTRAINT products_pkey PRIMARY KEY (workspace_id, id);
+
 ALTER TABLE ONLY public.refresh_tokens
     ADD CONSTRAINT refresh_tokens_pkey PRIMARY KEY (token_hash);
+
+ALTER TABLE ONLY public.roles
+    ADD CONSTRAINT roles_pkey PRIMARY KEY (workspace_id, id);
 
 ALTER TABLE ONLY public.servers
     ADD CONSTRAINT servers_pkey PRIMARY KEY (workspace_id, id);
@@ -364,20 +525,42 @@ ALTER TABLE ONLY public.sessions
 ALTER TABLE ONLY public.signing_keys
     ADD CONSTRAINT signing_keys_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.tags
+    ADD CONSTRAINT tags_pkey PRIMARY KEY (workspace_id, id);
+
 ALTER TABLE ONLY public.topics
     ADD CONSTRAINT topics_pkey PRIMARY KEY (workspace_id, resource);
 
 ALTER TABLE ONLY public.users
     ADD CONSTRAINT users_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.websites
+    ADD CONSTRAINT websites_pkey PRIMARY KEY (workspace_id, id);
+
 ALTER TABLE ONLY public.workspaces
     ADD CONSTRAINT workspaces_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.ws_events
+    ADD CONSTRAINT ws_events_pkey PRIMARY KEY (workspace_id, topic, id);
+
+ALTER TABLE ONLY public.zones
+    ADD CONSTRAINT zones_pkey PRIMARY KEY (workspace_id, id);
+
 CREATE INDEX agent_credentials_server ON public.agent_credentials USING btree (workspace_id, server_id);
+
+CREATE INDEX agents_name ON public.agents USING btree (workspace_id, name, id);
 
 CREATE INDEX api_tokens_member ON public.api_tokens USING btree (workspace_id, user_id);
 
+CREATE INDEX attributes_name ON public.attributes USING btree (workspace_id, name, id);
+
+CREATE INDEX categories_name ON public.categories USING btree (workspace_id, name, id);
+
 CREATE INDEX dead_letters_pending ON public.dead_letters USING btree (partition, id) WHERE (compensated_at IS NULL);
+
+CREATE INDEX dining_tables_name ON public.dining_tables USING btree (workspace_id, name, id);
+
+CREATE INDEX employees_name ON public.employees USING btree (workspace_id, name, id);
 
 CREATE INDEX enrolment_tokens_workspace ON public.enrolment_tokens USING btree (workspace_id);
 
@@ -391,13 +574,33 @@ CREATE INDEX metrics_history_default_server_id_ts_idx ON public.metrics_history_
 
 CREATE INDEX operations_partition ON public.operations USING btree (partition, created_at);
 
+CREATE INDEX price_rules_name ON public.price_rules USING btree (workspace_id, name, id);
+
+CREATE INDEX print_destinations_name ON public.print_destinations USING btree (workspace_id, name, id);
+
+CREATE INDEX products_name ON public.products USING btree (workspace_id, name, id);
+
 CREATE INDEX refresh_tokens_session ON public.refresh_tokens USING btree (session_id);
 
+CREATE INDEX roles_name ON public.roles USING btree (workspace_id, name, id);
+
+CREATE INDEX servers_name ON public.servers USING btree (workspace_id, name, id);
+
 CREATE INDEX sessions_user ON public.sessions USING btree (user_id);
+
+CREATE INDEX tags_name ON public.tags USING btree (workspace_id, name, id);
 
 CREATE INDEX topics_partition ON public.topics USING btree (partition);
 
 CREATE UNIQUE INDEX users_email ON public.users USING btree (lower(email));
+
+CREATE INDEX websites_primary_domain ON public.websites USING btree (workspace_id, primary_domain, id);
+
+CREATE INDEX ws_events_created ON public.ws_events USING btree (created_at);
+
+CREATE INDEX ws_events_record ON public.ws_events USING btree (workspace_id, topic, record_id, id);
+
+CREATE INDEX zones_name ON public.zones USING btree (workspace_id, name, id);
 
 ALTER INDEX public.metrics_history_server_ts ATTACH PARTITION public.metrics_history_default_server_id_ts_idx;
 

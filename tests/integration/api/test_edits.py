@@ -9,6 +9,7 @@ import pytest_asyncio
 
 from shared.io.changelog.read import LogReader
 from shared.names import PARTITIONS, PartitionKeys, Topic
+from shared.resources import RESOURCES
 from shared.topic import Snapshot
 from tests.support.api import OTHER_WORKSPACE, WORKSPACE, Api
 from tests.support.log import open_log, recent
@@ -200,7 +201,7 @@ async def test_what_the_database_cannot_store_is_refused(api: Api, headers: dict
 async def test_where_topics_stand_is_told(api: Api, headers: dict[str, str]) -> None:
     await patch(api, headers, {"notes": "x"})
     answer = await api.http.get("/api/sync/status", headers=headers)
-    assert {"epoch": "1", "versions": {"servers": 2, "agents": 0, "metrics": 0}} == answer.json()
+    assert {"epoch": "1", "versions": dict.fromkeys(RESOURCES, 0) | {"servers": 2}} == answer.json()
 
 
 async def test_while_the_log_is_sealed_nobody_is_told_where_topics_stand(sealed_api: Api) -> None:

@@ -10,6 +10,7 @@ from litestar.routes import HTTPRoute
 
 from services.api.app import build_app
 from services.api.permissions import Access
+from shared.resources import RESOURCES
 from tests.support.api import OTHER_WORKSPACE, WORKSPACE, Api
 
 # whom each endpoint is for, in the words of `Access`
@@ -42,15 +43,33 @@ TABLE: dict[tuple[str, str], Access] = {
     ("DELETE", "/api/v1/workspaces/{workspace_id}/invitations/{invitation_id}"): "manage",
     ("GET", "/api/sync/status"): "read",
     ("GET", "/api/sync/changes"): "read",
-    ("GET", "/api/v1/servers"): "read",
-    ("GET", "/api/v1/servers/{record_id}"): "read",
-    ("PATCH", "/api/v1/servers/{record_id}"): "write",
     ("DELETE", "/api/v1/servers/{record_id}"): "write",
     ("POST", "/api/v1/servers/tags"): "write",
     ("POST", "/api/v1/enrolment-tokens"): "write",
     ("GET", "/api/v1/enrolment-tokens"): "write",
     ("DELETE", "/api/v1/enrolment-tokens/{token_id}"): "write",
 }
+
+# and those that every resource has
+OF_RESOURCES: dict[tuple[str, str], Access] = {
+    ("GET", "/api/v1/{name}"): "read",
+    ("GET", "/api/v1/{name}/{record_id}"): "read",
+}
+OF_EDITABLE: dict[tuple[str, str], Access] = {
+    ("POST", "/api/v1/{name}"): "write",
+    ("POST", "/api/v1/{name}/bulk"): "write",
+    ("PUT", "/api/v1/{name}/{record_id}"): "write",
+    ("PATCH", "/api/v1/{name}/{record_id}"): "write",
+}
+OF_DELETABLE: dict[tuple[str, str], Access] = {("DELETE", "/api/v1/{name}/{record_id}"): "write"}
+for resource in RESOURCES.values():
+    shared_by = (
+        OF_RESOURCES,
+        OF_EDITABLE if resource.editable else {},
+        OF_DELETABLE if resource.deletable else {},
+    )
+    for routes in shared_by:
+        TABLE |= {(method, path.replace("{name}", resource.name)): access for (method, path), access in routes.items()}
 
 # of each who comes: how (no token, a login, or an API token), and as whom
 ANONYMOUS, LOGIN, PROGRAM = "anonymous", "login", "program"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterable
 from datetime import timedelta
 
 import pytest
@@ -16,6 +17,7 @@ from services.broadcaster import metrics
 from services.broadcaster.limits import Limits
 from services.broadcaster.outbox import Bounds
 from services.broadcaster.pace import Pace
+from shared.io.identity import Memberships
 from shared.operation import Draft
 from tests.support.broadcaster import (
     TOKEN,
@@ -161,6 +163,40 @@ async def test_a_revoked_login_closes_with_4401(redis: Redis, people: FakeAuthen
     async with broadcasting(redis, people, logins_check_s=0.05) as broadcaster, raw_client(broadcaster) as client:
         people.ended.add("session_1")
         assert 4401 == (await client.close_code())[0]
+
+
+class SlowAuthenticator(FakeAuthenticator):
+    """Takes its time to look up sessions, until it `may_answer`; `lookups` is how often it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lookups = 0
+        self.may_answer = asyncio.Event()
+
+    async def standing(self, ids: Iterable[str]) -> dict[str, Memberships]:
+        standing = await super().standing(ids)
+        self.lookups += 1
+        await self.may_answer.wait()
+        return standing
+
+    async def was_asked(self, times: int) -> None:
+        async with asyncio.timeout(5):
+            while self.lookups < times:
+                await asyncio.sleep(0.01)
+
+
+async def test_who_logs_in_anew_while_logins_are_looked_up_stays(redis: Redis) -> None:
+    people = SlowAuthenticator()
+    people.principals["newer"] = principal(session="session_2")
+    people.ended.add("session_1")
+    async with broadcasting(redis, people, logins_check_s=0.01) as broadcaster, raw_client(broadcaster) as client:
+        await people.was_asked(1)
+        await client.send({"op": "auth", "token": "newer"})
+        assert "welcome" == (await client.receive())["op"]
+        people.may_answer.set()
+        await people.was_asked(2)
+        await client.send(SUBSCRIBE)
+        assert "snapshot" == (await client.receive())["op"]
 
 
 async def test_an_ended_membership_ends_the_subscription(

@@ -9,13 +9,19 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 from redis.asyncio import Redis
 
+from services.broadcaster.connection import GOODBYE_S
+from services.broadcaster.outbox import Bounds
+from services.broadcaster.pace import Pace
 from shared.operation import Draft
 from tests.support.broadcaster import TOKEN, Broadcaster, FakeAuthenticator, Producer, broadcasting, principal
 from tests.support.client_topic import ClientTopic
 from tests.support.log import open_log
+
+LARGE = Draft(id="s_1", action="put", data=b'{"notes":"%s"}' % (b"x" * 100_000))
 
 Event = dict[str, str]
 
@@ -159,6 +165,15 @@ async def test_an_unknown_token_is_answered_with_a_problem(redis: Redis, people:
         assert (401, "Bearer") == (events.response.status_code, events.response.headers["www-authenticate"])
 
 
+async def test_a_stream_that_was_refused_does_not_keep_its_place(redis: Redis, people: FakeAuthenticator) -> None:
+    async with broadcasting(redis, people) as broadcaster:
+        async with stream(broadcaster, token="wrong") as events:
+            await events.response.aread()
+        async with asyncio.timeout(GOODBYE_S / 2):
+            while len(broadcaster.connections):
+                await asyncio.sleep(0.01)
+
+
 async def test_a_login_that_ends_ends_the_stream(redis: Redis, people: FakeAuthenticator) -> None:
     async with broadcasting(redis, people, logins_check_s=0.05) as broadcaster, stream(broadcaster) as events:
         assert "snapshot" == (await events.event())["event"]
@@ -176,6 +191,59 @@ async def test_draining_ends_streams(redis: Redis, people: FakeAuthenticator) ->
             await events.event()
         async with stream(broadcaster) as late:
             assert 503 == late.response.status_code
+
+
+def served_from(port: int) -> int:
+    """Return how many sockets of this process stand on the server's side of a connection."""
+    return sum(bool(c.laddr.port == port and c.raddr) for c in psutil.Process().net_connections("tcp"))
+
+
+@asynccontextmanager
+async def unread_stream(broadcaster: Broadcaster, query: str, *headers: str) -> AsyncIterator[None]:
+    """Ask for a stream, and read no more of it than its first line."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", broadcaster.port)
+    head = (f"GET /events?{query} HTTP/1.1", "Host: localhost", f"Authorization: Bearer {TOKEN}", *headers, "", "")
+    writer.write("\r\n".join(head).encode())
+    await reader.readline()
+    writer.transport.pause_reading()  # type: ignore[attr-defined]  # of the transport of a reader
+    try:
+        yield
+    finally:
+        writer.transport.abort()
+
+
+async def test_draining_does_not_wait_for_a_client_that_does_not_read(
+    redis: Redis, producer: Producer, people: FakeAuthenticator
+) -> None:
+    await producer.append(*(Draft(id=f"s_{n}", action="put", data=b'"%s"' % (b"x" * 100_000)) for n in range(150)))
+    async with (
+        broadcasting(redis, people) as broadcaster,
+        unread_stream(broadcaster, "topic=servers&delivery=full", "Last-Event-ID: 1-150"),
+    ):
+        (channel,) = broadcaster.hub._channels.values()
+        await producer.put("s_1")
+        async with asyncio.timeout(10):
+            while all(lane._sent < 151 for lane in channel._lanes.values()):
+                await asyncio.sleep(0.01)
+        await broadcaster.connections.drain()
+        async with asyncio.timeout(2 * GOODBYE_S):
+            while served_from(broadcaster.port):
+                await asyncio.sleep(0.01)
+
+
+async def test_a_client_that_never_reads_is_dropped_with_all_that_waits_for_it(
+    redis: Redis, producer: Producer, people: FakeAuthenticator
+) -> None:
+    bounds = Bounds(high_water_bytes=500_000, stall_s=0.3)
+    async with (
+        broadcasting(redis, people, pace=Pace(tick_s=0.001), bounds=bounds) as broadcaster,
+        unread_stream(broadcaster, "topic=servers"),
+        asyncio.timeout(30),
+    ):
+        while len(broadcaster.connections):
+            await producer.append(LARGE)
+        while served_from(broadcaster.port):
+            await asyncio.sleep(0.01)
 
 
 async def test_a_client_that_has_gone_leaves_nothing_behind(redis: Redis, people: FakeAuthenticator) -> None:

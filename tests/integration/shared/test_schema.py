@@ -28,7 +28,8 @@ async def test_each_resource_has_a_table_with_its_fields(database_url: str) -> N
     connection = await asyncpg.connect(database_url)
     for resource in RESOURCES.values():
         rows = await connection.fetch(
-            "SELECT column_name FROM information_schema.columns WHERE table_name = $1", resource.name
+            "SELECT column_name FROM information_schema.columns WHERE table_schema = 'public' AND table_name = $1",
+            resource.name,
         )
         assert {"workspace_id", "id", "version", *resource.columns} == {row["column_name"] for row in rows}
     await connection.close()

@@ -205,6 +205,22 @@ async def test_a_token_that_cannot_be_renewed_any_more_ends_the_watchers() -> No
             await next_of(watch)
 
 
+async def test_a_client_that_was_signed_out_can_be_opened_again() -> None:
+    tokens = Tokens()
+    async with scripted_server() as server:
+        muster = MusterClient(server.url, token=tokens)
+        async with muster:
+            visit = await server.visit()
+            tokens._faults.append(SignedOut("the session has ended"))
+            await visit.let_in(lasts=timedelta(seconds=0.2))
+            await visit.until_closed()
+        async with muster:
+            visit = await server.visit()
+            await visit.let_in()
+            await visit.close(4503)
+            await (await server.visit()).let_in()
+
+
 async def test_a_source_that_has_no_token_now_is_asked_again() -> None:
     tokens = Tokens(RetryLater("not now", 0.01), ConnectionRefusedError("nobody there"))
     async with scripted_server() as server, MusterClient(server.url, token=tokens):
@@ -219,6 +235,29 @@ async def test_a_pause_that_the_server_names_is_kept() -> None:
             event = await events.get()
         assert isinstance(event, Disconnected)
         assert 60 <= event.retry_in_s <= 66
+
+
+async def test_a_pause_that_the_server_asked_for_long_ago_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    events: asyncio.Queue[ConnectionEvent] = asyncio.Queue()
+    ahead_s = 0.0
+    monkeypatch.setattr(connection, "_now", lambda: asyncio.get_running_loop().time() + ahead_s)
+    async with (
+        scripted_server() as server,
+        MusterClient(server.url, token="t", on_connection=events.put_nowait) as muster,
+    ):
+        topic = muster.topic("servers")
+        visit = await server.visit()
+        await visit.let_in()
+        await visit.expect("subscribe")
+        busy = {"op": "error", "code": "unavailable", "message": "not now", "retry_after_ms": 60_000}
+        await visit.say(busy, *history_of(EDITS).snapshot())
+        await topic.until_live()
+        ahead_s = 61.0
+        await visit.close(4503)
+        assert Connected(is_first=True) == await events.get()
+        lost = await asyncio.wait_for(events.get(), 5)
+        assert isinstance(lost, Disconnected)
+        assert lost.retry_in_s <= 0.3
 
 
 async def test_a_handshake_that_is_refused_for_a_while_is_tried_again_after_it() -> None:
@@ -264,6 +303,31 @@ async def test_a_renewal_that_is_not_answered_is_tried_again(monkeypatch: pytest
         assert "token-2" == (await visit.expect("auth"))["token"]
         await visit.say({"op": "error", "code": "unavailable", "message": "not now", "retry_after_ms": 10})
         assert "token-3" == (await visit.expect("auth"))["token"]
+
+
+async def test_a_renewal_is_not_tried_again_before_the_time_that_was_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "RENEW_AGAIN_S", 0.01)
+    tokens = Tokens()
+    async with scripted_server() as server, MusterClient(server.url, token=tokens):
+        visit = await server.visit()
+        tokens._faults.append(RetryLater("busy", 0.5))
+        asked_at = asyncio.get_running_loop().time()
+        await visit.let_in(lasts=timedelta(seconds=0.2))
+        assert "token-2" == (await visit.expect("auth"))["token"]
+        assert asyncio.get_running_loop().time() - asked_at >= 0.5
+
+
+async def test_a_defect_of_a_source_of_tokens_comes_out_as_it_is() -> None:
+    tokens = Tokens()
+    async with scripted_server() as server:
+        muster = MusterClient(server.url, token=tokens)
+        with pytest.raises(LookupError, match="a defect"):  # noqa: PT012 - it is the block that raises
+            async with muster:
+                watch = muster.watch("servers")
+                visit = await server.visit()
+                tokens._faults.append(LookupError("a defect"))
+                await visit.let_in(lasts=timedelta(seconds=0.2))
+                await next_of(watch)
 
 
 async def test_what_is_of_another_workspace_is_not_ours() -> None:
@@ -314,8 +378,9 @@ async def test_a_refused_topic_ends_its_watchers_and_no_others() -> None:
             await next_of(wrong)
         await visit.say(*history.snapshot())
         assert "b" in {(await next_of(right)).id, (await next_of(right)).id}
-        muster.watch("nothing")
+        again = muster.watch("nothing")
         assert "nothing" == (await visit.expect("subscribe"))["topic"]
+        del again
 
 
 async def test_a_check_is_true_or_heals() -> None:
@@ -391,6 +456,8 @@ async def test_a_client_that_is_not_open_says_so() -> None:
     muster = MusterClient("ws://127.0.0.1:1", token="t")
     with pytest.raises(NotOpen):
         await muster.topic("servers").until_live()
+    with pytest.raises(NotOpen):
+        await next_of(muster.watch("servers"))
 
 
 async def test_a_wait_that_is_cancelled_loses_no_change() -> None:
@@ -415,6 +482,59 @@ async def test_a_watcher_that_was_given_up_costs_nothing() -> None:
     del watch
     gc.collect()
     assert 0 == len(feeds)
+
+
+async def test_a_topic_that_nobody_watches_any_more_is_ended_and_resumed_later() -> None:
+    history = history_of(EDITS)
+    async with scripted_server() as server, MusterClient(server.url, token="t") as muster:
+        one, other = muster.watch("servers"), muster.watch("servers")
+        visit = await subscribed(server, history)
+        for watch in (one, other):
+            await next_of(watch)
+        del one, watch
+        history.edit("b", is_deleted=False)
+        await visit.say(*history.after(3))
+        while (await next_of(other)).version < 4:
+            pass
+        del other
+        history.edit("b", is_deleted=False)
+        await visit.say(*history.after(4))
+        assert {"op": "unsubscribe", "topic": "servers", "workspace": "w_1"} == await visit.expect("unsubscribe")
+        again = muster.watch("servers", delivery="batch")
+        assert {"epoch": "1", "version": 5} == (await visit.expect("subscribe"))["since"]
+        assert {"a", "b"} == {(await next_of(again)).id, (await next_of(again)).id}
+
+
+async def test_a_topic_that_was_asked_for_by_name_is_kept() -> None:
+    history = history_of(EDITS)
+    async with scripted_server() as server, MusterClient(server.url, token="t") as muster:
+        muster.topic("servers")
+        watch = muster.watch("servers")
+        visit = await subscribed(server, history)
+        await next_of(watch)
+        del watch
+        history.edit("b", is_deleted=True)
+        await visit.say(*history.after(3), history.bookmark())
+        is_proven, _ = await asyncio.gather(muster.topic("servers").check(), answer_check(visit, history))
+        assert is_proven
+
+
+async def answer_check(visit: Visit, history: TopicHistory) -> None:
+    await visit.expect("check")
+    await visit.say(history.bookmark())
+
+
+async def test_who_watches_what_nobody_does_any_more_may_do_so_in_another_way() -> None:
+    muster = MusterClient("ws://127.0.0.1:1", token="t")
+    watch = muster.watch("servers", since="1-4")
+    with pytest.raises(ValueError, match="subscribed already"):
+        muster.watch("servers", delivery="each")
+    del watch
+    gc.collect()
+    watch = muster.watch("servers", delivery="each", tick_ms=500)
+    kept = muster.topic("servers").subscription
+    assert ("each", 500, None) == (kept.delivery, kept.tick_ms, kept.since)
+    assert None is watch.position
 
 
 async def test_leaving_does_not_wait_for_a_server_that_does_not_answer() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from muster_client import feed
 from muster_client.feed import Feed
-from muster_client.messages import Change, Changes, Full, Item, Position, Subscribed
+from muster_client.messages import Change, Changes, Item, Position, Snapshot, Subscribed
 from muster_client.topic import TopicState
 
 
@@ -34,7 +34,8 @@ class Followed:
             self.state.receive(Subscribed(topic="servers", epoch=since.epoch, version=since.version))
 
     def become(self, *items: Item, version: int, epoch: str = "1") -> None:
-        self.feed.advance(self.state.receive(Full(topic="servers", epoch=epoch, version=version, items=items)))
+        whole = Snapshot(topic="servers", epoch=epoch, version=version, part=1, parts=1, items=items)
+        self.feed.advance(self.state.receive(whole))
 
     def change(self, *those: Change) -> None:
         assert self.state.position is not None

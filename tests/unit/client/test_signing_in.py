@@ -94,6 +94,26 @@ async def test_an_answer_without_tokens_is_tried_again() -> None:
             await login(at.url, "me@example.org", "secret")()
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{",
+        b"HTTP/1.1 500 No\r\nContent-Length: 9\r\n\r\n",
+    ],
+)
+async def test_an_answer_that_is_no_http_or_breaks_off_is_tried_again(answer: bytes) -> None:
+    async def break_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"}")
+        writer.write(answer)
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(break_off, "127.0.0.1", 0) as server:
+        with pytest.raises(RetryLater):
+            await login(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", "me@example.org", "secret")()
+
+
 async def test_a_server_that_is_not_there_is_an_os_error() -> None:
     with pytest.raises(OSError, match="refused"):
         await login("http://127.0.0.1:1", "me@example.org", "secret")()

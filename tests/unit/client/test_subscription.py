@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from muster_client.messages import Bookmark, Changes, Check, Position, Refusal, Snapshot, Subscribe, Subscribed
+from muster_client.messages import (
+    Bookmark,
+    Changes,
+    Check,
+    Delivery,
+    Position,
+    Refusal,
+    Snapshot,
+    Subscribe,
+    Subscribed,
+    Unsubscribe,
+)
 from muster_client.subscription import ANSWER_WITHIN_S, CHECK_AGAIN_S, Subscription
 
 EMPTY = Snapshot(topic="servers", epoch="1", version=0, part=1, parts=1, items=())
@@ -11,9 +22,18 @@ MATCHING = Bookmark(topic="servers", epoch="1", version=0, digest=0)
 AHEAD = Bookmark(topic="servers", epoch="1", version=1, digest=0)
 
 
+def kept(
+    topic: str, delivery: Delivery = "batch", tick_ms: int | None = None, since: Position | None = None
+) -> Subscription:
+    """Return a subscription that is wanted for good."""
+    subscription = Subscription(topic, delivery, tick_ms, since)
+    subscription.is_kept = True
+    return subscription
+
+
 def opened() -> Subscription:
     """Return a subscription that was answered at 0."""
-    subscription = Subscription("servers")
+    subscription = kept("servers")
     subscription.open(0)
     assert Subscribe("servers") == subscription.say(0, None)
     subscription.receive(EMPTY, 0, 0.5)
@@ -25,7 +45,7 @@ def refusal(code: str, **fields: float) -> Refusal:
 
 
 def test_it_asks_once_on_each_connection() -> None:
-    subscription = Subscription("servers", "each", 500, Position("1", 4))
+    subscription = kept("servers", "each", 500, Position("1", 4))
     assert None is subscription.say(0, "w_1")
     subscription.open(0)
     asked = Subscribe("servers", "w_1", "each", 500, Position("1", 4))
@@ -61,7 +81,7 @@ def test_a_passing_refusal_is_asked_again_after_the_time_that_the_server_names()
 
 
 def test_a_final_refusal_ends_it_until_somebody_wants_it_again() -> None:
-    subscription = Subscription("nothing")
+    subscription = kept("nothing")
     subscription.open(0)
     subscription.say(0, None)
     subscription.refused(refusal("unknown_topic"), 0, 0)
@@ -69,7 +89,7 @@ def test_a_final_refusal_ends_it_until_somebody_wants_it_again() -> None:
     assert ("unknown_topic", None) == (subscription.refusal.code, subscription.due_at)
     subscription.open(1)
     assert (None, None) == (subscription.say(1, None), subscription.due_at)
-    subscription.retry(2)
+    subscription.want(2)
     assert Subscribe("nothing") == subscription.say(2, None)
 
 
@@ -81,7 +101,7 @@ def test_a_membership_that_ends_ends_it() -> None:
 
 
 def test_a_check_waits_until_the_topic_is_current() -> None:
-    subscription = Subscription("servers")
+    subscription = kept("servers")
     subscription.want_check(0)
     subscription.open(0)
     assert [Subscribe("servers"), None] == [subscription.say(0, None), subscription.say(0, None)]
@@ -117,7 +137,7 @@ def test_a_digest_that_differs_is_no_proof_and_leads_to_a_snapshot() -> None:
 
 
 def test_an_answer_that_does_not_come_is_noticed_and_one_that_grows_is_not() -> None:
-    subscription = Subscription("servers")
+    subscription = kept("servers")
     subscription.open(0)
     subscription.say(0, None)
     assert [False, True] == [subscription.is_overdue(ANSWER_WITHIN_S - 1), subscription.is_overdue(ANSWER_WITHIN_S)]
@@ -126,3 +146,47 @@ def test_an_answer_that_does_not_come_is_noticed_and_one_that_grows_is_not() -> 
     assert not subscription.is_overdue(ANSWER_WITHIN_S + 1)
     subscription.receive(Snapshot(topic="servers", epoch="1", version=0, part=2, parts=2, items=()), 45, 0)
     assert not subscription.is_overdue(1_000)
+
+
+def test_it_is_wanted_as_long_as_it_has_a_consumer_and_ended_once() -> None:
+    subscription = Subscription("servers")
+    subscription.open(0)
+    assert None is subscription.say(0, "w_1")
+    feed = subscription.new_feed()
+    subscription.want(1)
+    assert [Subscribe("servers", "w_1"), None] == [subscription.say(1, "w_1"), subscription.say(1, "w_1")]
+    del feed
+    assert [Unsubscribe("servers", "w_1"), None] == [subscription.say(2, "w_1"), subscription.say(2, "w_1")]
+    assert (None, False) == (subscription.due_at, subscription.is_overdue(1_000))
+    subscription.open(3)
+    assert None is subscription.say(3, "w_1")
+
+
+def test_who_wants_it_again_resumes_and_asks_no_more_than_once() -> None:
+    subscription = Subscription("servers")
+    feed = subscription.new_feed()
+    subscription.open(0)
+    subscription.say(0, None)
+    subscription.receive(EMPTY, 0, 0)
+    subscription.want(1)
+    assert None is subscription.say(1, None)
+    del feed
+    subscription.say(2, None)
+    again = subscription.new_feed()
+    subscription.want(3)
+    assert [Subscribe("servers", since=Position("1", 0)), None] == [
+        subscription.say(3, None),
+        subscription.say(3, None),
+    ]
+    assert again is not None
+
+
+def test_what_was_refused_is_not_ended() -> None:
+    for code in ("unavailable", "unknown_topic"):
+        subscription = Subscription("servers")
+        feed = subscription.new_feed()
+        subscription.open(0)
+        subscription.say(0, None)
+        subscription.refused(refusal(code), 0, 0)
+        del feed
+        assert (None, None) == (subscription.say(100, None), subscription.due_at)

@@ -228,6 +228,13 @@ def test_the_whole_list_is_taken_whenever_it_is_newer() -> None:
     assert [Step(), Step()] == [take(state, early), take(state, history.full())]
 
 
+def test_a_whole_list_of_another_epoch_leads_to_a_snapshot() -> None:
+    history, state = following(2)
+    history.open_epoch(lost_versions=0)
+    assert (Step(must_ask=True), Position("1", 2)) == (take(state, history.full()), state.position)
+    assert state.ask() is None
+
+
 def test_a_whole_list_answers_what_was_asked() -> None:
     history, state = following(2)
     state.ask()

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from muster_client import Change, Disconnected, MusterClient
 from muster_client.signing_in import Login
 from stack.errors import StackError
-from stack.watch import Wish, _local_url, _token
+from stack.watch import Wish, _line, _local_url, _Notices, _token
 
 READY = '{"url":"http://localhost:8123","redis_url":"","database_url":"","services":{}}'
 LOCAL, FOREIGN = "http://localhost:8123", "https://muster.example.org"
@@ -36,6 +37,17 @@ def test_the_local_administrator_signs_in_with_the_kept_password(data_dir: Path)
     assert {"email": "admin@localhost", "password": "generated"} == credentials(data_dir, {})
     given = {"MUSTER_ADMIN_EMAIL": "me@example.org", "MUSTER_ADMIN_PASSWORD": "mine"}
     assert {"email": "me@example.org", "password": "mine"} == credentials(data_dir, given)
+
+
+def test_nothing_that_a_server_says_reaches_the_terminal_as_a_command(
+    data_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    watch = MusterClient(LOCAL, token="t").watch("servers")
+    change = Change("\x1b[2J\x9b", "updated", 7, {"name": "\x1b[2J"})
+    line = _line(Wish("servers", data_dir), change, watch)
+    assert line == 'updated   \\u001b[2J\\u009b  version 7  {"name":"\\u001b[2J"}'
+    _Notices()(Disconnected("\x1b[2J", 1.0))
+    assert capsys.readouterr().err == "muster: \\u001b[2J; trying again in 1.0 s\n"
 
 
 def test_a_token_comes_before_a_password_and_a_user_before_the_administrator(data_dir: Path) -> None:

@@ -8,6 +8,7 @@ export class FakeSocket {
   onopen: (() => void) | null = null;
   onmessage: ((event: { data: unknown }) => void) | null = null;
   onclose: ((event: { code: number; reason: string }) => void) | null = null;
+  onerror: (() => void) | null = null;
   readonly sent: ClientMessage[] = [];
   isClosedByClient = false;
   readonly url: string;
@@ -37,6 +38,13 @@ export class FakeSocket {
 
   end(code: number, reason = ""): void {
     this.onclose?.({ code, reason });
+  }
+
+  /** Break as a socket of the package `ws` does: an error that nobody handles is thrown. */
+  fail(code: number): void {
+    if (this.onerror === null) throw new Error("an error event that nobody handles");
+    this.onerror();
+    this.end(code);
   }
 
   /** What the client has said since this was last asked. */

@@ -66,7 +66,7 @@ def test_json_that_is_no_object_is_refused(body: bytes) -> None:
 
 def test_every_wrong_field_is_named_by_its_path() -> None:
     body = b'{"name": 5, "tags": ["a", "long", 7], "nested": {"depth": "x"}, "count": 1.5}'
-    assert ["name", "tags[1]", "nested.depth", "count"] == [error.field for error in refused(body)]
+    assert ["name", "tags[1]", "tags[2]", "nested.depth", "count"] == [error.field for error in refused(body)]
 
 
 def test_unknown_and_missing_fields_are_named() -> None:

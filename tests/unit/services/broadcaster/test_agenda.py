@@ -42,6 +42,16 @@ def test_an_item_without_a_time_is_not_noted() -> None:
     assert 0 == len(agenda)
 
 
+def test_an_item_that_is_noted_again_and_again_does_not_pile_up() -> None:
+    agenda = Agenda[str]()
+    agenda.add("other", 4_000.0)
+    for now in range(1_000):
+        agenda.add("item", 5_000.0)
+        agenda.add("item", float(now))
+        assert ["item"] == agenda.pop_due(now)
+    assert len(agenda._heap) < 100
+
+
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 20))), st.integers(0, 20))
 def test_it_behaves_like_a_table_of_earliest_times(notes: list[tuple[str, int]], now: int) -> None:
     agenda, table = Agenda[str](), dict[str, int]()

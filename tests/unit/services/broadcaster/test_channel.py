@@ -7,7 +7,7 @@ import pytest
 from services.broadcaster.channel import MAX_BUFFERED_SETS
 from shared.errors import MustRefetch
 from shared.protocol import Refusal, Since
-from tests.support.channel_world import Client, World
+from tests.support.channel_world import PACE, Client, World
 from tests.support.client_topic import ClientTopic
 
 
@@ -215,6 +215,19 @@ def test_more_changes_than_may_be_kept_while_a_topic_is_read_make_it_be_read_aga
         world.channel.take_in(change_set)
     with pytest.raises(MustRefetch):
         world.channel.finish_load(world.log.snapshot(), [])
+
+
+def test_who_becomes_impatient_while_a_topic_is_read_waits_for_the_next_reading(world: World) -> None:
+    read_before = world.log.snapshot()
+    world.channel.begin_load()
+    world.log.append([("a", False)])
+    client = Client(world, Since("1", world.log.version))
+    world.wait(PACE.behind_s)
+    world.channel.finish_load(read_before, [])
+    assert world.channel.needs_load
+    assert [] == client.brief()
+    world.load()
+    assert [("subscribed", world.log.version)] == client.brief()
 
 
 def test_a_gap_makes_the_topic_be_read_again_and_brings_its_subscribers_up_to_date(world: World) -> None:

@@ -70,6 +70,25 @@ def test_a_span_is_encoded_again_when_the_topic_has_changed() -> None:
     assert 2 == json.loads(frames.since(state, 0)[0].payloads[0])["version"]
 
 
+@pytest.mark.parametrize("delivery", [Delivery.BATCH, Delivery.EACH])
+def test_no_more_is_kept_for_those_who_come_back_than_may_be(
+    monkeypatch: pytest.MonkeyPatch, delivery: Delivery
+) -> None:
+    monkeypatch.setattr("services.broadcaster.frames.MAX_CACHED_BYTES", 10_000)
+    frames, state = topic_frames(), state_after()
+    for number in range(50):
+        change(state, f"s_{number}", b'"%s"' % (b"x" * 500))
+    spans = [frames.missed(state, version, delivery)[0] for version in range(50)]
+    kept = [span for version, span in enumerate(spans) if span is frames.missed(state, version, delivery)[0]]
+    assert 0 < sum(frame.size_bytes for span in kept for frame in span) <= 10_000
+
+
+def test_the_whole_list_is_kept_however_large_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.broadcaster.frames.MAX_CACHED_BYTES", 0)
+    frames, state = topic_frames(), state_after("s_1", "s_2")
+    assert frames.since(state, 0, Delivery.FULL) is frames.since(state, 1, Delivery.FULL)
+
+
 def test_the_same_version_of_another_epoch_is_something_else() -> None:
     frames = topic_frames()
     frames.snapshot(state_after("s_1"))
@@ -83,6 +102,15 @@ def test_a_span_that_the_ring_forgot_is_a_snapshot() -> None:
 
 def test_nothing_missed_is_no_frame() -> None:
     assert () == topic_frames().since(state_after("s_1"), 1)
+
+
+def test_what_is_larger_than_a_part_comes_in_several_frames() -> None:
+    frames, state = TopicFrames(TOPIC, lambda: AT, part_bytes=200), state_after("s_1", "s_2", "s_3")
+    for record_id in ("s_1", "s_2", "s_3"):
+        change(state, record_id, b'"%s"' % (b"x" * 150))
+    assert ["snapshot"] * 3 == ops(frames.snapshot(state))
+    for delivery, op in ((Delivery.BATCH, "changes"), (Delivery.EACH, "sync")):
+        assert [op] * 3 == ops(frames.since(state, 3, delivery))
 
 
 def test_a_bookmark_tells_the_time_and_the_digest() -> None:

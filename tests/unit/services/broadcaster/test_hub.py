@@ -13,6 +13,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from services.broadcaster.frames import frame_of
 from services.broadcaster.hub import Hub
 from services.broadcaster.outbox import Bounds, Outbox
 from services.broadcaster.pace import Pace
@@ -22,6 +23,7 @@ from shared.errors import LogSealed
 from shared.io.changelog.read import LogReader
 from shared.names import Topic, partition_of
 from shared.position import Position
+from shared.protocol import Refusal
 from shared.topic import Snapshot
 from tests.support.played_wire import WHOLE
 from tests.support.topic_log import TOPIC, Log
@@ -172,6 +174,26 @@ async def test_subscribers_are_brought_up_to_date_after_entries_were_lost() -> N
         reader.bring(elsewhere)
         changes = await client.receive()
         assert ("changes", 1) == (changes["op"], changes["version"])
+
+
+async def test_who_read_too_slowly_for_an_answer_is_told_soon_that_its_topic_cannot_be_read() -> None:
+    reader = FakeReader()
+    reader.faults = [LogSealed("sealed")] * 1_000
+    pace = Pace(tick_s=0.02, bookmark_s=NEVER_S, behind_s=0.02, answer_s=0.04, linger_s=NEVER_S)
+    outbox = Outbox(Bounds(high_water_frames=1), lambda _: None, WHOLE)
+    outbox.block()
+    outbox.push((frame_of(Refusal(code="bad_request", message="")),))
+    is_refused = asyncio.Event()
+    subscription = Subscription(
+        TOPIC, outbox, since=None, asked_at=time.monotonic(), on_refused=lambda *_: is_refused.set()
+    )
+    async with running(reader, pace) as hub:
+        hub.subscribe(subscription)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        outbox.flow()
+        async with asyncio.timeout(2):
+            await is_refused.wait()
 
 
 async def test_what_comes_within_a_tick_goes_out_when_it_ends() -> None:

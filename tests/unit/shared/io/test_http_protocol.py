@@ -23,6 +23,9 @@ class FakeTransport(asyncio.Transport):
     def close(self) -> None:
         self.closed = True
 
+    def abort(self) -> None:
+        self.closed = True
+
     def is_closing(self) -> bool:
         return self.closed
 
@@ -76,3 +79,12 @@ async def test_closing_writes_what_is_held(
     await turn_of_the_loop()
     assert held == len(b"".join(inner.pieces))
     assert inner.closed
+
+
+async def test_what_is_held_is_not_written_to_a_connection_that_was_dropped(
+    joining: JoiningTransport, inner: FakeTransport
+) -> None:
+    joining.write(b"head")
+    joining.abort()
+    await turn_of_the_loop()
+    assert ([], True) == (inner.pieces, inner.closed)

@@ -1,0 +1,30 @@
+"""Employees: who works there, and in which role."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from shared.resources.declaration import Line, Name, Reference, managed
+
+
+class Employee(msgspec.Struct, frozen=True, kw_only=True):
+    """A person; no user of Muster is meant."""
+
+    name: Name
+    email: Annotated[str, Meta(max_length=320, pattern=r"^([^@\s\x00]+@[^@\s\x00]+)?$(?!\n)")] = ""
+    phone: Line = ""
+    role_id: Reference = ""
+    active: bool = True
+
+
+EMPLOYEES = managed(
+    "employees",
+    Employee,
+    singular="employee",
+    prefix="em",
+    unique=("email",),
+    sortable=("name",),
+    filters=(("role_id", "role_id"), ("active", "active")),
+    searched=("name", "email", "phone"),
+)
