@@ -28,7 +28,6 @@ from shared.io.signing_keys import rotate_signing_key
 from shared.settings import BadSetting, Servers, load
 
 INTERRUPTED = 130
-_SQL = queries("administration")
 _Checked = TypeVar("_Checked", bound=msgspec.Struct)
 
 
@@ -47,28 +46,28 @@ class Administration:
 
     async def add_user(self, email: str, password: str, *, is_admin: bool) -> str:
         """Create a user and return what to say; raises AlreadyExists, and MusterError for what is no good."""
-        if await _SQL.find_user(self._pool, email=email) is not None:
+        if await queries("accounts").find_user(self._pool, email=email) is not None:
             raise AlreadyExists(f"there is a user {email}")
         user = await self._users.add(_checked(NewUser, email=email, password=password, is_admin=is_admin))
         return f"{user.email} may sign in{' and administers this installation' if is_admin else ''}"
 
     async def set_password(self, email: str, password: str) -> str:
         """Give a user another password and end their sessions; raises NotFound, and MusterError for a bad one."""
-        user = await _SQL.find_user(self._pool, email=email)
+        user = await queries("accounts").find_user(self._pool, email=email)
         if user is None:
             raise NotFound(f"there is no user {email}")
         _checked(_Password, password=password)
         require_good_password(password, user["email"], "password")
         password_hash = await self._passwords.hash(password)
         async with self._pool.acquire() as connection, connection.transaction():
-            await _SQL.set_password(connection, id=user["id"], password_hash=password_hash)
+            await queries("accounts").set_password(connection, id=user["id"], password_hash=password_hash)
             await queries("users").end_sessions(connection, user_id=user["id"])
         await self._changes.announce({user["id"]})
         return f"{user['email']} has another password, and is signed out everywhere"
 
     async def list_users(self) -> str:
         """Return a line for each user: the address, the id, and what is special about them."""
-        return "\n".join([_line(row) async for row in _SQL.list_users(self._pool)])
+        return "\n".join([_line(row) async for row in queries("administration").list_users(self._pool)])
 
     async def rotate_keys(self) -> str:
         """Sign with a new key from now on; who is signed in stays so."""
