@@ -41,3 +41,8 @@ class ExpiringMemory(Generic[_Key, _Value]):
     def forget(self, key: _Key) -> None:
         """Drop what is stored under `key`, if anything is."""
         self._entries.pop(key, None)
+
+    def forget_where(self, is_meant: Callable[[_Value], bool]) -> None:
+        """Drop all values of which that is true."""
+        for key in [key for key, (_, value) in self._entries.items() if is_meant(value)]:
+            del self._entries[key]

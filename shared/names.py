@@ -30,6 +30,11 @@ SWEEPS = "muster:sweeps"
 sweeps without a break began."""
 
 
+IDENTITY_CHANGES = "muster:identity:changes"
+"""Channel on which the api says, after the commit, whose logins, API tokens or memberships have changed: a JSON array
+of the ids of users."""
+
+
 def throttle_key(kind: str, digest: str) -> str:
     """Return the key that counts the attempts of one kind by whom `digest` stands for."""
     return f"muster:throttle:{kind}:{digest}"

@@ -1,11 +1,13 @@
-"""Access tokens: what they say, and who the caller is that they stand for. Pure: keys and the clock are passed in.
+"""Tokens: what they say, and who the caller is that they stand for. Pure: keys and the clock are passed in.
 
 An access token is a JWT (RFC 7519) signed with HS256 whose header names the key; it only leads to a session, which
-the adapter looks up, so that revoking the session ends its tokens before they expire.
+the adapter looks up, so that revoking the session ends its tokens before they expire. An API token is a random text
+that is looked up by its SHA-256.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any, Literal
 
 import jwt
@@ -18,7 +20,15 @@ ACCESS_TOKEN_LIFETIME = timedelta(minutes=15)
 MAX_TOKEN_CHARACTERS = 2048
 """Longer texts are refused unread."""
 
+API_TOKEN_PREFIX = "mt_"  # noqa: S105  (what they begin with)
+
 Role = Literal["owner", "editor", "viewer"]
+
+Scope = Literal["read", "write", "admin"]
+"""What an API token is for; each includes those before it."""
+
+_RANKS: tuple[Role, ...] = ("viewer", "editor", "owner")
+_ROLE_OF_SCOPE: Mapping[Scope, Role] = {"read": "viewer", "write": "editor", "admin": "owner"}
 
 _ALGORITHM = "HS256"
 
@@ -32,12 +42,19 @@ class Membership(msgspec.Struct, frozen=True):
 
 
 class Principal(msgspec.Struct, frozen=True):
-    """Who makes a request: proven by a token, good until `expires_at`."""
+    """Who makes a request: proven by a token, good until `expires_at`, or without end where that is None.
+
+    `session_id` is the session behind an access token, or the id of an API token.
+    """
 
     user_id: str
     session_id: str
-    expires_at: datetime
+    expires_at: datetime | None
     memberships: tuple[Membership, ...]
+    is_admin: bool = False
+    """Whether they administer the installation; never so by an API token."""
+    is_program: bool = False
+    """Whether they came by an API token."""
 
 
 class Claims(msgspec.Struct, frozen=True):
@@ -61,6 +78,22 @@ class _Payload(msgspec.Struct):
     sid: str
     iat: int
     exp: int
+
+
+def scoped_role(role: Role, scopes: Collection[Scope]) -> Role:
+    """Return what a member of this role may do by an API token of these scopes: never more than either allows."""
+    allowed = max((_RANKS.index(_ROLE_OF_SCOPE[scope]) for scope in scopes), default=0)
+    return _RANKS[min(_RANKS.index(role), allowed)]
+
+
+def exceeding_scopes(role: Role, scopes: Collection[Scope]) -> list[Scope]:
+    """Return those of the scopes that are for more than a member of this role may do."""
+    return [scope for scope in scopes if _RANKS.index(_ROLE_OF_SCOPE[scope]) > _RANKS.index(role)]
+
+
+def hash_token(token: str) -> bytes:
+    """Return what is stored of a random token."""
+    return sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
 def new_claims(user_id: str, session_id: str, now: datetime) -> Claims:

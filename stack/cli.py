@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NoReturn, get_args
 
 from muster_client import Delivery, Position
+from stack.administration import administer
 from stack.errors import StackError
 from stack.machine import Options
 from stack.services import SCALABLE
@@ -41,6 +42,7 @@ environment:
 
 With --json, "position" of the last line is what --since goes on from. The exit status is 130 after Ctrl-C.
 """
+HOW_TO_TELL = "The password is asked for, or is the first line of a standard input that is no terminal."
 INTERRUPTED = 130
 
 
@@ -90,7 +92,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
     root = _Parser(prog="muster", description="Keeps a fleet accounted for.")
     root.add_argument("--version", action="version", version=f"muster {metadata.version('muster')}")
-    commands = root.add_subparsers(dest="command", required=True, metavar="up|status|watch")
+    commands = root.add_subparsers(dest="command", required=True, metavar="up|status|watch|user|keys")
     run = commands.add_parser(
         "up",
         help="run the whole system on this machine",
@@ -115,7 +117,27 @@ def parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
     )
+    _add_user(commands.add_parser("user", help="create users, list them, give them passwords"))
+    keys = commands.add_parser("keys", help="renew the key that signs access tokens")
+    rotate = keys.add_subparsers(dest="action", required=True, metavar="rotate").add_parser(
+        "rotate", help="sign with a new key", description="Sign with a new key from now on; who is signed in stays so."
+    )
+    _add_data_dir(rotate)
     return root
+
+
+def _add_user(command: argparse.ArgumentParser) -> None:
+    actions = command.add_subparsers(dest="action", required=True, metavar="add|passwd|list")
+    add = actions.add_parser("add", help="create a user", description=f"Create a user. {HOW_TO_TELL}")
+    add.add_argument("email", metavar="EMAIL")
+    add.add_argument("--admin", action="store_true", help="let them administer the installation")
+    passwd = actions.add_parser(
+        "passwd", help="set a password", description=f"Set a password, and end the user's sessions. {HOW_TO_TELL}"
+    )
+    passwd.add_argument("email", metavar="EMAIL")
+    listing = actions.add_parser("list", help="list the users", description="List the users.")
+    for action in (add, passwd, listing):
+        _add_data_dir(action)
 
 
 def _add_watch(command: argparse.ArgumentParser) -> None:
@@ -162,6 +184,16 @@ def _watch(given: argparse.Namespace) -> int:
     return 0
 
 
+def _administer(given: argparse.Namespace) -> int:
+    arguments = [given.command, given.action]
+    if given.command == "user" and given.action != "list":
+        arguments += [*(["--admin"] if getattr(given, "admin", False) else []), "--", given.email]
+    try:
+        return administer(arguments, given.data_dir, os.environ)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
     given = parser().parse_args(arguments)
@@ -170,6 +202,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return asyncio.run(status(given.data_dir.absolute(), Terminal()))
         if given.command == "watch":
             return _watch(given)
+        if given.command in {"user", "keys"}:
+            return _administer(given)
         options = Options(
             data_dir=given.data_dir,
             host=given.host,

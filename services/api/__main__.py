@@ -36,7 +36,7 @@ async def main(environment: Mapping[str, str]) -> None:
                 "postgres": lambda: pool.fetchval("SELECT 1"),
                 "log": parts.log_reader.check_open,
             },
-            background=[commits.run],
+            background=[commits.run, parts.identity_changes.run],
         )
 
 

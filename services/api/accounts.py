@@ -1,4 +1,4 @@
-"""Sessions of users: logging in, renewing with rotating refresh tokens, logging out.
+"""Sessions of users: logging in, renewing with rotating refresh tokens, logging out, changing the password.
 
 A refresh token is spent when it is used. Using it again means that two parties have it, so the whole session ends
 (RFC 9700, section 4.14.2).
@@ -7,18 +7,21 @@ A refresh token is spent when it is used. Using it again means that two parties 
 import secrets
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from hashlib import sha256
 
 import asyncpg
 import msgspec
 import structlog
 
-from services.api.passwords import Passwords
+from services.api.bodies import invalid
+from services.api.passwords import Passwords, require_good_password
 from shared.errors import Unauthenticated
 from shared.io.database.queries import queries
-from shared.io.identity import Identity, utc_now
+from shared.io.identity import utc_now
+from shared.io.identity_changes import IdentityChanges
+from shared.io.problem import FieldError
+from shared.io.signing_keys import SigningKeys
 from shared.names import new_id
-from shared.tokens import ACCESS_TOKEN_LIFETIME, Principal, encode_token, new_claims
+from shared.tokens import ACCESS_TOKEN_LIFETIME, Principal, encode_token, hash_token, new_claims
 
 SESSION_LIFETIME = timedelta(days=30)
 _SQL = queries("accounts")
@@ -39,20 +42,30 @@ class Accounts:
     """Opens, renews and ends sessions."""
 
     def __init__(
-        self, pool: asyncpg.Pool, identity: Identity, passwords: Passwords, *, now: Callable[[], datetime] = utc_now
+        self,
+        pool: asyncpg.Pool,
+        keys: SigningKeys,
+        changes: IdentityChanges,
+        passwords: Passwords,
+        *,
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._pool = pool
-        self._identity = identity
+        self._keys = keys
+        self._changes = changes
         self._passwords = passwords
         self._now = now
 
     async def log_in(self, email: str, password: str) -> TokenPair:
-        """Open a session; raises Unauthenticated alike for an unknown user and a wrong password."""
+        """Open a session; raises Unauthenticated alike for a wrong password and a user who is unknown or disabled."""
         user = await _SQL.find_user(self._pool, email=email)
         if not await self._passwords.verify(password, user["password_hash"] if user else None):
-            raise Unauthenticated("the e-mail address or the password is wrong", code="wrong_credentials")
+            raise _wrong_credentials()
         session_id = new_id("x")
         async with self._pool.acquire() as connection, connection.transaction():
+            # not if the password was changed, or the user disabled, while it was verified
+            if not await _SQL.lock_user(connection, id=user["id"], password_hash=user["password_hash"]):
+                raise _wrong_credentials()
             expires_at = self._now() + SESSION_LIFETIME
             await _SQL.forget_sessions(connection, user_id=user["id"])
             await _SQL.add_session(connection, id=session_id, user_id=user["id"], expires_at=expires_at)
@@ -65,7 +78,7 @@ class Accounts:
         Raises Unauthenticated when it is unknown, when it was used (its session has ended then), or when its session
         had ended before.
         """
-        token_hash = _hash(refresh_token)
+        token_hash = hash_token(refresh_token)
         async with self._pool.acquire() as connection, connection.transaction():
             session_id = await _SQL.spend_refresh_token(connection, token_hash=token_hash)
             session = session_id and await _SQL.standing_session(connection, id=session_id)
@@ -73,10 +86,10 @@ class Accounts:
                 next_token = await _add_refresh_token(connection, session_id)
             reused = None if session_id else await _SQL.session_of_refresh_token(connection, token_hash=token_hash)
             if reused:
-                await _SQL.end_session(connection, id=reused)
+                await _SQL.end_session(connection, id=reused["id"])
         if reused:
-            log.warning("refresh token used again, session ended", session=reused)
-            self._identity.forget(reused)
+            log.warning("refresh token used again, session ended", session=reused["id"])
+            await self._changes.announce({reused["user_id"]})
             raise Unauthenticated("this refresh token was used before: log in again", code="refresh_token_reused")
         if not session:
             raise Unauthenticated("this refresh token is not good (any more): log in again", code="session_ended")
@@ -85,7 +98,22 @@ class Accounts:
     async def log_out(self, principal: Principal) -> None:
         """End the session."""
         await _SQL.end_session(self._pool, id=principal.session_id)
-        self._identity.forget(principal.session_id)
+        await self._changes.announce({principal.user_id})
+
+    async def change_password(self, principal: Principal, current: str, new: str) -> None:
+        """Give the user another password, and end their other sessions; API tokens stay.
+
+        Raises HttpError (422), which names the field, when `current` is not their password or `new` is too easy.
+        """
+        user = await _SQL.find_user_by_id(self._pool, id=principal.user_id)
+        if not await self._passwords.verify(current, user["password_hash"] if user else None):
+            raise invalid(FieldError("current", "this is not your password"))
+        require_good_password(new, user["email"], "new")
+        password_hash = await self._passwords.hash(new)
+        async with self._pool.acquire() as connection, connection.transaction():
+            await _SQL.set_password(connection, id=principal.user_id, password_hash=password_hash)
+            await _SQL.end_other_sessions(connection, user_id=principal.user_id, kept=principal.session_id)
+        await self._changes.announce({principal.user_id})
 
     async def email_of(self, user_id: str) -> str:
         """Return the e-mail address of a user; raises Unauthenticated when the user is gone."""
@@ -95,16 +123,16 @@ class Accounts:
         return email
 
     async def _pair(self, user_id: str, session_id: str, refresh_token: str) -> TokenPair:
-        key = await self._identity.keys.newest()
+        key = await self._keys.newest()
         access_token = encode_token(new_claims(user_id, session_id, self._now()), key)
         return TokenPair(access_token, refresh_token, int(ACCESS_TOKEN_LIFETIME.total_seconds()))
 
 
 async def _add_refresh_token(connection: asyncpg.Connection, session_id: str) -> str:
     token = f"mr_{secrets.token_urlsafe(32)}"
-    await _SQL.add_refresh_token(connection, token_hash=_hash(token), session_id=session_id)
+    await _SQL.add_refresh_token(connection, token_hash=hash_token(token), session_id=session_id)
     return token
 
 
-def _hash(token: str) -> bytes:
-    return sha256(token.encode()).digest()
+def _wrong_credentials() -> Unauthenticated:
+    return Unauthenticated("the e-mail address or the password is wrong", code="wrong_credentials")

@@ -11,14 +11,18 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import Guard
 
+from services.api.api_tokens import API_TOKEN_ROUTES
 from services.api.auth_routes import AUTH_ROUTES
 from services.api.enrolment import ENROLMENT_ROUTES
+from services.api.invitation_routes import INVITATION_ROUTES
 from services.api.parts import Parts
 from services.api.records.history_routes import HISTORY_ROUTES
 from services.api.records.routes import record_routes
 from services.api.requests import MAX_BODY_BYTES, ApiRequest, Connection, guard_for, opt, provide_caller, provide_terms
 from services.api.servers import SERVER_ROUTES
 from services.api.sync_routes import SYNC_ROUTES
+from services.api.user_routes import USER_ROUTES
+from services.api.workspace_routes import WORKSPACE_ROUTES
 from shared.io.litestar_app import litestar_app
 from shared.io.litestar_openapi import document_route, openapi_document
 from shared.resources import RESOURCES
@@ -43,8 +47,9 @@ async def _nobody(connection: Connection, handler: BaseRouteHandler) -> None:
 
 def _routes() -> list[Any]:
     records = [route for resource in RESOURCES.values() for route in record_routes(resource)]
+    accounts = (*AUTH_ROUTES, *USER_ROUTES, *WORKSPACE_ROUTES, *INVITATION_ROUTES, *API_TOKEN_ROUTES)
     return [
-        Router("/api/v1", route_handlers=[*AUTH_ROUTES, *ENROLMENT_ROUTES, *records, *HISTORY_ROUTES, *SERVER_ROUTES]),
+        Router("/api/v1", route_handlers=[*accounts, *ENROLMENT_ROUTES, *records, *HISTORY_ROUTES, *SERVER_ROUTES]),
         Router("/api", route_handlers=SYNC_ROUTES),
     ]
 

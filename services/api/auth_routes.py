@@ -11,13 +11,13 @@ from litestar.response import Response
 from msgspec import Meta
 
 from services.api.accounts import Accounts, TokenPair
-from services.api.passwords import MAX_PASSWORD_CHARACTERS
-from services.api.problems import BODY_PROBLEMS, SESSION_PROBLEMS
+from services.api.passwords import MAX_PASSWORD_CHARACTERS, NewPassword
+from services.api.problems import BODY_PROBLEMS, SESSION_PROBLEMS, WORKSPACE_PROBLEMS
 from services.api.requests import ApiRequest, opt
 from services.api.throttle import LoginThrottle
+from services.api.workspaces import Workspace
 from shared.io.address import address_of
 from shared.io.litestar_problems import documented
-from shared.tokens import Role
 
 NO_STORE = {"Cache-Control": "no-store"}
 ANYBODY: list[dict[str, list[str]]] = [{}]
@@ -37,26 +37,31 @@ class RefreshRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     refresh_token: Annotated[str, Meta(min_length=1, max_length=200)]
 
 
-class User(msgspec.Struct, frozen=True):
-    """The user who asks."""
+class Myself(msgspec.Struct, frozen=True):
+    """The user who asks; by an API token nobody administers the installation."""
 
     id: str
     email: str
+    is_admin: bool
 
 
-class Workspace(msgspec.Struct, frozen=True):
-    """A workspace of the user who asks, and their role in it."""
+class PasswordChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The password that the user has, and the one that they want."""
 
-    id: str
-    name: str
-    role: Role
+    current: Annotated[str, Meta(min_length=1, max_length=MAX_PASSWORD_CHARACTERS)]
+    new: NewPassword
 
 
 class Me(msgspec.Struct, frozen=True):
     """The user who asks, and where they may go."""
 
-    user: User
+    user: Myself
     workspaces: tuple[Workspace, ...]
+
+
+def address_of_sender(request: ApiRequest) -> str:
+    """Return the address whose attempts are counted together."""
+    return address_of(request.client.host if request.client else "", request.headers.get("x-forwarded-for"))
 
 
 @post(
@@ -76,8 +81,7 @@ async def log_in(
     throttle: NamedDependency[LoginThrottle],
 ) -> Response[TokenPair]:
     """Open a session."""
-    peer = request.client.host if request.client else ""
-    address = address_of(peer, request.headers.get("x-forwarded-for"))
+    address = address_of_sender(request)
     await throttle.enter(data.email, address)
     pair = await accounts.log_in(data.email, data.password)
     await throttle.forgive(data.email, address)
@@ -101,12 +105,12 @@ async def refresh(data: JSONBody[RefreshRequest], accounts: NamedDependency[Acco
 
 @post(
     "/auth/logout",
-    opt=opt("session"),
+    opt=opt("signed_in"),
     status_code=204,
     operation_id="logOut",
     summary="Log out",
     tags=["accounts"],
-    responses=documented(*SESSION_PROBLEMS),
+    responses=documented(*WORKSPACE_PROBLEMS),
 )
 async def log_out(request: ApiRequest, accounts: NamedDependency[Accounts]) -> None:
     """End the session: its tokens are good no longer, its streams are closed."""
@@ -115,7 +119,7 @@ async def log_out(request: ApiRequest, accounts: NamedDependency[Accounts]) -> N
 
 @get(
     "/me",
-    opt=opt("session"),
+    opt=opt("known"),
     operation_id="getMe",
     summary="Who asks",
     tags=["accounts"],
@@ -125,8 +129,30 @@ async def me(request: ApiRequest, accounts: NamedDependency[Accounts]) -> Respon
     """Say who asks, and which workspaces they have with which role."""
     principal = request.user
     workspaces = tuple(Workspace(m.workspace_id, m.name, m.role) for m in principal.memberships)
-    user = User(principal.user_id, await accounts.email_of(principal.user_id))
+    user = Myself(principal.user_id, await accounts.email_of(principal.user_id), principal.is_admin)
     return Response(Me(user, workspaces), headers=NO_STORE)
 
 
-AUTH_ROUTES = (log_in, refresh, log_out, me)
+@post(
+    "/me/password",
+    opt=opt("signed_in"),
+    status_code=204,
+    operation_id="changePassword",
+    summary="Change your password",
+    tags=["accounts"],
+    responses=documented(*WORKSPACE_PROBLEMS, *BODY_PROBLEMS, HTTPStatus.TOO_MANY_REQUESTS),
+)
+async def change_password(
+    data: JSONBody[PasswordChange],
+    request: ApiRequest,
+    accounts: NamedDependency[Accounts],
+    throttle: NamedDependency[LoginThrottle],
+) -> None:
+    """Change the password. Your other sessions end, with their streams; this one and your API tokens stay."""
+    email, address = await accounts.email_of(request.user.user_id), address_of_sender(request)
+    await throttle.enter(email, address)
+    await accounts.change_password(request.user, data.current, data.new)
+    await throttle.forgive(email, address)
+
+
+AUTH_ROUTES = (log_in, refresh, log_out, me, change_password)

@@ -5,7 +5,9 @@ import msgspec
 from redis.asyncio import Redis
 
 from services.api.accounts import Accounts
+from services.api.api_tokens import ApiTokens
 from services.api.enrolment import EnrolmentTokens
+from services.api.invitations import Invitations
 from services.api.passwords import Passwords
 from services.api.records.history import History
 from services.api.records.reader import RecordReader
@@ -14,19 +16,27 @@ from services.api.records.writer import WAIT_TIMEOUT_S, RecordWriter
 from services.api.repetition import Repetition
 from services.api.servers import Servers
 from services.api.throttle import LoginThrottle
+from services.api.users import Users
+from services.api.workspaces import Workspaces
 from shared.io.changelog.append import ChangeLog
 from shared.io.changelog.read import LogReader
 from shared.io.commits import CommitWaiter
 from shared.io.identity import Identity
+from shared.io.identity_changes import IdentityChanges
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
     """What the routes work with; a route names what it wants by the name here."""
 
     identity: Identity
+    identity_changes: IdentityChanges
     accounts: Accounts
     throttle: LoginThrottle
     enrolment_tokens: EnrolmentTokens
+    users: Users
+    workspaces: Workspaces
+    invitations: Invitations
+    api_tokens: ApiTokens
     records: RecordReader
     writer: RecordWriter
     history: History
@@ -43,14 +53,24 @@ def make_parts(
     *,
     wait_timeout_s: float = WAIT_TIMEOUT_S,
 ) -> Parts:
-    """Make the parts; `commits` must run beside them, or writes are answered with 202."""
-    identity, reader = Identity(pool), LogReader(redis)
+    """Make the parts; beside them must run `commits`, or writes are answered with 202, and their `identity_changes`."""
+    identity, reader, passwords = Identity(pool), LogReader(redis), Passwords()
+
+    async def heard(user_ids: frozenset[str] | None) -> None:
+        identity.forget(user_ids)
+
+    changes = IdentityChanges(redis, heard)
     writer = RecordWriter(log, reader, commits, Repetition(redis), wait_timeout_s=wait_timeout_s)
     return Parts(
         identity=identity,
-        accounts=Accounts(pool, identity, Passwords()),
+        identity_changes=changes,
+        accounts=Accounts(pool, identity.keys, changes, passwords),
         throttle=LoginThrottle(redis),
         enrolment_tokens=EnrolmentTokens(pool),
+        users=Users(pool, changes, passwords),
+        workspaces=Workspaces(pool, changes),
+        invitations=Invitations(pool, changes, passwords),
+        api_tokens=ApiTokens(pool, changes),
         records=RecordReader(pool),
         writer=writer,
         history=History(pool),

@@ -77,10 +77,8 @@ def guard_for(identity: Identity) -> Guard:
             return
         principal = await identity.authenticate(bearer_token(connection.headers.get("authorization")))
         connection.scope["user"] = principal
-        if access != "session":
-            connection.scope["auth"] = admit(
-                principal, connection.headers.get("x-workspace"), access, handler.opt["writers"]
-            )
+        named, at = connection.headers.get("x-workspace"), connection.path_params.get("workspace_id")
+        connection.scope["auth"] = admit(principal, access, named=named, at=at, writers=handler.opt["writers"])
 
     return admit_caller
 

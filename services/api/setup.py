@@ -5,7 +5,6 @@
 
 import asyncio
 import os
-import secrets
 import sys
 from collections.abc import Mapping
 
@@ -16,11 +15,11 @@ from msgspec import field
 from services.api.passwords import MAX_PASSWORD_CHARACTERS, hash_password, matches
 from shared.io.database.pool import connect
 from shared.io.database.queries import queries
+from shared.io.signing_keys import rotate_signing_key
 from shared.names import new_id
 from shared.settings import BadSetting, load
 
 FIRST_WORKSPACE = "Default"
-SIGNING_KEY_BYTES = 32
 
 
 class Administrator(msgspec.Struct, frozen=True):
@@ -66,9 +65,12 @@ async def _administrator(connection: asyncpg.Connection, settings: Administrator
             raise BadSetting("MUSTER_ADMIN_PASSWORD is not set")
         user_id = new_id("u")
         password_hash = hash_password(settings.password)
-        await queries("setup").add_user(connection, id=user_id, email=settings.email, password_hash=password_hash)
+        await queries("setup").add_administrator(
+            connection, id=user_id, email=settings.email, password_hash=password_hash
+        )
         return user_id
     user_id = str(existing["id"])
+    await queries("setup").make_administrator(connection, id=user_id)
     if settings.password and not matches(settings.password, existing["password_hash"]):
         password_hash = hash_password(settings.password)
         await queries("setup").set_password(connection, id=user_id, password_hash=password_hash)
@@ -78,8 +80,7 @@ async def _administrator(connection: asyncpg.Connection, settings: Administrator
 
 async def _signing_key(connection: asyncpg.Connection) -> None:
     if not await queries("setup").has_signing_key(connection):
-        secret = secrets.token_bytes(SIGNING_KEY_BYTES)
-        await queries("setup").add_signing_key(connection, id=new_id("k"), secret=secret)
+        await rotate_signing_key(connection)
 
 
 def main(environment: Mapping[str, str]) -> int:

@@ -23,6 +23,7 @@ from shared.io.changelog.read import LogReader
 from shared.io.database.pool import create_pool
 from shared.io.heap import return_large_blocks
 from shared.io.identity import Identity
+from shared.io.identity_changes import IdentityChanges
 from shared.io.lifecycle import run, start
 from shared.io.redis import open_redis
 from shared.settings import Http, Servers, load
@@ -56,7 +57,7 @@ async def main(environment: Mapping[str, str]) -> None:
             build_app(SyncEndpoint(connections, origins), EventsEndpoint(connections), socketio),
             http,
             checks={"redis": redis.ping, "postgres": lambda: pool.fetchval("SELECT 1"), "log": hub.check},
-            background=(hub.run, connections.watch),
+            background=(hub.run, connections.watch, IdentityChanges(redis, connections.heed).run),
             on_drain=drain,
             websocket=SyncProtocol,
         )

@@ -1,7 +1,7 @@
 """Who a client is, or that it cannot be told now: the identities of PostgreSQL as connections need them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Protocol
 
@@ -9,7 +9,7 @@ import asyncpg
 
 from shared.errors import RetryLater
 from shared.io.faults import LOST_CONNECTION
-from shared.io.identity import Identity
+from shared.io.identity import Identity, Memberships
 from shared.tokens import Principal
 
 TIMEOUT_S = 5.0
@@ -23,8 +23,12 @@ class Authenticator(Protocol):
         """Return who sent this token."""
         ...
 
-    async def ended_sessions(self, session_ids: Iterable[str]) -> set[str]:
-        """Return those of the sessions that were revoked or are over."""
+    async def standing(self, ids: Iterable[str]) -> Mapping[str, Memberships]:
+        """Return those of the sessions and API tokens that still stand, with the memberships that they lead to."""
+        ...
+
+    def forget(self, user_ids: Collection[str] | None) -> None:
+        """Take nothing that is remembered of these users, None for all, for true any more."""
         ...
 
 
@@ -39,10 +43,14 @@ class DatabaseAuthenticator:
         async with _within_time():
             return await self._identity.authenticate(token)
 
-    async def ended_sessions(self, session_ids: Iterable[str]) -> set[str]:
-        """Return those of the sessions that were revoked or are over; raises RetryLater."""
+    async def standing(self, ids: Iterable[str]) -> Mapping[str, Memberships]:
+        """Return those of the sessions and API tokens that still stand; raises RetryLater."""
         async with _within_time():
-            return await self._identity.ended_sessions(session_ids)
+            return await self._identity.standing(ids)
+
+    def forget(self, user_ids: Collection[str] | None) -> None:
+        """Look these users, None for all, up again."""
+        self._identity.forget(user_ids)
 
 
 @asynccontextmanager

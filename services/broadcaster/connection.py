@@ -31,7 +31,7 @@ from shared.errors import Rejected, RetryLater
 from shared.io.probes import Receive, Send
 from shared.names import Topic
 from shared.protocol import CloseCode, Refusal
-from shared.tokens import Principal
+from shared.tokens import Membership, Principal
 
 GOODBYE_S = 2.0
 """How long a close frame may wait behind what the client has not read."""
@@ -110,9 +110,9 @@ class Connection:
         """End it because there are too many."""
         self._perform(self._session.close_crowded(message, TOO_MANY_CONNECTIONS_RETRY_S))
 
-    def revoke(self) -> None:
-        """End it because the login behind it has ended."""
-        self._perform(self._session.revoke())
+    def keep_within(self, login_id: str, memberships: tuple[Membership, ...] | None) -> None:
+        """Let it go on with what its login leads to now; end it if that is None, for then the login has ended."""
+        self._perform(self._session.keep_within(login_id, memberships))
 
     async def _listen(self) -> None:
         """Hear the client until one side wants to end it."""

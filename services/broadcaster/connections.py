@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 
 import structlog
@@ -18,8 +18,8 @@ from shared.protocol import CloseCode
 SWEEP_S = 1.0
 """How often connections are looked at for what has run out."""
 
-SESSIONS_CHECK_S = 5.0
-"""How often the logins behind the connections are looked up."""
+LOGINS_CHECK_S = 5.0
+"""How often the logins behind the connections are looked up, besides whenever one is said to have changed."""
 
 DRAIN_S = 3.0
 """How long connections may take to close when the process stops."""
@@ -39,12 +39,12 @@ class Connections:
         limits: Limits,
         *,
         sweep_s: float = SWEEP_S,
-        sessions_check_s: float = SESSIONS_CHECK_S,
+        logins_check_s: float = LOGINS_CHECK_S,
     ) -> None:
         self._surroundings = surroundings
         self._limits = limits
         self._sweep_s = sweep_s
-        self._sessions_check_s = sessions_check_s
+        self._logins_check_s = logins_check_s
         self._connections: set[Connection] = set()
         self._addresses: Counter[str] = Counter()
         self._is_draining = False
@@ -74,15 +74,20 @@ class Connections:
     async def watch(self, asked_to_end: asyncio.Event) -> None:
         """Look after the connections until asked to end."""
         clock = self._surroundings.clock
-        sessions_check_at = clock()
+        logins_check_at = clock()
         while not asked_to_end.is_set():
             await self._in_slices(Connection.sweep)
-            if clock() >= sessions_check_at:
-                await self._check_sessions()
-                sessions_check_at = clock() + self._sessions_check_s
+            if clock() >= logins_check_at:
+                await self._check_logins(None)
+                logins_check_at = clock() + self._logins_check_s
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._sweep_s):
                     await asked_to_end.wait()
+
+    async def heed(self, user_ids: Collection[str] | None) -> None:
+        """Take note that the logins of these users, None for all, may have changed."""
+        self._surroundings.authenticator.forget(user_ids)
+        await self._check_logins(user_ids)
 
     async def drain(self) -> None:
         """Close all connections, and let no new one stand; returns when they are gone, or had the time to go."""
@@ -114,18 +119,25 @@ class Connections:
         elif crowd := self.crowd(address):
             connection.close_crowded(crowd)
 
-    async def _check_sessions(self) -> None:
-        session_ids = {c.principal.session_id for c in self._connections if c.principal is not None}
-        if not session_ids:
+    async def _check_logins(self, user_ids: Collection[str] | None) -> None:
+        """Look up the logins of these users, None for all, and end what they have lost."""
+        by_login: dict[str, list[Connection]] = {}
+        for connection in self._connections:
+            principal = connection.principal
+            if principal is not None and (user_ids is None or principal.user_id in user_ids):
+                by_login.setdefault(principal.session_id, []).append(connection)
+        if not by_login:
             return
         try:
-            ended = await self._surroundings.authenticator.ended_sessions(session_ids)
+            standing = await self._surroundings.authenticator.standing(by_login)
         except RetryLater as error:
             log.warning("ended logins cannot be looked up", reason=str(error.__cause__ or error))
             return
-        for connection in self._connections:  # by the login that it has by now
-            if connection.principal is not None and connection.principal.session_id in ended:
-                connection.revoke()
+        asked = [(connection, login_id) for login_id, held in by_login.items() for connection in held]
+        for number, (connection, login_id) in enumerate(asked, 1):
+            connection.keep_within(login_id, standing.get(login_id))
+            if number % _SLICE == 0:
+                await asyncio.sleep(0)
 
     async def _in_slices(self, act: Callable[[Connection], None]) -> None:
         for number, connection in enumerate(list(self._connections), 1):

@@ -29,7 +29,7 @@ from shared.protocol import (
     decode_client_message,
 )
 from shared.resources import RESOURCES
-from shared.tokens import Principal
+from shared.tokens import Membership, Principal
 
 HEARTBEAT_S = 25
 """How often the server pings; what a client may take for silence is a multiple of it."""
@@ -161,13 +161,22 @@ class Session:
         if self.principal is not None and self.principal.user_id != principal.user_id:
             return self._close_with(CloseCode.FORBIDDEN, "forbidden", "the new token is of another user")
         self.phase, self.principal = Phase.WELCOMED, principal
-        effects: list[Effect] = [Say(self._welcome(principal, utc))]
-        entitled = {membership.workspace_id for membership in principal.memberships}
-        for topic in [topic for topic in self.topics if topic.workspace_id not in entitled]:
-            self.topics.discard(topic)
-            message = "you are no member of this workspace any more"
-            effects += (End(topic), _refuse("forbidden", message, topic.resource, topic.workspace_id))
-        return effects
+        return [Say(self._welcome(principal, utc)), *self._end_what_is_closed(principal)]
+
+    def keep_within(self, login_id: str, memberships: tuple[Membership, ...] | None) -> Effects:
+        """Go on with what a login, by its `session_id`, leads to now; None when it has ended.
+
+        Nothing happens if the client has come to be here by another login meanwhile.
+        """
+        principal = self.principal
+        if self.phase is Phase.CLOSED or principal is None or principal.session_id != login_id:
+            return ()
+        if memberships is None:
+            return self._close_with(CloseCode.UNAUTHENTICATED, "unauthenticated", "the session has ended")
+        if memberships == principal.memberships:
+            return ()
+        self.principal = msgspec.structs.replace(principal, memberships=memberships)
+        return self._end_what_is_closed(self.principal)
 
     def reject(self, error: Rejected) -> Effects:
         """Turn away who sent the last token."""
@@ -185,13 +194,10 @@ class Session:
         if self.phase is Phase.OPENING and now >= self._auth_by:
             message = f"no auth within {self._limits.auth_within_s:g} s"
             return self._close_with(CloseCode.UNAUTHENTICATED, "unauthenticated", message)
-        if self.principal is not None and utc >= self.principal.expires_at:
+        expires_at = None if self.principal is None else self.principal.expires_at
+        if expires_at is not None and utc >= expires_at:
             return self._close_with(CloseCode.UNAUTHENTICATED, "unauthenticated", "the token has expired")
         return ()
-
-    def revoke(self) -> Effects:
-        """End the session because the login behind it has ended."""
-        return self._close_with(CloseCode.UNAUTHENTICATED, "unauthenticated", "the session has ended")
 
     def close_crowded(self, message: str, retry_after_s: float) -> Effects:
         """End the session because there are too many of something."""
@@ -208,6 +214,16 @@ class Session:
 
     def _close_with(self, code: CloseCode, error_code: ErrorCode, message: str) -> Effects:
         return self.close(code, message, Refusal(code=error_code, message=message))
+
+    def _end_what_is_closed(self, principal: Principal) -> Effects:
+        """End the subscriptions to workspaces that the principal is no member of."""
+        effects: list[Effect] = []
+        entitled = {membership.workspace_id for membership in principal.memberships}
+        for topic in [topic for topic in self.topics if topic.workspace_id not in entitled]:
+            self.topics.discard(topic)
+            message = "you are no member of this workspace any more"
+            effects += (End(topic), _refuse("forbidden", message, topic.resource, topic.workspace_id))
+        return effects
 
     def _welcome(self, principal: Principal, utc: datetime) -> Welcome:
         return Welcome(

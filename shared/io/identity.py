@@ -1,76 +1,38 @@
-"""Who a caller is: tokens checked against the signing keys and the sessions in PostgreSQL."""
+"""Who a caller is: tokens checked against the signing keys, the sessions and the API tokens in PostgreSQL."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from datetime import UTC, datetime
 
 import asyncpg
 import msgspec
 
-from shared.errors import RetryLater, Unauthenticated
+from shared.errors import Unauthenticated
 from shared.expiring import ExpiringMemory
 from shared.io.database.queries import queries
-from shared.tokens import Membership, Principal, SigningKey, decode_token, key_id_of
+from shared.io.signing_keys import SigningKeys
+from shared.tokens import (
+    API_TOKEN_PREFIX,
+    MAX_TOKEN_CHARACTERS,
+    Membership,
+    Principal,
+    decode_token,
+    hash_token,
+    key_id_of,
+    scoped_role,
+)
 
-SESSION_MEMORY_S = 5.0
-"""How long a revoked session, or a changed role, may still be taken for what it was."""
+LOGIN_MEMORY_S = 5.0
+"""How long a revoked session or token, or a changed role, may still be taken for what it was where nobody said so."""
 
-MAX_REMEMBERED_SESSIONS = 10_000
-KEYS_MEMORY_S = 60.0
-"""How long a key that was deleted may still be accepted."""
+MAX_REMEMBERED_LOGINS = 10_000
 
-KEYS_PAUSE_S = 1.0
-"""Tokens with unknown keys make the keys be read again at most this often."""
+Memberships = tuple[Membership, ...]
 
 
 def utc_now() -> datetime:
     """Return the time as tokens and sessions know it."""
     return datetime.now(UTC)
-
-
-class SigningKeys:
-    """The signing keys, read from PostgreSQL when they are first needed and when a token names an unknown one."""
-
-    def __init__(self, pool: asyncpg.Pool, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._pool = pool
-        self._clock = clock
-        self._keys: tuple[SigningKey, ...] = ()
-        self._read_at = -KEYS_MEMORY_S
-
-    async def newest(self) -> SigningKey:
-        """Return the key to sign with; raises RetryLater while there is none."""
-        await self._refresh(KEYS_MEMORY_S)
-        if not self._keys:
-            await self._refresh(KEYS_PAUSE_S)
-        if not self._keys:
-            raise RetryLater("no signing key has been set up yet", retry_after_s=5)
-        return self._keys[0]
-
-    async def secrets(self, key_id: str) -> Mapping[str, bytes]:
-        """Return the known secrets by the id of their key, after another look if `key_id` is not among them."""
-        await self._refresh(KEYS_MEMORY_S)
-        if all(key.id != key_id for key in self._keys):
-            await self._refresh(KEYS_PAUSE_S)
-        return {key.id: key.secret for key in self._keys}
-
-    async def _refresh(self, memory_s: float) -> None:
-        now = self._clock()
-        if now - self._read_at < memory_s:
-            return
-        rows = [row async for row in queries("identity").signing_keys(self._pool)]
-        self._keys = tuple(SigningKey(row["id"], row["secret"]) for row in rows)
-        self._read_at = now
-
-
-class _Standing(msgspec.Struct, frozen=True):
-    """A session as it was found; `user_id` is empty when it does not stand."""
-
-    user_id: str
-    expires_at: datetime
-    memberships: tuple[Membership, ...]
-
-
-_FALLEN = _Standing("", datetime.min.replace(tzinfo=UTC), ())
 
 
 class Identity:
@@ -86,44 +48,83 @@ class Identity:
         self.keys = SigningKeys(pool, clock=clock)
         self._pool = pool
         self._now = now
-        self._sessions: ExpiringMemory[str, _Standing] = ExpiringMemory(
-            capacity=MAX_REMEMBERED_SESSIONS, lifetime_s=SESSION_MEMORY_S, clock=clock
+        # sessions by their id, API tokens by their hash
+        self._logins: ExpiringMemory[str | bytes, Principal] = ExpiringMemory(
+            capacity=MAX_REMEMBERED_LOGINS, lifetime_s=LOGIN_MEMORY_S, clock=clock
         )
+        self._forgotten = 0
 
     async def authenticate(self, token: str) -> Principal:
-        """Return who sent this access token.
+        """Return who sent this access token or API token.
 
-        Raises Unauthenticated when it is malformed, forged or expired, or its session was revoked; RetryLater and the
+        Raises Unauthenticated when it is malformed, forged, expired or revoked, or its session was; RetryLater and the
         errors of asyncpg when that cannot be told now.
         """
+        if token.startswith(API_TOKEN_PREFIX):
+            return await self._program(token)
         claims = decode_token(token, await self.keys.secrets(key_id_of(token)), self._now())
-        session = await self._session(claims.session_id)
-        if session.user_id != claims.user_id or session.expires_at <= self._now():
+        session = await self._login(claims.session_id, lambda: self._find_session(claims.session_id))
+        if session is None or session.user_id != claims.user_id:
             raise Unauthenticated("the session has ended", code="session_ended")
-        expires_at = min(claims.expires_at, session.expires_at)
-        return Principal(claims.user_id, claims.session_id, expires_at, session.memberships)
+        assert session.expires_at is not None  # noqa: S101  (sessions end)
+        return msgspec.structs.replace(session, expires_at=min(claims.expires_at, session.expires_at))
 
-    async def ended_sessions(self, session_ids: Iterable[str]) -> set[str]:
-        """Return those of the sessions that were revoked or are over: their open streams are to be closed."""
-        asked = set(session_ids)
-        rows = [row async for row in queries("identity").standing_sessions(self._pool, session_ids=list(asked))]
-        ended = asked - {row["id"] for row in rows}
-        for session_id in ended:
-            self._sessions.store(session_id, _FALLEN)
-        return ended
+    async def standing(self, ids: Iterable[str]) -> dict[str, Memberships]:
+        """Return those of the sessions and API tokens that stand, with the memberships that they lead to now.
 
-    def forget(self, session_id: str) -> None:
-        """Look this session up again when it is next used; call it after a change to it."""
-        self._sessions.forget(session_id)
-
-    async def _session(self, session_id: str) -> _Standing:
-        known = self._sessions.get(session_id)
-        if known is not None:
-            return known
-        rows = [row async for row in queries("identity").find_session(self._pool, session_id=session_id)]
-        found = _FALLEN
-        if rows:
-            memberships = (Membership(row["workspace_id"], row["name"], row["role"]) for row in rows if row["role"])
-            found = _Standing(rows[0]["user_id"], rows[0]["expires_at"], tuple(memberships))
-        self._sessions.store(session_id, found)
+        Open streams of the others are to be closed. Ids are those of `Principal.session_id`.
+        """
+        found: dict[str, Memberships] = {}
+        async for row in queries("identity").standing_logins(self._pool, ids=list(set(ids))):
+            found[row["id"]] = (*found.get(row["id"], ()), *_memberships(row))
         return found
+
+    def forget(self, user_ids: Collection[str] | None) -> None:
+        """Look the logins of these users, None for all, up again when they are next used."""
+        self._forgotten += 1
+        self._logins.forget_where(lambda login: user_ids is None or login.user_id in user_ids)
+
+    async def _program(self, token: str) -> Principal:
+        known = None
+        if len(token) <= MAX_TOKEN_CHARACTERS:
+            token_hash = hash_token(token)
+            known = await self._login(token_hash, lambda: self._find_api_token(token_hash))
+        if known is None:
+            raise Unauthenticated("the API token is unknown, revoked or over")
+        return known
+
+    async def _login(self, key: str | bytes, find: Callable[[], Awaitable[Principal | None]]) -> Principal | None:
+        known = self._logins.get(key)
+        while known is None:
+            forgotten = self._forgotten
+            known = await find()
+            if known is None:
+                return None
+            if forgotten == self._forgotten:
+                self._logins.store(key, known)
+            else:  # it may have been read before what has changed meanwhile
+                known = None
+        return known if known.expires_at is None or known.expires_at > self._now() else None
+
+    async def _find_session(self, session_id: str) -> Principal | None:
+        rows = [row async for row in queries("identity").find_session(self._pool, session_id=session_id)]
+        if not rows:
+            return None
+        memberships = tuple(membership for row in rows for membership in _memberships(row))
+        first = rows[0]
+        return Principal(first["user_id"], session_id, first["expires_at"], memberships, is_admin=first["is_admin"])
+
+    async def _find_api_token(self, token_hash: bytes) -> Principal | None:
+        row = await queries("identity").find_api_token(self._pool, token_hash=token_hash)
+        if row is None:
+            return None
+        return Principal(row["user_id"], row["id"], row["expires_at"], _memberships(row), is_program=True)
+
+
+def _memberships(row: asyncpg.Record) -> Memberships:
+    """Return the membership of a row, if it has one: what an API token leaves of it, where there is one."""
+    if row["role"] is None:
+        return ()
+    scopes = row.get("scopes")
+    role = row["role"] if scopes is None else scoped_role(row["role"], scopes)
+    return (Membership(row["workspace_id"], row["name"], role),)

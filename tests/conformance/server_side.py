@@ -243,7 +243,7 @@ async def play_against_server(script: Script, redis: Redis, *, within_s: float =
         pace=msgspec.structs.replace(QUIET, **settings.get("pace", {})),
         limits=Limits(**settings.get("limits", {})),
         bounds=Bounds(**settings.get("bounds", {})),
-        sessions_check_s=0.05,
+        logins_check_s=0.05,
     ) as broadcaster:
         try:
             await ServerPlayer(script, redis, broadcaster, people, within_s).play()

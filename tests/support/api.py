@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from typing import Any, cast
 
 import asyncpg
@@ -18,12 +18,13 @@ from shared.io.changelog.append import ChangeLog
 from shared.io.commits import CommitWaiter
 from shared.io.database.pool import create_pool
 from shared.io.identity import utc_now
+from shared.io.lifecycle import Background
 from shared.io.probes import Probes
 from shared.io.redis import open_redis
 from shared.names import Topic, new_id
 from shared.operation import Draft, Operation
 from shared.resources import RESOURCES
-from shared.tokens import SigningKey, encode_token, new_claims
+from shared.tokens import Scope, SigningKey, encode_token, hash_token, new_claims
 from tests.support.applier import running_appliers, until
 from tests.support.openapi import Documented
 
@@ -41,6 +42,7 @@ _PEOPLE = (
     ("stranger", None, "owner"),
     ("nobody", None, None),
     ("both", "viewer", "editor"),
+    ("admin", None, None),
 )
 
 
@@ -60,6 +62,7 @@ async def add_people(pool: asyncpg.Pool) -> None:
         for workspace, role in zip((WORKSPACE, OTHER_WORKSPACE), roles, strict=True):
             if role:
                 await pool.execute("INSERT INTO members VALUES ($1, $2, $3)", workspace, f"u_{who}", role)
+    await pool.execute("UPDATE users SET is_admin = true WHERE id = 'u_admin'")
 
 
 class Api:
@@ -81,6 +84,37 @@ class Api:
             f"u_{who}",
         )
         return {"Authorization": f"Bearer {encode_token(new_claims(f'u_{who}', session_id, now), SIGNING_KEY)}"}
+
+    async def let_program_in(self, who: str, *scopes: Scope, workspace: str = WORKSPACE) -> dict[str, str]:
+        """Make an API token of somebody without asking whether they may, and return the headers with it."""
+        token = f"mt_{new_id(who)}"
+        await self.pool.execute(
+            "INSERT INTO api_tokens (id, workspace_id, user_id, name, scopes, token_hash) "
+            "VALUES ($1, $2, $3, 'robot', $4, $5)",
+            new_id("t"),
+            workspace,
+            f"u_{who}",
+            list(scopes),
+            hash_token(token),
+        )
+        return {"Authorization": f"Bearer {token}"}
+
+    async def at_one_moment(self, lock: str, *requests: Coroutine[Any, Any, httpx.Response]) -> list[httpx.Response]:
+        """Let requests go on together once each of them waits for a lock; `lock` takes what they want to change."""
+        async with asyncio.TaskGroup() as group, self.pool.acquire() as connection, connection.transaction():
+            await connection.execute(lock)
+            asked = [group.create_task(request) for request in requests]
+
+            async def all_wait() -> bool:
+                # outside of the transaction, in which this view would stand still
+                waiting = await self.pool.fetchval(
+                    "SELECT count(*) FROM pg_stat_activity "
+                    "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+                )
+                return bool(waiting == len(asked))
+
+            await until(all_wait)
+        return [request.result() for request in asked]
 
     async def put(self, resource: str, record_id: str, workspace: str = WORKSPACE, **fields: object) -> int:
         """Append a record as another service would, and return its version."""
@@ -117,8 +151,8 @@ async def running_api(
         log = ChangeLog(redis)
         stack.push_async_callback(log.aclose)
         commits = CommitWaiter(redis, pool)
-        await stack.enter_async_context(_running(commits))
         parts = make_parts(redis, pool, log, commits, wait_timeout_s=wait_timeout_s)
+        await stack.enter_async_context(_running(commits.run, parts.identity_changes.run))
         app = Probes(cast("Any", build_app(parts)), {})
         transport = Documented(httpx.ASGITransport(cast("Any", app)), "/api/openapi.json")
         http = await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url="http://api.test"))
@@ -126,10 +160,11 @@ async def running_api(
 
 
 @contextlib.asynccontextmanager
-async def _running(commits: CommitWaiter) -> AsyncIterator[None]:
+async def _running(*background: Background) -> AsyncIterator[None]:
     ending = asyncio.Event()
     async with asyncio.TaskGroup() as group:
-        group.create_task(commits.run(ending))
+        for task in background:
+            group.create_task(task(ending))
         try:
             yield
         finally:

@@ -7,7 +7,7 @@ import json
 import socket
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,6 +17,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from services.broadcaster.app import build_app
+from services.broadcaster.authenticator import Authenticator
 from services.broadcaster.connection import Surroundings
 from services.broadcaster.connections import Connections
 from services.broadcaster.event_feed import Event
@@ -33,6 +34,8 @@ from shared.errors import RetryLater, Unauthenticated
 from shared.io import lifecycle
 from shared.io.changelog.append import ChangeLog
 from shared.io.changelog.read import LogReader
+from shared.io.identity import Memberships
+from shared.io.identity_changes import IdentityChanges
 from shared.io.probes import Probes
 from shared.names import Topic
 from shared.operation import Draft, Operation
@@ -55,6 +58,8 @@ class FakeAuthenticator:
     def __init__(self) -> None:
         self.principals = {TOKEN: principal()}
         self.ended: set[str] = set()
+        self.memberships: dict[str, Memberships] = {}
+        """By session, those of all that it was let in with, unless the test changes them."""
         self.is_down = False
 
     async def authenticate(self, token: str) -> Principal:
@@ -63,13 +68,19 @@ class FakeAuthenticator:
             raise RetryLater("tokens cannot be checked", retry_after_s=0.5)
         if token not in self.principals:
             raise Unauthenticated("the token is unknown")
-        return self.principals[token]
+        principal = self.principals[token]
+        known = self.memberships.get(principal.session_id, ())
+        self.memberships[principal.session_id] = tuple(dict.fromkeys((*known, *principal.memberships)))
+        return principal
 
-    async def ended_sessions(self, session_ids: Iterable[str]) -> set[str]:
-        """Return those of the sessions that the test has ended."""
+    async def standing(self, ids: Iterable[str]) -> dict[str, Memberships]:
+        """Return those of the sessions that the test has not ended."""
         if self.is_down:
             raise RetryLater("sessions cannot be looked up")
-        return self.ended & set(session_ids)
+        return {one: self.memberships[one] for one in ids if one not in self.ended}
+
+    def forget(self, user_ids: Collection[str] | None) -> None:
+        """Do nothing: nothing is remembered."""
 
 
 class FakeJournal:
@@ -133,13 +144,13 @@ class Broadcaster:
 @asynccontextmanager
 async def broadcasting(  # noqa: PLR0913  (what a test may want otherwise, by name)
     redis: Redis,
-    authenticator: FakeAuthenticator,
+    authenticator: Authenticator,
     *,
     pace: Pace = PACE,
     limits: Limits = LIMITS,
     bounds: Bounds = BOUNDS,
     origins: frozenset[str] = frozenset(),
-    sessions_check_s: float = 5.0,
+    logins_check_s: float = 5.0,
     heartbeat_s: float = 25.0,
     journal: FakeJournal | None = None,
     speaks_socketio: bool = True,
@@ -147,17 +158,19 @@ async def broadcasting(  # noqa: PLR0913  (what a test may want otherwise, by na
     """Run a broadcaster, as its process would."""
     hub = Hub(LogReader(redis), pace, clock=time.monotonic)
     surroundings = Surroundings(hub, authenticator, bounds, time.monotonic, utc_now, Counter())
-    connections = Connections(surroundings, limits, sweep_s=0.02, sessions_check_s=sessions_check_s)
+    connections = Connections(surroundings, limits, sweep_s=0.02, logins_check_s=logins_check_s)
     endpoints = SyncEndpoint(connections, origins), EventsEndpoint(connections, heartbeat_s=heartbeat_s)
     past = Past(LogReader(redis), journal or FakeJournal())
     socketio = SocketIoEndpoint(connections, past, origins, limits) if speaks_socketio else None
     app = Probes(build_app(*endpoints, socketio), {"log": hub.check})
     server = lifecycle._Server(lifecycle._config(app, Http(), SyncProtocol))
     listener = socket.create_server(("127.0.0.1", 0))
+    identity_changes = IdentityChanges(redis, connections.heed)
     asked_to_end = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         group.create_task(hub.run(asked_to_end))
         group.create_task(connections.watch(asked_to_end))
+        group.create_task(identity_changes.run(asked_to_end))
         serving = group.create_task(server.serve([listener]))
         try:
             yield Broadcaster(listener.getsockname()[1], hub, connections, socketio)

@@ -56,6 +56,19 @@ CREATE TABLE public.agents (
     updated_at timestamp with time zone NOT NULL
 );
 
+CREATE TABLE public.api_tokens (
+    id text NOT NULL,
+    workspace_id text NOT NULL,
+    user_id text NOT NULL,
+    name text NOT NULL,
+    scopes text[] NOT NULL,
+    token_hash bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone,
+    last_used_at timestamp with time zone,
+    CONSTRAINT api_tokens_scopes_check CHECK ((scopes <@ ARRAY['read'::text, 'write'::text, 'admin'::text]))
+);
+
 CREATE TABLE public.attributes (
     workspace_id text NOT NULL,
     id text NOT NULL,
@@ -145,6 +158,18 @@ CREATE TABLE public.enrolment_tokens (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     expires_at timestamp with time zone NOT NULL,
     CONSTRAINT enrolment_tokens_uses_left_check CHECK ((uses_left >= 0))
+);
+
+CREATE TABLE public.invitations (
+    id text NOT NULL,
+    workspace_id text NOT NULL,
+    email text NOT NULL,
+    role text NOT NULL,
+    token_hash bytea NOT NULL,
+    created_by text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT invitations_role_check CHECK ((role = ANY (ARRAY['owner'::text, 'editor'::text, 'viewer'::text])))
 );
 
 CREATE TABLE public.members (
@@ -372,7 +397,9 @@ CREATE TABLE public.users (
     id text NOT NULL,
     email text NOT NULL,
     password_hash text NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    is_admin boolean DEFAULT false NOT NULL,
+    disabled_at timestamp with time zone
 );
 
 CREATE TABLE public.websites (
@@ -429,6 +456,12 @@ ALTER TABLE ONLY public.agent_credentials
 ALTER TABLE ONLY public.agents
     ADD CONSTRAINT agents_pkey PRIMARY KEY (workspace_id, id);
 
+ALTER TABLE ONLY public.api_tokens
+    ADD CONSTRAINT api_tokens_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.api_tokens
+    ADD CONSTRAINT api_tokens_token_hash_key UNIQUE (token_hash);
+
 ALTER TABLE ONLY public.attributes
     ADD CONSTRAINT attributes_pkey PRIMARY KEY (workspace_id, id);
 
@@ -452,6 +485,12 @@ ALTER TABLE ONLY public.enrolment_tokens
 
 ALTER TABLE ONLY public.enrolment_tokens
     ADD CONSTRAINT enrolment_tokens_token_hash_key UNIQUE (token_hash);
+
+ALTER TABLE ONLY public.invitations
+    ADD CONSTRAINT invitations_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.invitations
+    ADD CONSTRAINT invitations_token_hash_key UNIQUE (token_hash);
 
 ALTER TABLE ONLY public.members
     ADD CONSTRAINT members_pkey PRIMARY KEY (workspace_id, user_id);
@@ -511,6 +550,8 @@ CREATE INDEX agent_credentials_server ON public.agent_credentials USING btree (w
 
 CREATE INDEX agents_name ON public.agents USING btree (workspace_id, name, id);
 
+CREATE INDEX api_tokens_member ON public.api_tokens USING btree (workspace_id, user_id);
+
 CREATE INDEX attributes_name ON public.attributes USING btree (workspace_id, name, id);
 
 CREATE INDEX categories_name ON public.categories USING btree (workspace_id, name, id);
@@ -522,6 +563,8 @@ CREATE INDEX dining_tables_name ON public.dining_tables USING btree (workspace_i
 CREATE INDEX employees_name ON public.employees USING btree (workspace_id, name, id);
 
 CREATE INDEX enrolment_tokens_workspace ON public.enrolment_tokens USING btree (workspace_id);
+
+CREATE INDEX invitations_workspace ON public.invitations USING btree (workspace_id, created_at);
 
 CREATE INDEX members_user ON public.members USING btree (user_id);
 
@@ -564,11 +607,20 @@ ALTER INDEX public.metrics_history_server_ts ATTACH PARTITION public.metrics_his
 ALTER TABLE ONLY public.agent_credentials
     ADD CONSTRAINT agent_credentials_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES public.workspaces(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.api_tokens
+    ADD CONSTRAINT api_tokens_workspace_id_user_id_fkey FOREIGN KEY (workspace_id, user_id) REFERENCES public.members(workspace_id, user_id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.enrolment_tokens
     ADD CONSTRAINT enrolment_tokens_created_by_fkey FOREIGN KEY (created_by) REFERENCES public.users(id) ON DELETE SET NULL;
 
 ALTER TABLE ONLY public.enrolment_tokens
     ADD CONSTRAINT enrolment_tokens_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES public.workspaces(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.invitations
+    ADD CONSTRAINT invitations_created_by_fkey FOREIGN KEY (created_by) REFERENCES public.users(id) ON DELETE SET NULL;
+
+ALTER TABLE ONLY public.invitations
+    ADD CONSTRAINT invitations_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES public.workspaces(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.members
     ADD CONSTRAINT members_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;

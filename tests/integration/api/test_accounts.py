@@ -3,11 +3,19 @@
 import asyncio
 from typing import Any
 
+import httpx
 import pytest
+from argon2 import extract_parameters
 
+from services.api import passwords
+from services.api.passwords import matches
 from services.api.throttle import PER_ACCOUNT, PER_ACCOUNT_AND_ADDRESS, PER_ADDRESS
+from shared.errors import Unauthenticated
 from shared.io.identity import Identity
+from shared.io.identity_changes import IdentityChanges
+from shared.names import IDENTITY_CHANGES
 from tests.support.api import OTHER_WORKSPACE, PASSWORD, WORKSPACE, Api
+from tests.support.applier import until
 
 LOGIN = "/api/v1/auth/login"
 REFRESH = "/api/v1/auth/refresh"
@@ -38,7 +46,7 @@ async def test_a_user_logs_in_and_is_known(api: Api) -> None:
     assert ("Bearer", 900) == (pair["token_type"], pair["expires_in"])
     me = await api.http.get("/api/v1/me", headers=bearer(pair["access_token"]))
     expected = {
-        "user": {"id": "u_owner", "email": "owner@example.org"},
+        "user": {"id": "u_owner", "email": "owner@example.org", "is_admin": False},
         "workspaces": [{"id": WORKSPACE, "name": "Ours", "role": "owner"}],
     }
     assert expected == me.json()
@@ -61,6 +69,130 @@ async def test_a_wrong_password_and_an_unknown_user_get_the_same_answer(api: Api
     unknown = await api.http.post(LOGIN, json={"email": "unknown@example.org", "password": "wrong"})
     assert (401, "wrong_credentials") == (wrong.status_code, wrong.json()["code"])
     assert (wrong.status_code, wrong.json()) == (unknown.status_code, unknown.json())
+
+
+async def test_the_same_work_is_done_for_every_login_that_fails(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    await api.pool.execute("UPDATE users SET disabled_at = now() WHERE id = 'u_editor'")
+    verified: list[str] = []
+
+    def note(password: str, password_hash: str) -> bool:
+        verified.append(password_hash)
+        return matches(password, password_hash)
+
+    monkeypatch.setattr(passwords, "matches", note)
+    answers = [
+        await api.http.post(LOGIN, json={"email": f"{who}@example.org", "password": password})
+        for who, password in (("owner", "wrong"), ("unknown", "wrong"), ("unknown", PASSWORD), ("editor", PASSWORD))
+    ]
+    assert [401] * 4 == [answer.status_code for answer in answers]
+    assert 1 == len({answer.text for answer in answers})
+    assert 4 == len(verified)
+    assert [extract_parameters(verified[0])] * 4 == [extract_parameters(one) for one in verified]
+
+
+async def test_a_login_does_not_outlive_a_password_that_was_changed_meanwhile(api: Api) -> None:
+    accounts = api.parts.accounts
+    verify = accounts._passwords.verify
+
+    async def verify_and_change(password: str, password_hash: str | None) -> bool:
+        right = await verify(password, password_hash)
+        await api.pool.execute("UPDATE users SET password_hash = 'another' WHERE id = 'u_owner'")
+        return right
+
+    accounts._passwords.verify = verify_and_change  # type: ignore[method-assign]
+    answer = await api.http.post(LOGIN, json={"email": "owner@example.org", "password": PASSWORD})
+    assert (401, "wrong_credentials") == (answer.status_code, answer.json()["code"])
+    assert 0 == await api.pool.fetchval("SELECT count(*) FROM sessions")
+
+
+async def change_password(api: Api, token: str, current: str, new: str) -> httpx.Response:
+    body = {"current": current, "new": new}
+    return await api.http.post("/api/v1/me/password", json=body, headers=bearer(token))
+
+
+async def test_another_password_ends_the_other_sessions_and_keeps_this_one(api: Api) -> None:
+    here, elsewhere = await log_in(api), await log_in(api)
+    program = token_of(await api.let_program_in("owner", "read"))
+    for token in (here["access_token"], elsewhere["access_token"], program):
+        assert 200 == await status_of_me(api, token)
+    changed = await change_password(api, here["access_token"], PASSWORD, "another horse, another battery")
+    assert 204 == changed.status_code
+    tokens = (here["access_token"], elsewhere["access_token"], program)
+    assert [200, 401, 200] == [await status_of_me(api, token) for token in tokens]
+    statuses = [
+        (await api.http.post(REFRESH, json={"refresh_token": pair["refresh_token"]})).status_code
+        for pair in (here, elsewhere)
+    ]
+    assert [200, 401] == statuses
+    assert 401 == await attempt(api, "owner@example.org", "192.0.2.1", PASSWORD)
+    await log_in(api, password="another horse, another battery")
+
+
+@pytest.mark.parametrize(
+    ("current", "new", "wrong"),
+    [
+        ("wrong", "another horse, another battery", ["current"]),
+        ("", "short", ["current", "new"]),
+        (PASSWORD, "OWNER@example.org", ["new"]),
+        (PASSWORD, "abcabcabcabcabc", ["new"]),
+    ],
+)
+async def test_what_is_wrong_with_a_change_of_password_is_named(
+    api: Api, current: str, new: str, wrong: list[str]
+) -> None:
+    pair = await log_in(api)
+    answer = await change_password(api, pair["access_token"], current, new)
+    assert (422, wrong) == (answer.status_code, [error["field"] for error in answer.json()["errors"]])
+    await log_in(api)
+
+
+async def test_guessing_the_password_of_a_session_is_slowed_down(api: Api) -> None:
+    pair = await log_in(api)
+    for _ in range(PER_ACCOUNT_AND_ADDRESS.attempts):
+        assert 422 == (await change_password(api, pair["access_token"], "wrong", "a password that is long")).status_code
+    refused = await change_password(api, pair["access_token"], PASSWORD, "another horse, another battery")
+    assert 429 == refused.status_code
+
+
+async def test_another_replica_knows_of_the_end_of_a_session_at_once(api: Api) -> None:
+    pair = await log_in(api)
+    there = Identity(api.pool)
+
+    async def heard(user_ids: frozenset[str] | None) -> None:
+        there.forget(user_ids)
+
+    ending = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(IdentityChanges(api.redis, heard).run(ending))
+        await until_listeners(api, 2)
+        await there.authenticate(pair["access_token"])
+        await api.http.post("/api/v1/auth/logout", headers=bearer(pair["access_token"]))
+        async with asyncio.timeout(1):
+            while await is_let_in(there, pair["access_token"]):
+                await asyncio.sleep(0)
+        ending.set()
+
+
+async def until_listeners(api: Api, number: int) -> None:
+    """Wait until so many processes hear of changes."""
+
+    async def are_there() -> bool:
+        ((_, listeners),) = await api.redis.pubsub_numsub(IDENTITY_CHANGES)
+        return bool(listeners == number)
+
+    await until(are_there)
+
+
+async def is_let_in(identity: Identity, token: str) -> bool:
+    try:
+        await identity.authenticate(token)
+    except Unauthenticated:
+        return False
+    return True
+
+
+def token_of(headers: dict[str, str]) -> str:
+    return headers["Authorization"].removeprefix("Bearer ")
 
 
 async def test_what_is_no_login_is_refused(api: Api) -> None:

@@ -27,10 +27,10 @@ def administrator(database_url: str, password: str | None = None, email: str = "
 async def test_setup_makes_a_workspace_its_owner_and_a_key(database_url: str, connection: asyncpg.Connection) -> None:
     await set_up(administrator(database_url))
     owner = await connection.fetchrow(
-        "SELECT email, role, password_hash FROM users JOIN members ON user_id = users.id "
+        "SELECT email, role, is_admin, password_hash FROM users JOIN members ON user_id = users.id "
         "JOIN workspaces w ON w.id = workspace_id"
     )
-    assert ("admin@localhost", "owner") == (owner["email"], owner["role"])
+    assert ("admin@localhost", "owner", True) == (owner["email"], owner["role"], owner["is_admin"])
     assert owner["password_hash"].startswith("$argon2id$")
     assert 32 == await connection.fetchval("SELECT length(secret) FROM signing_keys")
 

@@ -17,6 +17,7 @@ from services.broadcaster import metrics
 from services.broadcaster.limits import Limits
 from services.broadcaster.outbox import Bounds
 from services.broadcaster.pace import Pace
+from shared.io.identity import Memberships
 from shared.operation import Draft
 from tests.support.broadcaster import (
     TOKEN,
@@ -159,7 +160,7 @@ async def test_who_cannot_be_identified_now_is_sent_away_for_a_while(redis: Redi
 
 
 async def test_a_revoked_login_closes_with_4401(redis: Redis, people: FakeAuthenticator) -> None:
-    async with broadcasting(redis, people, sessions_check_s=0.05) as broadcaster, raw_client(broadcaster) as client:
+    async with broadcasting(redis, people, logins_check_s=0.05) as broadcaster, raw_client(broadcaster) as client:
         people.ended.add("session_1")
         assert 4401 == (await client.close_code())[0]
 
@@ -172,11 +173,11 @@ class SlowAuthenticator(FakeAuthenticator):
         self.lookups = 0
         self.may_answer = asyncio.Event()
 
-    async def ended_sessions(self, session_ids: Iterable[str]) -> set[str]:
-        ended = await super().ended_sessions(session_ids)
+    async def standing(self, ids: Iterable[str]) -> dict[str, Memberships]:
+        standing = await super().standing(ids)
         self.lookups += 1
         await self.may_answer.wait()
-        return ended
+        return standing
 
     async def was_asked(self, times: int) -> None:
         async with asyncio.timeout(5):
@@ -188,7 +189,7 @@ async def test_who_logs_in_anew_while_logins_are_looked_up_stays(redis: Redis) -
     people = SlowAuthenticator()
     people.principals["newer"] = principal(session="session_2")
     people.ended.add("session_1")
-    async with broadcasting(redis, people, sessions_check_s=0.01) as broadcaster, raw_client(broadcaster) as client:
+    async with broadcasting(redis, people, logins_check_s=0.01) as broadcaster, raw_client(broadcaster) as client:
         await people.was_asked(1)
         await client.send({"op": "auth", "token": "newer"})
         assert "welcome" == (await client.receive())["op"]

@@ -175,7 +175,7 @@ async def test_a_stream_that_was_refused_does_not_keep_its_place(redis: Redis, p
 
 
 async def test_a_login_that_ends_ends_the_stream(redis: Redis, people: FakeAuthenticator) -> None:
-    async with broadcasting(redis, people, sessions_check_s=0.05) as broadcaster, stream(broadcaster) as events:
+    async with broadcasting(redis, people, logins_check_s=0.05) as broadcaster, stream(broadcaster) as events:
         assert "snapshot" == (await events.event())["event"]
         people.ended.add("session_1")
         assert "unauthenticated" == (await events.message())["code"]

@@ -471,7 +471,7 @@ async def test_a_token_that_expires_ends_the_connection_unless_it_is_renewed(
 
 async def test_a_login_that_ends_ends_the_connection(redis: Redis, people: FakeAuthenticator) -> None:
     async with (
-        broadcasting(redis, people, sessions_check_s=0.05) as broadcaster,
+        broadcasting(redis, people, logins_check_s=0.05) as broadcaster,
         python_client(broadcaster.socketio_url) as client,
     ):
         await until(client, "connected")

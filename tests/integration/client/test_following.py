@@ -195,7 +195,7 @@ async def test_after_a_token_that_has_expired_the_client_gets_another_and_resume
         return session
 
     async with (
-        broadcasting(redis, people, sessions_check_s=0.02) as broadcaster,
+        broadcasting(redis, people, logins_check_s=0.02) as broadcaster,
         MusterClient(broadcaster.url, token=source, on_connection=events.append) as muster,
         consuming(muster) as consumer,
     ):

@@ -5,6 +5,7 @@ import asyncio
 import asyncpg
 
 from shared.resources import RESOURCES
+from stack.migrate import MIGRATIONS
 from tests.support.postgres import PostgresServer
 from tests.support.schema import SCHEMA, dump
 
@@ -31,4 +32,33 @@ async def test_each_resource_has_a_table_with_its_fields(database_url: str) -> N
             resource.name,
         )
         assert {"workspace_id", "id", "version", *resource.columns} == {row["column_name"] for row in rows}
+    await connection.close()
+
+
+async def test_what_a_migration_does_it_can_undo(postgres_server: PostgresServer, database_url: str) -> None:
+    parts = [path.read_text().split("-- migrate:down") for path in sorted(MIGRATIONS.glob("*.sql"))]
+    connection = await asyncpg.connect(database_url)
+    for _, down in reversed(parts):
+        await connection.execute(down)
+    assert ["schema_migrations"] == [
+        row["tablename"]
+        for row in await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    ]
+    for up, _ in parts:
+        await connection.execute(up)
+    await connection.close()
+    async with postgres_server.new_database() as migrated:
+        assert await asyncio.to_thread(dump, migrated) == await asyncio.to_thread(dump, database_url)
+
+
+async def test_the_first_user_becomes_an_administrator(database_url: str) -> None:
+    up, down = (MIGRATIONS / "20261124000002_accounts.sql").read_text().split("-- migrate:down")
+    connection = await asyncpg.connect(database_url)
+    await connection.execute(down)
+    await connection.execute(
+        "INSERT INTO users (id, email, password_hash, created_at) "
+        "VALUES ('u_2', 'b@example.org', '', now()), ('u_1', 'a@example.org', '', now() - interval '1 day')"
+    )
+    await connection.execute(up)
+    assert ["u_1"] == [row["id"] for row in await connection.fetch("SELECT id FROM users WHERE is_admin")]
     await connection.close()

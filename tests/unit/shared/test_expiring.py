@@ -47,3 +47,11 @@ def test_what_is_forgotten_is_gone() -> None:
     memory.forget("a")
     memory.forget("b")
     assert memory.get("a") is None
+
+
+def test_what_a_rule_means_is_forgotten() -> None:
+    memory: ExpiringMemory[str, int] = ExpiringMemory(capacity=3, lifetime_s=5, clock=Clock())
+    for number, key in enumerate("abc"):
+        memory.store(key, number)
+    memory.forget_where(lambda number: number != 1)
+    assert [None, 1, None] == [memory.get(key) for key in "abc"]

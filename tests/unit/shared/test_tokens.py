@@ -9,11 +9,15 @@ from shared.errors import Unauthenticated
 from shared.tokens import (
     ACCESS_TOKEN_LIFETIME,
     MAX_TOKEN_CHARACTERS,
+    Role,
+    Scope,
     SigningKey,
     decode_token,
     encode_token,
+    exceeding_scopes,
     key_id_of,
     new_claims,
+    scoped_role,
 )
 
 NOW = datetime(2030, 1, 1, 12, 0, 0, 250_000, UTC)
@@ -94,3 +98,25 @@ def test_a_token_whose_key_has_no_name_is_refused(key_id: object) -> None:
     _, body, signature = signed(payload).split(".")
     with pytest.raises(Unauthenticated):
         decode_token(f"{header.decode()}.{body}.{signature}", KEYS, NOW)
+
+
+@pytest.mark.parametrize(
+    ("role", "scopes", "left"),
+    [
+        ("owner", ("read",), "viewer"),
+        ("owner", ("read", "write"), "editor"),
+        ("owner", ("admin",), "owner"),
+        ("editor", ("admin",), "editor"),
+        ("viewer", ("write",), "viewer"),
+        ("viewer", ("read",), "viewer"),
+        ("owner", (), "viewer"),
+    ],
+)
+def test_scopes_leave_no_more_of_a_role_than_both_allow(role: Role, scopes: tuple[Scope, ...], left: Role) -> None:
+    assert left == scoped_role(role, scopes)
+
+
+def test_scopes_that_exceed_a_role_are_named() -> None:
+    everything: tuple[Scope, ...] = ("read", "write", "admin")
+    roles: tuple[Role, ...] = ("viewer", "editor", "owner")
+    assert [["write", "admin"], ["admin"], []] == [exceeding_scopes(role, everything) for role in roles]

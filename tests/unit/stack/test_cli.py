@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 import pytest
 
@@ -26,7 +27,11 @@ from stack import cli
         (["watch"], "required: TOPIC"),
         (["watch", "servers", "--since", "41"], "--since: '41' is not of the form EPOCH-VERSION"),
         (["watch", "servers", "--delivery", "some"], "--delivery: invalid choice: 'some'"),
-        ([], "required: up|status|watch"),
+        (["user"], "required: add|passwd|list"),
+        (["user", "add"], "required: EMAIL"),
+        (["user", "add", "a@example.org", "--password", "secret"], "unrecognized arguments: --password"),
+        (["keys"], "required: rotate"),
+        ([], "required: up|status|watch|user|keys"),
     ],
 )
 def test_a_mistake_is_one_line_and_not_success(
@@ -56,10 +61,25 @@ def test_numbers_that_only_look_like_numbers_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["up", "--help"], ["status", "--help"], ["watch", "--help"], ["--version"]]
+    "arguments",
+    [
+        ["--help"],
+        ["up", "--help"],
+        ["status", "--help"],
+        ["watch", "--help"],
+        ["user", "--help"],
+        ["user", "add", "--help"],
+        ["keys", "rotate", "--help"],
+        ["--version"],
+    ],
 )
 def test_help_and_version_are_success(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
         cli.main(arguments)
     assert exit_.value.code == 0
     assert "muster" in capsys.readouterr().out
+
+
+def test_users_and_keys_need_an_installation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert 1 == cli.main(["user", "list", "--data-dir", str(tmp_path)])
+    assert f"muster: no Muster is ready in {tmp_path}: start it" in capsys.readouterr().err

@@ -1,6 +1,22 @@
 -- name: find_user(email)^
 -- The user with this e-mail address, however it is capitalised.
-SELECT id, password_hash FROM users WHERE lower(email) = lower(:email);
+SELECT id, email, password_hash FROM users WHERE lower(email) = lower(:email);
+
+-- name: find_user_by_id(id)^
+-- A user.
+SELECT id, email, password_hash FROM users WHERE id = :id;
+
+-- name: lock_user(id, password_hash)$
+-- Whether a user is not disabled and still has the password that was verified; so until the transaction ends.
+SELECT true FROM users WHERE id = :id AND password_hash = :password_hash AND disabled_at IS NULL FOR SHARE;
+
+-- name: set_password(id, password_hash)!
+-- Give a user another password.
+UPDATE users SET password_hash = :password_hash WHERE id = :id;
+
+-- name: end_other_sessions(user_id, kept)!
+-- Revoke all sessions of a user but one.
+UPDATE sessions SET revoked_at = now() WHERE user_id = :user_id AND id <> :kept AND revoked_at IS NULL;
 
 -- name: email_of(user_id)$
 -- The e-mail address of a user.
@@ -30,6 +46,6 @@ INSERT INTO refresh_tokens (token_hash, session_id) VALUES (:token_hash, :sessio
 -- Spend a refresh token that is still good and return its session; of several at once, one succeeds.
 UPDATE refresh_tokens SET spent_at = now() WHERE token_hash = :token_hash AND spent_at IS NULL RETURNING session_id;
 
--- name: session_of_refresh_token(token_hash)$
+-- name: session_of_refresh_token(token_hash)^
 -- The session of a refresh token, spent or not.
-SELECT session_id FROM refresh_tokens WHERE token_hash = :token_hash;
+SELECT s.id, s.user_id FROM refresh_tokens r JOIN sessions s ON s.id = r.session_id WHERE r.token_hash = :token_hash;

@@ -14,9 +14,13 @@ INSERT INTO workspaces (id, name) VALUES (:id, :name);
 -- The user with this e-mail address, however it is capitalised.
 SELECT id, password_hash FROM users WHERE lower(email) = lower(:email);
 
--- name: add_user(id, email, password_hash)!
--- Create a user.
-INSERT INTO users (id, email, password_hash) VALUES (:id, :email, :password_hash);
+-- name: add_administrator(id, email, password_hash)!
+-- Create a user who administers the installation.
+INSERT INTO users (id, email, password_hash, is_admin) VALUES (:id, :email, :password_hash, true);
+
+-- name: make_administrator(id)!
+-- Let a user administer the installation.
+UPDATE users SET is_admin = true WHERE id = :id AND NOT is_admin;
 
 -- name: set_password(id, password_hash)!
 -- Give a user another password.
@@ -37,3 +41,11 @@ SELECT EXISTS (SELECT FROM signing_keys);
 -- name: add_signing_key(id, secret)!
 -- Add a key; the newest one signs.
 INSERT INTO signing_keys (id, secret) VALUES (:id, :secret);
+
+-- name: delete_old_signing_keys(lasts_s)!
+-- Delete the keys that another has replaced for so long that no token signed with them is still good.
+DELETE FROM signing_keys k
+WHERE EXISTS (
+    SELECT FROM signing_keys newer
+    WHERE newer.created_at > k.created_at AND newer.created_at < now() - make_interval(secs => :lasts_s)
+);

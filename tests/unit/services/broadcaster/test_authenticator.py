@@ -10,7 +10,7 @@ import pytest
 
 from services.broadcaster.authenticator import DatabaseAuthenticator
 from shared.errors import RetryLater, Unauthenticated
-from shared.io.identity import Identity
+from shared.io.identity import Identity, Memberships
 from shared.tokens import Principal
 
 
@@ -24,8 +24,8 @@ class BrokenIdentity:
         del token
         raise self._fault
 
-    async def ended_sessions(self, session_ids: Iterable[str]) -> set[str]:
-        del session_ids
+    async def standing(self, ids: Iterable[str]) -> dict[str, Memberships]:
+        del ids
         raise self._fault
 
 
@@ -47,7 +47,7 @@ async def test_a_database_that_does_not_answer_is_a_passing_fault(fault: Excepti
     with pytest.raises(RetryLater):
         await authenticator(fault).authenticate("token")
     with pytest.raises(RetryLater):
-        await authenticator(fault).ended_sessions(["session"])
+        await authenticator(fault).standing(["session"])
 
 
 async def test_a_bad_token_stays_a_bad_token() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime, timedelta
 
 from redis.asyncio import Redis
@@ -29,8 +29,11 @@ class Anyone:
         memberships = (Membership("w_1", "One", "viewer"),)
         return Principal("u_1", "session_1", datetime.now(UTC) + timedelta(minutes=1), memberships)
 
-    async def ended_sessions(self, session_ids: Iterable[str]) -> set[str]:
-        return set() & set(session_ids)
+    async def standing(self, ids: Iterable[str]) -> dict[str, tuple[Membership, ...]]:
+        return {one: (Membership("w_1", "One", "viewer"),) for one in ids}
+
+    def forget(self, user_ids: Collection[str] | None) -> None:
+        del user_ids
 
 
 class PlayedPeer:

@@ -155,7 +155,37 @@ def test_a_renewal_ends_what_the_user_may_not_see_any_more() -> None:
 
 
 def test_a_login_that_has_ended_ends_the_session() -> None:
-    assert (4401, "unauthenticated") == closing(welcomed().revoke())
+    assert (4401, "unauthenticated") == closing(welcomed().keep_within("session_1", None))
+
+
+def test_a_membership_that_has_ended_ends_the_subscriptions_of_its_workspace() -> None:
+    session = welcomed("w_1", "w_2")
+    for workspace in ("w_1", "w_2"):
+        session.receive(f'{{"op":"subscribe","topic":"servers","workspace":"{workspace}"}}', 0.0)
+    left = person("w_1").memberships
+    lost = Topic("w_2", "servers")
+    ended, told = session.keep_within("session_1", left)
+    assert (End(lost), {SERVERS}) == (ended, session.topics)
+    assert ("forbidden", "servers", "w_2") == refusal([told])
+    assert () == session.keep_within("session_1", left)
+    (again,) = session.receive('{"op":"subscribe","topic":"servers","workspace":"w_2"}', 0.0)
+    assert "forbidden" == refusal([again])[0]
+
+
+def test_what_another_login_has_lost_is_no_concern_of_this_one() -> None:
+    session = welcomed()
+    assert () == session.keep_within("session_0", None)
+    assert Phase.WELCOMED is session.phase
+
+
+def test_a_login_without_end_does_not_expire() -> None:
+    session = opening()
+    session.receive('{"op":"auth","token":"t"}', 0.0)
+    (effect,) = session.admit(Principal("u_1", "t_1", None, ()), AT)
+    assert isinstance(effect, Say)
+    assert isinstance(effect.message, Welcome)
+    assert effect.message.expires_at is None
+    assert () == session.expire(1e9, AT + timedelta(days=10_000))
 
 
 def test_a_user_has_a_bounded_number_of_connections() -> None:
@@ -300,6 +330,6 @@ def test_nothing_follows_the_end() -> None:
         session.receive('{"op":"auth","token":"t"}', 0.0),
         session.admit(person(), AT),
         session.expire(1e9, AT + timedelta(days=1)),
-        session.revoke(),
+        session.keep_within("session_1", None),
         session.close(4408, "slow"),
     ]

@@ -1,0 +1,92 @@
+"""Pages of the lists that are no records: users, members, invitations, API tokens.
+
+A page begins after the last item of the one before, by the value that orders the list and the item's id.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from litestar.openapi.spec import Operation, Parameter, Schema
+from litestar.openapi.spec.enums import OpenAPIType
+
+from services.api.records.cursor import Cursor, decode_cursor, encode_cursor
+from services.api.records.listing import DEFAULT_LIMIT, MAX_LIMIT
+from shared.io.problem import FieldError, HttpError
+from shared.resources.declaration import Line, Time
+
+PAGE_PARAMETERS = ("limit", "cursor")
+
+_KINDS: Mapping[str, Any] = {"email": Line, "-created_at": Time}
+
+
+class PageQuery(msgspec.Struct, frozen=True):
+    """Which page of a list is asked for; `sort` is the order of the list."""
+
+    sort: str
+    limit: int = DEFAULT_LIMIT
+    after: Cursor | None = None
+
+    @property
+    def arguments(self) -> dict[str, object]:
+        """What the queries of lists call it; they return one row more where there is a next page."""
+        after = self.after
+        key, item_id = (after.value, after.id) if after is not None else (None, None)
+        return {"after_key": key, "after_id": item_id, "most": self.limit + 1}
+
+
+async def read_page(query: PageQuery, rows: AsyncIterator[Any]) -> tuple[list[dict[str, Any]], str | None]:
+    """Return the items of a page, and the cursor of the next one, None on the last."""
+    items = [dict(row) async for row in rows]
+    if len(items) <= query.limit:
+        return items, None
+    last = items[query.limit - 1]
+    value = last["email"].lower() if query.sort == "email" else last["created_at"]
+    return items[: query.limit], encode_cursor(Cursor(query.sort, value, last["id"]))
+
+
+def page_query(sort: str, parameters: Iterable[tuple[str, str]]) -> PageQuery:
+    """Read the parameters of a request; raises HttpError (400), which names the one that is wrong."""
+    given = list(parameters)
+    for name in PAGE_PARAMETERS:
+        if sum(each == name for each, _ in given) > 1:
+            raise _bad(name, "must be given once")
+    texts = dict(given)
+    return PageQuery(sort, _limit(texts.get("limit")), _cursor(sort, texts.get("cursor")))
+
+
+@dataclass
+class PagedOperation(Operation):
+    """An operation that has the parameters of a page."""
+
+    def __post_init__(self) -> None:
+        """Add the parameters."""
+        limit = Schema(type=OpenAPIType.INTEGER, minimum=1, maximum=MAX_LIMIT, default=DEFAULT_LIMIT)
+        cursor = Schema(type=OpenAPIType.STRING, description="`next_cursor` of the page before")
+        added = [
+            Parameter(name=name, param_in="query", schema=schema)
+            for name, schema in (("limit", limit), ("cursor", cursor))
+        ]
+        self.parameters = [*(self.parameters or []), *added]
+
+
+def _limit(text: str | None) -> int:
+    if text is None:
+        return DEFAULT_LIMIT
+    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(MAX_LIMIT)) and 1 <= int(text) <= MAX_LIMIT):
+        raise _bad("limit", f"must be a number from 1 to {MAX_LIMIT}")
+    return int(text)
+
+
+def _cursor(sort: str, text: str | None) -> Cursor | None:
+    if text is None:
+        return None
+    try:
+        return decode_cursor(text, sort, _KINDS[sort])
+    except ValueError as error:
+        raise _bad("cursor", str(error)) from error
+
+
+def _bad(parameter: str, message: str) -> HttpError:
+    return HttpError(400, "bad_request", f"{parameter}: {message}", errors=[FieldError(parameter, message)])
