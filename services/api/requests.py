@@ -10,7 +10,14 @@ from litestar.params import HeaderParameter
 from litestar.types import Guard
 
 from services.api.bodies import decode_body
-from services.api.conditions import WriteTerms, digest_of_request, operation_id_of, prefers_async, read_if_match
+from services.api.conditions import (
+    MAX_KEY_CHARACTERS,
+    WriteTerms,
+    digest_of_request,
+    operation_id_of,
+    prefers_async,
+    read_if_match,
+)
 from services.api.permissions import WRITERS, Access, Caller, admit
 from shared.errors import Malformed, Unauthenticated
 from shared.io.identity import Identity
@@ -115,11 +122,19 @@ async def provide_terms(
     caller: NamedDependency[Caller],
     if_match: Annotated[
         str | None,
-        HeaderParameter(name="If-Match", description='Write only if the record has this ETag, such as "44"; else 412.'),
+        HeaderParameter(
+            name="If-Match",
+            description='Write only if the record has this ETag, such as "44"; else 412.',
+            schema_extra={"pattern": r'^(\*|(W/)?"[0-9]+"(, *(W/)?"[0-9]+")*)$'},
+        ),
     ] = None,
     idempotency_key: Annotated[
         str | None,
-        HeaderParameter(name="Idempotency-Key", description="Repeating a request with its key does it once."),
+        HeaderParameter(
+            name="Idempotency-Key",
+            description="Repeating a request with its key does it once.",
+            schema_extra={"pattern": f"^[!-~]{{1,{MAX_KEY_CHARACTERS}}}$"},
+        ),
     ] = None,
     prefer: Annotated[
         str | None,

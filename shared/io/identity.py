@@ -14,6 +14,7 @@ from shared.io.signing_keys import SigningKeys
 from shared.tokens import (
     API_TOKEN_PREFIX,
     MAX_TOKEN_CHARACTERS,
+    Claims,
     Membership,
     Principal,
     decode_token,
@@ -53,6 +54,10 @@ class Identity:
             capacity=MAX_REMEMBERED_LOGINS, lifetime_s=LOGIN_MEMORY_S, clock=clock
         )
         self._forgotten = 0
+        # checking a signature takes longer than all the rest, and a client sends the same token many times
+        self._tokens: ExpiringMemory[str, Claims] = ExpiringMemory(
+            capacity=MAX_REMEMBERED_LOGINS, lifetime_s=LOGIN_MEMORY_S, clock=clock
+        )
 
     async def authenticate(self, token: str) -> Principal:
         """Return who sent this access token or API token.
@@ -62,7 +67,10 @@ class Identity:
         """
         if token.startswith(API_TOKEN_PREFIX):
             return await self._program(token)
-        claims = decode_token(token, await self.keys.secrets(key_id_of(token)), self._now())
+        claims = self._tokens.get(token)
+        if claims is None or claims.expires_at <= self._now():
+            claims = decode_token(token, await self.keys.secrets(key_id_of(token)), self._now())
+            self._tokens.store(token, claims)
         session = await self._login(claims.session_id, lambda: self._find_session(claims.session_id))
         if session is None or session.user_id != claims.user_id:
             raise Unauthenticated("the session has ended", code="session_ended")

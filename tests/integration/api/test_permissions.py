@@ -62,11 +62,16 @@ OF_EDITABLE: dict[tuple[str, str], Access] = {
     ("PATCH", "/api/v1/{name}/{record_id}"): "write",
 }
 OF_DELETABLE: dict[tuple[str, str], Access] = {("DELETE", "/api/v1/{name}/{record_id}"): "write"}
+OF_JOURNALLED: dict[tuple[str, str], Access] = {
+    ("GET", "/api/v1/{name}/{record_id}/changes"): "read",
+    ("POST", "/api/v1/{name}/{record_id}/revert"): "write",
+}
 for resource in RESOURCES.values():
     shared_by = (
         OF_RESOURCES,
         OF_EDITABLE if resource.editable else {},
         OF_DELETABLE if resource.deletable else {},
+        OF_JOURNALLED if resource.journalled else {},
     )
     for routes in shared_by:
         TABLE |= {(method, path.replace("{name}", resource.name)): access for (method, path), access in routes.items()}
