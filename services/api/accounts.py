@@ -14,7 +14,9 @@ import msgspec
 import structlog
 
 from services.api.passwords import Passwords
+from shared.audit import Origin
 from shared.errors import Unauthenticated
+from shared.io.audit import record_account
 from shared.io.database.queries import queries
 from shared.io.identity import Identity, utc_now
 from shared.names import new_id
@@ -46,10 +48,11 @@ class Accounts:
         self._passwords = passwords
         self._now = now
 
-    async def log_in(self, email: str, password: str) -> TokenPair:
+    async def log_in(self, email: str, password: str, origin: Origin) -> TokenPair:
         """Open a session; raises Unauthenticated alike for an unknown user and a wrong password."""
         user = await _SQL.find_user(self._pool, email=email)
         if not await self._passwords.verify(password, user["password_hash"] if user else None):
+            await self._record_failure(user["id"] if user else "", origin)
             raise Unauthenticated("the e-mail address or the password is wrong", code="wrong_credentials")
         session_id = new_id("x")
         async with self._pool.acquire() as connection, connection.transaction():
@@ -57,9 +60,17 @@ class Accounts:
             await _SQL.forget_sessions(connection, user_id=user["id"])
             await _SQL.add_session(connection, id=session_id, user_id=user["id"], expires_at=expires_at)
             refresh_token = await _add_refresh_token(connection, session_id)
+            details = {"session": session_id}
+            await record_account(connection, "logged_in", user_id=user["id"], origin=origin, details=details)
         return await self._pair(user["id"], session_id, refresh_token)
 
-    async def refresh(self, refresh_token: str) -> TokenPair:
+    async def _record_failure(self, user_id: str, origin: Origin) -> None:
+        # the name of an unknown user is not recorded: it may be a password that was typed into the wrong field
+        details = {"reason": "wrong_password" if user_id else "unknown_user"}
+        async with self._pool.acquire() as connection, connection.transaction():
+            await record_account(connection, "login_failed", user_id=user_id, actor="", origin=origin, details=details)
+
+    async def refresh(self, refresh_token: str, origin: Origin) -> TokenPair:
         """Give a new pair for a refresh token that was not used yet.
 
         Raises Unauthenticated when it is unknown, when it was used (its session has ended then), or when its session
@@ -74,6 +85,11 @@ class Accounts:
             reused = None if session_id else await _SQL.session_of_refresh_token(connection, token_hash=token_hash)
             if reused:
                 await _SQL.end_session(connection, id=reused)
+                user_id = await _SQL.user_of_session(connection, id=reused)
+                details = {"session": reused}
+                await record_account(
+                    connection, "refresh_token_reused", user_id=user_id, actor="", origin=origin, details=details
+                )
         if reused:
             log.warning("refresh token used again, session ended", session=reused)
             self._identity.forget(reused)
@@ -82,9 +98,12 @@ class Accounts:
             raise Unauthenticated("this refresh token is not good (any more): log in again", code="session_ended")
         return await self._pair(session["user_id"], session_id, next_token)
 
-    async def log_out(self, principal: Principal) -> None:
+    async def log_out(self, principal: Principal, origin: Origin) -> None:
         """End the session."""
-        await _SQL.end_session(self._pool, id=principal.session_id)
+        async with self._pool.acquire() as connection, connection.transaction():
+            await _SQL.end_session(connection, id=principal.session_id)
+            details = {"session": principal.session_id}
+            await record_account(connection, "logged_out", user_id=principal.user_id, origin=origin, details=details)
         self._identity.forget(principal.session_id)
 
     async def email_of(self, user_id: str) -> str:

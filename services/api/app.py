@@ -7,6 +7,7 @@ from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 
+from services.api.audit import AUDIT_ROUTES
 from services.api.auth_routes import AUTH_ROUTES
 from services.api.enrolment import ENROLMENT_ROUTES
 from services.api.parts import Parts
@@ -28,7 +29,7 @@ def build_app(parts: Parts) -> Litestar:
 def _routes() -> list[Any]:
     records = [route for resource in RESOURCES.values() for route in record_routes(resource)]
     return [
-        Router("/api/v1", route_handlers=[*AUTH_ROUTES, *ENROLMENT_ROUTES, *records, *SERVER_ROUTES]),
+        Router("/api/v1", route_handlers=[*AUTH_ROUTES, *AUDIT_ROUTES, *ENROLMENT_ROUTES, *records, *SERVER_ROUTES]),
         Router("/api", route_handlers=SYNC_ROUTES),
     ]
 

@@ -13,7 +13,7 @@ from msgspec import Meta
 from services.api.accounts import Accounts, TokenPair
 from services.api.passwords import MAX_PASSWORD_CHARACTERS
 from services.api.problems import BODY_PROBLEMS, SESSION_PROBLEMS
-from services.api.requests import ApiRequest, opt
+from services.api.requests import ApiRequest, opt, origin_of
 from services.api.throttle import LoginThrottle
 from shared.io.address import address_of
 from shared.io.litestar_problems import documented
@@ -79,7 +79,7 @@ async def log_in(
     peer = request.client.host if request.client else ""
     address = address_of(peer, request.headers.get("x-forwarded-for"))
     await throttle.enter(data.email, address)
-    pair = await accounts.log_in(data.email, data.password)
+    pair = await accounts.log_in(data.email, data.password, origin_of(request))
     await throttle.forgive(data.email, address)
     return Response(pair, headers=NO_STORE)
 
@@ -94,9 +94,11 @@ async def log_in(
     tags=["accounts"],
     responses=documented(*SESSION_PROBLEMS, *BODY_PROBLEMS),
 )
-async def refresh(data: JSONBody[RefreshRequest], accounts: NamedDependency[Accounts]) -> Response[TokenPair]:
+async def refresh(
+    data: JSONBody[RefreshRequest], request: ApiRequest, accounts: NamedDependency[Accounts]
+) -> Response[TokenPair]:
     """Renew the tokens. The refresh token is spent; using it again ends the session."""
-    return Response(await accounts.refresh(data.refresh_token), headers=NO_STORE)
+    return Response(await accounts.refresh(data.refresh_token, origin_of(request)), headers=NO_STORE)
 
 
 @post(
@@ -110,7 +112,7 @@ async def refresh(data: JSONBody[RefreshRequest], accounts: NamedDependency[Acco
 )
 async def log_out(request: ApiRequest, accounts: NamedDependency[Accounts]) -> None:
     """End the session: its tokens are good no longer, its streams are closed."""
-    await accounts.log_out(request.user)
+    await accounts.log_out(request.user, origin_of(request))
 
 
 @get(

@@ -5,6 +5,7 @@ import msgspec
 from redis.asyncio import Redis
 
 from services.api.accounts import Accounts
+from services.api.audit import AuditReader
 from services.api.enrolment import EnrolmentTokens
 from services.api.passwords import Passwords
 from services.api.records.reader import RecordReader
@@ -24,6 +25,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     identity: Identity
     accounts: Accounts
     throttle: LoginThrottle
+    audit: AuditReader
     enrolment_tokens: EnrolmentTokens
     records: RecordReader
     writer: RecordWriter
@@ -46,6 +48,7 @@ def make_parts(
         identity=identity,
         accounts=Accounts(pool, identity, Passwords()),
         throttle=LoginThrottle(redis),
+        audit=AuditReader(pool),
         enrolment_tokens=EnrolmentTokens(pool),
         records=RecordReader(pool),
         writer=writer,

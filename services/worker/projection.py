@@ -3,11 +3,13 @@
 The upserts are generated from the resources' declarations and fed the producers' own JSON.
 """
 
-from collections.abc import Iterable, Sequence
+import datetime as dt
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 
 import msgspec
 
+from shared.audit import Event
 from shared.change import Change, ChangeSet
 from shared.names import Topic
 from shared.resources import METRICS, RESOURCES, Resource
@@ -57,6 +59,7 @@ class Projection(msgspec.Struct, kw_only=True):
     history: list[tuple[object, ...]]
     topics: list[tuple[str, str, int]]
     operations: list[tuple[str, int, int, int, int]]
+    audit: list[Event]
 
 
 def project(entries: Sequence[ChangeSet]) -> Projection:
@@ -84,6 +87,7 @@ def project(entries: Sequence[ChangeSet]) -> Projection:
             for entry in entries
             if entry.operation
         ],
+        audit=[event for entry in entries for event in audit_events(entry)],
     )
 
 
@@ -131,3 +135,23 @@ def history_rows(changes: Iterable[Change]) -> Iterable[tuple[object, ...]]:
 
 def _details(values: tuple[object, ...]) -> bytes:
     return msgspec.json.encode({name: value for name, value in zip(DETAILS, values, strict=True) if value is not None})
+
+
+_1970 = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+def audit_events(entry: ChangeSet) -> Iterator[Event]:
+    """Yield what the audit log says of an entry that a person asked for: one event for each change."""
+    if entry.origin is None:
+        return
+    for change in entry.changes:
+        yield Event(
+            workspace_id=entry.topic.workspace_id,
+            at=_1970 + dt.timedelta(milliseconds=entry.at_ms),
+            actor=entry.actor,
+            action=change.action,
+            resource=entry.topic.resource,
+            record_id=change.id,
+            version=change.version,
+            origin=entry.origin,
+        )

@@ -53,6 +53,8 @@ async def test_the_document_names_every_route(document: dict[str, Any]) -> None:
         ("POST", "/api/v1/auth/refresh"),
         ("POST", "/api/v1/auth/logout"),
         ("GET", "/api/v1/me"),
+        ("GET", "/api/v1/audit"),
+        ("GET", "/api/v1/audit/export"),
         ("POST", "/api/v1/enrolment-tokens"),
         ("GET", "/api/v1/enrolment-tokens"),
         ("DELETE", "/api/v1/enrolment-tokens/token_id"),

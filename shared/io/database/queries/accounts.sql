@@ -18,6 +18,10 @@ DELETE FROM sessions WHERE user_id = :user_id AND expires_at < now();
 -- Revoke a session, and with it every token that descends from it.
 UPDATE sessions SET revoked_at = now() WHERE id = :id AND revoked_at IS NULL;
 
+-- name: user_of_session(id)$
+-- The user of a session, whether it stands or not.
+SELECT user_id FROM sessions WHERE id = :id;
+
 -- name: standing_session(id)^
 -- The user of a session that is neither revoked nor over.
 SELECT user_id FROM sessions WHERE id = :id AND revoked_at IS NULL AND expires_at > now();
