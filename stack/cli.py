@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NoReturn, get_args
 
 from muster_client import Delivery, Position
+from stack import audit
 from stack.errors import StackError
 from stack.machine import Options
 from stack.services import SCALABLE
@@ -90,7 +91,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
     root = _Parser(prog="muster", description="Keeps a fleet accounted for.")
     root.add_argument("--version", action="version", version=f"muster {metadata.version('muster')}")
-    commands = root.add_subparsers(dest="command", required=True, metavar="up|status|watch")
+    commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
     run = commands.add_parser(
         "up",
         help="run the whole system on this machine",
@@ -106,6 +107,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--no-agent", action="store_true", help="do not watch this machine itself")
     show = commands.add_parser("status", help="show what runs", description="Show what runs in a data folder.")
     _add_data_dir(show)
+    _add_audit(commands.add_parser("audit", help="check the audit log", description="Work with the audit log."))
     _add_watch(
         commands.add_parser(
             "watch",
@@ -133,6 +135,15 @@ def _add_watch(command: argparse.ArgumentParser) -> None:
         "--since", type=position, metavar="EPOCH-VERSION", help="only what has changed after this position"
     )
     _add_data_dir(command)
+
+
+def _add_audit(command: argparse.ArgumentParser) -> None:
+    verify = command.add_subparsers(dest="work", required=True, metavar="verify").add_parser(
+        "verify",
+        help="say whether it is as it was written",
+        description="Follow each chain of the audit log from its first entry to its last; exit with 1 if one breaks.",
+    )
+    _add_data_dir(verify)
 
 
 def _add_data_dir(command: argparse.ArgumentParser) -> None:
@@ -168,6 +179,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if given.command == "status":
             return asyncio.run(status(given.data_dir.absolute(), Terminal()))
+        if given.command == "audit":
+            return asyncio.run(audit.verify(given.data_dir, os.environ, Terminal()))
         if given.command == "watch":
             return _watch(given)
         options = Options(

@@ -26,7 +26,8 @@ from stack import cli
         (["watch"], "required: TOPIC"),
         (["watch", "servers", "--since", "41"], "--since: '41' is not of the form EPOCH-VERSION"),
         (["watch", "servers", "--delivery", "some"], "--delivery: invalid choice: 'some'"),
-        ([], "required: up|status|watch"),
+        (["audit"], "required: verify"),
+        ([], "required: COMMAND"),
     ],
 )
 def test_a_mistake_is_one_line_and_not_success(
@@ -55,11 +56,16 @@ def test_numbers_that_only_look_like_numbers_are_refused() -> None:
         cli.port("٨٠٠٠")
 
 
-@pytest.mark.parametrize(
-    "arguments", [["--help"], ["up", "--help"], ["status", "--help"], ["watch", "--help"], ["--version"]]
-)
-def test_help_and_version_are_success(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("command", ["", "up", "status", "watch", "audit", "audit verify"])
+def test_help_is_success(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
-        cli.main(arguments)
+        cli.main([*command.split(), "--help"])
+    assert exit_.value.code == 0
+    assert f"usage: muster {command}".strip() in capsys.readouterr().out
+
+
+def test_version_is_success(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(["--version"])
     assert exit_.value.code == 0
     assert "muster" in capsys.readouterr().out
