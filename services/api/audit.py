@@ -1,6 +1,6 @@
 """The audit log over HTTP: for owners to read, and to take along."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
@@ -16,14 +16,13 @@ from litestar.response import Response, Stream
 from msgspec import Meta
 
 from services.api.auth_routes import NO_STORE
-from services.api.bodies import as_field_error
+from services.api.parameters import read_parameters
 from services.api.permissions import Caller
 from services.api.problems import WORKSPACE_PROBLEMS
 from services.api.records.answers import OK
 from services.api.requests import ApiRequest, opt
 from shared.io.audit import COLUMNS
 from shared.io.litestar_problems import documented
-from shared.io.problem import HttpError
 from shared.tokens import Role
 
 DEFAULT_LIMIT = 100
@@ -158,19 +157,6 @@ def _entry(row: Any) -> AuditEntry:  # noqa: ANN401  (a record of asyncpg, which
 FILTERS = tuple(field.encode_name for field in msgspec.structs.fields(AuditFilter))
 
 
-def _read(kind: type[AuditFilter], parameters: Iterable[tuple[str, Any]]) -> Any:  # noqa: ANN401  (an instance of `kind`)
-    """Read the parameters of a request; raises HttpError (400), which names the one that is wrong."""
-    given: dict[str, object] = {}
-    for name, value in parameters:
-        # what is given twice is a list, which is none of the types that are wanted
-        given[name] = [given[name], value] if name in given else value
-    try:
-        return msgspec.convert(given, kind, strict=False)
-    except msgspec.ValidationError as error:
-        fault = as_field_error(error)
-        raise HttpError(400, "bad_request", f"{fault.field}: {fault.message}", errors=[fault]) from error
-
-
 @dataclass
 class _FilteredOperation(Operation):
     """An operation that has the parameters of a filter."""
@@ -209,7 +195,7 @@ async def list_audit(
     request: ApiRequest, caller: NamedDependency[Caller], audit: NamedDependency[AuditReader]
 ) -> Response[AuditPage]:
     """Answer owners with a page of the audit log."""
-    query = _read(AuditQuery, request.query_params.multi_items())
+    query = read_parameters(AuditQuery, request.query_params.multi_items())
     return Response(await audit.page(caller.workspace_id, query), headers=NO_STORE)
 
 
@@ -229,7 +215,7 @@ async def export_audit(
     request: ApiRequest, caller: NamedDependency[Caller], audit: NamedDependency[AuditReader]
 ) -> Stream:
     """Answer owners with the whole log; with its hashes, so that whoever has it can check it."""
-    wanted = _read(AuditFilter, request.query_params.multi_items())
+    wanted = read_parameters(AuditFilter, request.query_params.multi_items())
     headers = {"Content-Disposition": 'attachment; filename="audit.ndjson"', **NO_STORE}
     return Stream(audit.all(caller.workspace_id, wanted), media_type=NDJSON, headers=headers)
 

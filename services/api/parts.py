@@ -8,6 +8,8 @@ from services.api.accounts import Accounts
 from services.api.audit import AuditReader
 from services.api.enrolment import EnrolmentTokens
 from services.api.passwords import Passwords
+from services.api.records.exporting import Exports
+from services.api.records.importing import Imports
 from services.api.records.reader import RecordReader
 from services.api.records.writer import WAIT_TIMEOUT_S, RecordWriter
 from services.api.repetition import Repetition
@@ -29,6 +31,8 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     enrolment_tokens: EnrolmentTokens
     records: RecordReader
     writer: RecordWriter
+    exports: Exports
+    imports: Imports
     servers: Servers
     log_reader: LogReader
 
@@ -52,6 +56,8 @@ def make_parts(
         enrolment_tokens=EnrolmentTokens(pool),
         records=RecordReader(pool),
         writer=writer,
+        exports=Exports(pool),
+        imports=Imports(reader, writer),
         servers=Servers(pool, reader, writer),
         log_reader=reader,
     )

@@ -66,6 +66,7 @@ async def test_the_document_names_every_route(document: dict[str, Any]) -> None:
         many, one = f"/api/v1/{name}", f"/api/v1/{name}/record_id"
         expected |= {("GET", many), ("GET", one)}
         if resource.editable:
+            expected |= {("GET", f"{many}/export"), ("POST", f"{many}/import")}
             expected |= {("POST", many), ("POST", f"{many}/bulk"), ("PUT", one), ("PATCH", one), ("DELETE", one)}
     assert expected == {(method, path) for method, path, _ in operations(document)}
 

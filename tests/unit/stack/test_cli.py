@@ -27,6 +27,9 @@ from stack import cli
         (["watch", "servers", "--since", "41"], "--since: '41' is not of the form EPOCH-VERSION"),
         (["watch", "servers", "--delivery", "some"], "--delivery: invalid choice: 'some'"),
         (["audit"], "required: verify"),
+        (["export"], "required: RESOURCE"),
+        (["export", "tags", "--format", "xml"], "--format: invalid choice: 'xml'"),
+        (["import", "tags"], "required: FILE"),
         ([], "required: COMMAND"),
     ],
 )
@@ -56,7 +59,7 @@ def test_numbers_that_only_look_like_numbers_are_refused() -> None:
         cli.port("٨٠٠٠")
 
 
-@pytest.mark.parametrize("command", ["", "up", "status", "watch", "audit", "audit verify"])
+@pytest.mark.parametrize("command", ["", "up", "status", "watch", "audit", "audit verify", "export", "import"])
 def test_help_is_success(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
         cli.main([*command.split(), "--help"])
