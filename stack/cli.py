@@ -13,8 +13,10 @@ from typing import Any, NoReturn, get_args
 
 from muster_client import Delivery, Position
 from stack import audit, transfer
+from stack.backup import backup
 from stack.errors import StackError
 from stack.machine import Options
+from stack.restore import restore
 from stack.services import SCALABLE
 from stack.status import status
 from stack.terminal import Terminal
@@ -45,6 +47,8 @@ WATCH_ENVIRONMENT = f"""\
 {SIGN_IN_ENVIRONMENT}
 With --json, "position" of the last line is what --since goes on from. The exit status is 130 after Ctrl-C.
 """
+BACKING_UP = "Write a whole installation, which may go on running, into a file. It holds secrets: keep it safe."
+RESTORING = "Check a backup, and make its installation anew in a folder of its own."
 EXPORTING = "Write all records of a list to stdout, as they are at one moment."
 IMPORTING = "Create and change records from a file. All of it is checked before anything is written."
 INTERRUPTED = 130
@@ -116,6 +120,14 @@ def parser() -> argparse.ArgumentParser:
     show.set_defaults(run=_status)
     _add_export(commands.add_parser("export", help="write a list into a file", **_signing_in(EXPORTING)))
     _add_import(commands.add_parser("import", help="create and change records from a file", **_signing_in(IMPORTING)))
+    save = commands.add_parser("backup", help="write a whole installation into a file", description=BACKING_UP)
+    save.add_argument("file", metavar="FILE", type=Path, help="the file, which is replaced when the backup is complete")
+    _add_data_dir(save)
+    save.set_defaults(run=_backup)
+    load = commands.add_parser("restore", help="make an installation from a backup", description=RESTORING)
+    load.add_argument("file", metavar="FILE", type=Path, help="the backup")
+    load.add_argument("--data-dir", type=Path, required=True, metavar="NEW", help="a folder that is empty or not there")
+    load.set_defaults(run=_restore)
     _add_audit(commands.add_parser("audit", help="check the audit log", description="Work with the audit log."))
     _add_watch(
         commands.add_parser(
@@ -211,10 +223,7 @@ def _watch(given: argparse.Namespace) -> int:
         since=given.since,
         is_json=given.json,
     )
-    try:
-        asyncio.run(watch(wish, os.environ))
-    except KeyboardInterrupt:
-        return INTERRUPTED
+    asyncio.run(watch(wish, os.environ))
     return 0
 
 
@@ -250,6 +259,16 @@ def _status(given: argparse.Namespace) -> int:
     return asyncio.run(status(given.data_dir.absolute(), Terminal()))
 
 
+def _backup(given: argparse.Namespace) -> int:
+    asyncio.run(backup(given.file.absolute(), given.data_dir.absolute(), os.environ, Terminal()))
+    return 0
+
+
+def _restore(given: argparse.Namespace) -> int:
+    asyncio.run(restore(given.file, given.data_dir, os.environ, Terminal()))
+    return 0
+
+
 def _verify(given: argparse.Namespace) -> int:
     return asyncio.run(audit.verify(given.data_dir, os.environ, Terminal()))
 
@@ -259,6 +278,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser().parse_args(arguments)
     try:
         return int(given.run(given))
+    except KeyboardInterrupt:
+        return INTERRUPTED
     except StackError as error:
         print(f"muster: {error}", file=sys.stderr)
         return 1

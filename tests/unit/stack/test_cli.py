@@ -28,6 +28,8 @@ from stack import cli
         (["watch", "servers", "--delivery", "some"], "--delivery: invalid choice: 'some'"),
         (["audit"], "required: verify"),
         (["export"], "required: RESOURCE"),
+        (["restore", "file"], "required: --data-dir"),
+        (["backup"], "required: FILE"),
         (["export", "tags", "--format", "xml"], "--format: invalid choice: 'xml'"),
         (["import", "tags"], "required: FILE"),
         ([], "required: COMMAND"),
@@ -59,7 +61,10 @@ def test_numbers_that_only_look_like_numbers_are_refused() -> None:
         cli.port("٨٠٠٠")
 
 
-@pytest.mark.parametrize("command", ["", "up", "status", "watch", "audit", "audit verify", "export", "import"])
+COMMANDS = ("up", "status", "watch", "export", "import", "backup", "restore", "audit", "audit verify")
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
 def test_help_is_success(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
         cli.main([*command.split(), "--help"])
