@@ -9,7 +9,7 @@ from functools import cache
 
 import msgspec
 
-from shared.audit import Event
+from shared.audit import Event, Origin
 from shared.change import Change, ChangeSet
 from shared.names import Topic
 from shared.resources import METRICS, RESOURCES, Resource
@@ -87,7 +87,7 @@ def project(entries: Sequence[ChangeSet]) -> Projection:
             for entry in entries
             if entry.operation
         ],
-        audit=[event for entry in entries for event in audit_events(entry)],
+        audit=[event for entry in entries if entry.origin for event in audit_events(entry, entry.origin)],
     )
 
 
@@ -140,10 +140,8 @@ def _details(values: tuple[object, ...]) -> bytes:
 _1970 = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
-def audit_events(entry: ChangeSet) -> Iterator[Event]:
+def audit_events(entry: ChangeSet, origin: Origin) -> Iterator[Event]:
     """Yield what the audit log says of an entry that a person asked for: one event for each change."""
-    if entry.origin is None:
-        return
     for change in entry.changes:
         yield Event(
             workspace_id=entry.topic.workspace_id,
@@ -153,5 +151,5 @@ def audit_events(entry: ChangeSet) -> Iterator[Event]:
             resource=entry.topic.resource,
             record_id=change.id,
             version=change.version,
-            origin=entry.origin,
+            origin=origin,
         )

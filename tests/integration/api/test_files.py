@@ -11,8 +11,9 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from services.api.records import importing
+from services.api.records import exporting, importing
 from services.api.records.importing import MAX_IMPORT_BYTES, MAX_ROWS
+from shared.io.database.records import read_records
 from tests.support.api import OTHER_WORKSPACE, WORKSPACE, Api
 
 TAGS = "/api/v1/tags"
@@ -75,6 +76,23 @@ async def test_a_file_has_what_the_filters_leave_in_the_order_of_the_list(api: A
     assert [f"u00{n:02}" for n in reversed(range(100))] == [line.split(",")[2] for line in some[1:]]
     empty = await export(api, editor, TAGS, format="json", q="nothing like it")
     assert [] == msgspec.json.decode(empty.content)
+
+
+async def test_a_file_is_of_one_version_whatever_happens_meanwhile(
+    api: Api, editor: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await load(api, editor, TAGS, "name\n" + "\n".join(f"t{n}" for n in range(5)))
+
+    async def overtaken(*arguments: Any) -> Any:  # noqa: ANN401  (passed on)
+        if 5 == await stand(api):
+            await load(api, editor, TAGS, "name,position\nt4,9\nt9,0\n")
+        return await read_records(*arguments)
+
+    monkeypatch.setattr(exporting, "MAX_LIMIT", 2)
+    monkeypatch.setattr(exporting, "read_records", overtaken)
+    file = await export(api, editor, TAGS, format="json")
+    assert ('"1-5"', 7) == (file.headers["etag"], await stand(api))
+    assert [(f"t{n}", 0) for n in range(5)] == [(each["name"], each["position"]) for each in file.json()]
 
 
 async def test_a_dry_run_says_everything_and_does_nothing(api: Api, editor: dict[str, str]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import asyncpg
 import httpx
 
+from stack import archive
 from tests.support.applier import until
 from tests.support.installation import EMAIL, PASSWORD, Installation, installed
 
@@ -124,17 +125,43 @@ async def test_a_restored_installation_is_the_one_that_was_backed_up(tmp_path: P
     assert 0 == status, said
 
 
+def pack(file: Path, content: bytes, migrations: tuple[str, ...]) -> None:
+    scratch = file.with_name(f"{file.name}.scratch")
+    scratch.mkdir()
+    (scratch / "content").write_bytes(content)
+    members = [archive.member_of(name, scratch / "content") for name in ("database.dump", "folder/agent/secret")]
+    manifest = archive.Manifest(format=1, muster="9", made_at="now", migrations=migrations, members=tuple(members))
+    archive.pack(file, manifest, {member.name: scratch / "content" for member in members}, scratch)
+
+
 async def test_what_cannot_be_restored_leaves_nothing(tmp_path: Path) -> None:
-    file, full, new = tmp_path / "file", tmp_path / "full", tmp_path / "new"
-    file.write_text("no backup")
+    text, newer, broken, full, new = (tmp_path / name for name in ("text", "newer", "broken", "full", "new"))
+    text.write_text("no backup")
+    pack(newer, b"x", ("99991231000000",))
+    pack(broken, b"no dump", ())
     full.mkdir()
     (full / "something").touch()
-    for arguments, environment, complaint in (
-        ((file, "--data-dir", new), {}, f"muster: {file} is no backup"),
-        ((file, "--data-dir", new), {"DATABASE_URL": "postgresql://h/d"}, "muster: DATABASE_URL is set"),
+    for file, folder, environment, complaint in (
+        (text, new, {}, f"muster: {text} is no backup"),
+        (newer, new, {}, f"muster: {newer} was made by a newer Muster (9): this one does not know 99991231000000"),
+        (broken, full, {}, f"muster: {full} is not empty"),
+        (broken, new, {"DATABASE_URL": "postgresql://h/d"}, "muster: DATABASE_URL is set"),
     ):
-        status, said = await muster("restore", *arguments, environment=environment)
+        status, said = await muster("restore", file, "--data-dir", folder, environment=environment)
         assert (1, True) == (status, complaint in said), said
         assert not new.exists()
-    status, said = await muster("backup", file, "--data-dir", new)
-    assert (1, f"muster: no Muster is ready in {new}: start it with muster up, or set DATABASE_URL\n") == (status, said)
+    status, said = await muster("restore", broken, "--data-dir", new)
+    assert (1, True) == (status, "muster: the database cannot be restored: pg_restore: " in said), said
+    assert [] == list(new.iterdir())
+
+
+async def test_a_backup_needs_an_installation_and_a_place(tmp_path: Path) -> None:
+    new, file = tmp_path / "new", tmp_path / "file"
+    nowhere = f"muster: no Muster is ready in {new}: start it with muster up, or set DATABASE_URL\n"
+    assert (1, nowhere) == await muster("backup", file, "--data-dir", new)
+    status, said = await muster("backup", tmp_path / "inside", "--data-dir", tmp_path)
+    assert (1, True) == (status, "is in the data folder itself" in said), said
+    dead = {"DATABASE_URL": "postgresql://127.0.0.1:1/muster"}
+    status, said = await muster("backup", file, "--data-dir", new, environment=dead)
+    assert (1, True) == (status, said.startswith("muster: the database cannot be read: ")), said
+    assert [] == list(tmp_path.iterdir())
