@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
 from pathlib import Path
@@ -47,6 +48,12 @@ async def test_a_list_goes_out_and_comes_in_again(tmp_path: Path) -> None:
         again.write_text(said.replace("#ff0000", "#00ff00"))
         status, said, _ = await muster("import", "tags", str(again), "--format", "csv", *here, **SIGNED_IN)
         assert (0, "0 created, 1 changed, 1 unchanged\n") == (status, said)
+        headers = {"Authorization": f"Bearer {await installation.token()}"}
+        log = await installation.client.get("/api/v1/audit/export", headers=headers, params={"resource": "tags"})
+        entries = [json.loads(entry) for entry in log.text.splitlines()]
+        assert ["created", "created", "updated"] == [entry["action"] for entry in entries]
+        assert {"127.0.0.1", "::1"} >= {entry["origin"] for entry in entries}
+        assert "" not in {entry["request_id"] for entry in entries}
         lists = f"{installation.ready.url}/api/v1"
         for arguments, environment, complaint in (
             (("import", "tags", str(again), *here), SIGNED_IN, f"{again} ends neither with .csv nor with .json"),
