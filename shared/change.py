@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+from shared.audit import Origin
 from shared.errors import Malformed
 from shared.names import Topic
 from shared.position import Position
@@ -30,7 +31,8 @@ class Change(msgspec.Struct, frozen=True, gc=False):
 class ChangeSet(msgspec.Struct, frozen=True):
     """One entry of the log: the changes `prev + 1 … version` of one topic, in order.
 
-    `at_ms` is the Redis server's time in milliseconds since 1970; `operation` the id that the producer gave, if any.
+    `at_ms` is the Redis server's time in milliseconds since 1970; `operation` the id that the producer gave, if any;
+    `origin` from where a person asked for it, if one did.
     """
 
     position: Position
@@ -41,6 +43,7 @@ class ChangeSet(msgspec.Struct, frozen=True):
     actor: str
     operation: str
     changes: tuple[Change, ...]
+    origin: Origin | None = None
 
 
 class EpochOpened(msgspec.Struct, frozen=True):
@@ -95,6 +98,7 @@ def decode_entry(entry_id: bytes, fields: Mapping[bytes, bytes]) -> Entry:
             fields[b"actor"].decode(),
             fields[b"op"].decode(),
             decode_changes(fields[b"changes"], prev),
+            Origin.parse(fields[b"origin"].decode()) if b"origin" in fields else None,
         )
     except (KeyError, ValueError) as error:
         raise Malformed(f"entry {position}: {error!r}") from error

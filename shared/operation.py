@@ -4,6 +4,7 @@ from typing import Literal
 
 import msgspec
 
+from shared.audit import Origin
 from shared.names import Topic
 from shared.position import Position
 
@@ -46,7 +47,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
 
     An operation with an `id` is all or nothing and happens once: repeating it gives the first result again.
     Without an id each draft stands alone, and the operation may be merged with others into one change set.
-    `parent` names a topic in which a record of the draft's id must exist.
+    `parent` names a topic in which a record of the draft's id must exist. `origin` says from where a person asked for
+    it: what has one is audited.
     """
 
     topic: Topic
@@ -55,6 +57,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     id: str = ""
     parent: Topic | None = None
     deadlines: tuple[Deadline, ...] = ()
+    origin: Origin | None = None
 
 
 class Failure(msgspec.Struct, frozen=True):

@@ -9,12 +9,15 @@ import sys
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import NoReturn, get_args
+from typing import Any, NoReturn, get_args
 
 from muster_client import Delivery, Position
+from stack import audit, transfer
 from stack.administration import administer
+from stack.backup import backup
 from stack.errors import StackError
 from stack.machine import Options
+from stack.restore import restore
 from stack.services import SCALABLE
 from stack.status import status
 from stack.terminal import Terminal
@@ -35,14 +38,21 @@ environment:
   AGENT_SHARED_TOKEN         what agents enrol with; without it one is generated and kept in the data folder
 """
 
-WATCH_ENVIRONMENT = """\
+SIGN_IN_ENVIRONMENT = """\
 environment:
   MUSTER_TOKEN                      a token to sign in with, or else
   MUSTER_EMAIL, MUSTER_PASSWORD     who signs in; without --url, the administrator of the data folder's own Muster
+"""
 
+WATCH_ENVIRONMENT = f"""\
+{SIGN_IN_ENVIRONMENT}
 With --json, "position" of the last line is what --since goes on from. The exit status is 130 after Ctrl-C.
 """
 HOW_TO_TELL = "The password is asked for, or is the first line of a standard input that is no terminal."
+BACKING_UP = "Write a whole installation, which may go on running, into a file. It holds secrets: keep it safe."
+RESTORING = "Check a backup, and make its installation anew in a folder of its own."
+EXPORTING = "Write all records of a list to stdout, as they are at one moment."
+IMPORTING = "Create and change records from a file. All of it is checked before anything is written."
 INTERRUPTED = 130
 
 
@@ -92,7 +102,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
     root = _Parser(prog="muster", description="Keeps a fleet accounted for.")
     root.add_argument("--version", action="version", version=f"muster {metadata.version('muster')}")
-    commands = root.add_subparsers(dest="command", required=True, metavar="up|status|watch|user|keys")
+    commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
     run = commands.add_parser(
         "up",
         help="run the whole system on this machine",
@@ -106,8 +116,21 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--scale", type=scale, default={}, metavar="SERVICE=N,…", help="replicas of services")
     run.add_argument("--demo", type=demo_machines, default=0, metavar="N", help="add N simulated machines")
     run.add_argument("--no-agent", action="store_true", help="do not watch this machine itself")
+    run.set_defaults(run=_up)
     show = commands.add_parser("status", help="show what runs", description="Show what runs in a data folder.")
     _add_data_dir(show)
+    show.set_defaults(run=_status)
+    _add_export(commands.add_parser("export", help="write a list into a file", **_signing_in(EXPORTING)))
+    _add_import(commands.add_parser("import", help="create and change records from a file", **_signing_in(IMPORTING)))
+    save = commands.add_parser("backup", help="write a whole installation into a file", description=BACKING_UP)
+    save.add_argument("file", metavar="FILE", type=Path, help="the file, which is replaced when the backup is complete")
+    _add_data_dir(save)
+    save.set_defaults(run=_backup)
+    load = commands.add_parser("restore", help="make an installation from a backup", description=RESTORING)
+    load.add_argument("file", metavar="FILE", type=Path, help="the backup")
+    load.add_argument("--data-dir", type=Path, required=True, metavar="NEW", help="a folder that is empty or not there")
+    load.set_defaults(run=_restore)
+    _add_audit(commands.add_parser("audit", help="check the audit log", description="Work with the audit log."))
     _add_watch(
         commands.add_parser(
             "watch",
@@ -123,6 +146,7 @@ def parser() -> argparse.ArgumentParser:
         "rotate", help="sign with a new key", description="Sign with a new key from now on; who is signed in stays so."
     )
     _add_data_dir(rotate)
+    rotate.set_defaults(run=_administer)
     return root
 
 
@@ -138,12 +162,11 @@ def _add_user(command: argparse.ArgumentParser) -> None:
     listing = actions.add_parser("list", help="list the users", description="List the users.")
     for action in (add, passwd, listing):
         _add_data_dir(action)
+        action.set_defaults(run=_administer)
 
 
 def _add_watch(command: argparse.ArgumentParser) -> None:
     command.add_argument("topic", metavar="TOPIC", help="such as servers")
-    command.add_argument("--url", help="the server, such as https://muster.example.org (default: see --data-dir)")
-    command.add_argument("--workspace", metavar="ID", help="which of your workspaces, if you are in several")
     command.add_argument(
         "--delivery",
         choices=get_args(Delivery),
@@ -154,7 +177,54 @@ def _add_watch(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--since", type=position, metavar="EPOCH-VERSION", help="only what has changed after this position"
     )
+    _add_server(command)
+    command.set_defaults(run=_watch)
+
+
+def _signing_in(description: str) -> dict[str, Any]:
+    return {
+        "description": description,
+        "epilog": SIGN_IN_ENVIRONMENT,
+        "formatter_class": argparse.RawDescriptionHelpFormatter,
+    }
+
+
+def _add_export(command: argparse.ArgumentParser) -> None:
+    command.add_argument("resource", metavar="RESOURCE", help="such as products")
+    command.add_argument("--format", choices=get_args(transfer.Form), default="csv", help="(default %(default)s)")
+    _add_server(command)
+    command.set_defaults(run=_export)
+
+
+def _add_import(command: argparse.ArgumentParser) -> None:
+    command.add_argument("resource", metavar="RESOURCE", help="such as products")
+    command.add_argument("file", metavar="FILE", type=Path, help="a table or an array of records")
+    command.add_argument("--format", choices=get_args(transfer.Form), help="(default: as the name of the file ends)")
+    command.add_argument(
+        "--mode",
+        choices=("upsert", "create"),
+        default="upsert",
+        help="upsert: records that exist are changed; create: there must be none (default %(default)s)",
+    )
+    command.add_argument("--dry-run", action="store_true", help="only say what would change, and what is wrong")
+    _add_server(command)
+    command.set_defaults(run=_import)
+
+
+def _add_server(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--url", help="the server, such as https://muster.example.org (default: see --data-dir)")
+    command.add_argument("--workspace", metavar="ID", help="which of your workspaces, if you are in several")
     _add_data_dir(command)
+
+
+def _add_audit(command: argparse.ArgumentParser) -> None:
+    verify = command.add_subparsers(dest="work", required=True, metavar="verify").add_parser(
+        "verify",
+        help="say whether it is as it was written",
+        description="Follow each chain of the audit log from its first entry to its last; exit with 1 if one breaks.",
+    )
+    _add_data_dir(verify)
+    verify.set_defaults(run=_verify)
 
 
 def _add_data_dir(command: argparse.ArgumentParser) -> None:
@@ -177,10 +247,7 @@ def _watch(given: argparse.Namespace) -> int:
         since=given.since,
         is_json=given.json,
     )
-    try:
-        asyncio.run(watch(wish, os.environ))
-    except KeyboardInterrupt:
-        return INTERRUPTED
+    asyncio.run(watch(wish, os.environ))
     return 0
 
 
@@ -188,35 +255,65 @@ def _administer(given: argparse.Namespace) -> int:
     arguments = [given.command, given.action]
     if given.command == "user" and given.action != "list":
         arguments += [*(["--admin"] if getattr(given, "admin", False) else []), "--", given.email]
-    try:
-        return administer(arguments, given.data_dir, os.environ)
-    except KeyboardInterrupt:
-        return INTERRUPTED
+    return administer(arguments, given.data_dir, os.environ)
+
+
+def _import(given: argparse.Namespace) -> int:
+    form = given.format or given.file.suffix.lower().removeprefix(".")
+    if form not in get_args(transfer.Form):
+        raise StackError(f"{given.file} ends neither with .csv nor with .json: say which it is with --format")
+    server = transfer.Server(given.data_dir, given.url, given.workspace)
+    work = transfer.import_file(given.resource, given.file, form, given.mode, server, os.environ, dry_run=given.dry_run)
+    return asyncio.run(work)
+
+
+def _export(given: argparse.Namespace) -> int:
+    server = transfer.Server(given.data_dir, given.url, given.workspace)
+    asyncio.run(transfer.export_list(given.resource, given.format, server, os.environ))
+    return 0
+
+
+def _up(given: argparse.Namespace) -> int:
+    options = Options(
+        data_dir=given.data_dir,
+        host=given.host,
+        port=given.port,
+        scale=given.scale,
+        demo_machines=given.demo,
+        has_agent=not given.no_agent,
+    )
+    asyncio.run(up(options, os.environ, Terminal()))
+    return 0
+
+
+def _status(given: argparse.Namespace) -> int:
+    return asyncio.run(status(given.data_dir.absolute(), Terminal()))
+
+
+def _backup(given: argparse.Namespace) -> int:
+    asyncio.run(backup(given.file.absolute(), given.data_dir.absolute(), os.environ, Terminal()))
+    return 0
+
+
+def _restore(given: argparse.Namespace) -> int:
+    asyncio.run(restore(given.file, given.data_dir, os.environ, Terminal()))
+    return 0
+
+
+def _verify(given: argparse.Namespace) -> int:
+    return asyncio.run(audit.verify(given.data_dir, os.environ, Terminal()))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
     given = parser().parse_args(arguments)
     try:
-        if given.command == "status":
-            return asyncio.run(status(given.data_dir.absolute(), Terminal()))
-        if given.command == "watch":
-            return _watch(given)
-        if given.command in {"user", "keys"}:
-            return _administer(given)
-        options = Options(
-            data_dir=given.data_dir,
-            host=given.host,
-            port=given.port,
-            scale=given.scale,
-            demo_machines=given.demo,
-            has_agent=not given.no_agent,
-        )
-        asyncio.run(up(options, os.environ, Terminal()))
+        return int(given.run(given))
+    except KeyboardInterrupt:
+        return INTERRUPTED
     except StackError as error:
         print(f"muster: {error}", file=sys.stderr)
         return 1
-    return 0
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ import httpx
 
 from stack import external, probes, ready
 from stack.administrator import set_up_administrator
-from stack.embedded import caddy, postgres, valkey
+from stack.database import SERVER_START_WITHIN_S, start_postgres
+from stack.embedded import caddy, valkey
 from stack.errors import StackError
 from stack.folders import kept_secret
 from stack.layout import BUILT_PAGE, DataFolder
@@ -24,8 +25,6 @@ from stack.services import SCALABLE, Services
 from stack.supervisor import Supervisor
 from stack.terminal import Terminal
 
-# A log that has grown for months is read again at the start.
-SERVER_START_WITHIN_S = 300.0
 SERVICE_START_WITHIN_S = 60.0
 
 
@@ -97,16 +96,8 @@ class Machine:
             with self._terminal.step("PostgreSQL", f"found at {external.shown_address('DATABASE_URL', given)}"):
                 await external.require_postgres(given)
             return given
-        folder = self._folder.server("postgres")
-        port = self._ports.take()
-        superuser_password, password = kept_secret(folder / "superuser-password"), kept_secret(folder / "password")
-        superuser_url = postgres.url(port, superuser_password, role=postgres.SUPERUSER, database="postgres")
         with self._terminal.step("PostgreSQL"):
-            await postgres.prepare(folder, superuser_password)
-            program = postgres.server(folder, port, self._folder.log("postgres"))
-            await supervisor.start(program, probes.answers_postgres(superuser_url), SERVER_START_WITHIN_S)
-            await postgres.ensure_database(superuser_url, password)
-        return postgres.url(port, password)
+            return await start_postgres(supervisor, self._folder, self._ports.take())
 
     async def _start_services(self, supervisor: Supervisor, services: Services) -> dict[str, list[str]]:
         """Return the `host:port` of every replica, by service."""

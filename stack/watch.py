@@ -19,14 +19,11 @@ from muster_client import (
     MusterError,
     MustRefetch,
     Position,
-    TokenSource,
     Watch,
-    login,
 )
-from stack import ready
-from stack.administrator import DEFAULT_EMAIL
 from stack.errors import StackError
-from stack.layout import DataFolder
+from stack.running import local_url
+from stack.sign_in import token_source
 
 ACTION_WIDTH = 8
 # what a terminal may take for a command; JSON escapes only the first of these
@@ -59,7 +56,7 @@ class Line(msgspec.Struct, frozen=True):
 
 async def watch(wish: Wish, environ: Mapping[str, str]) -> None:
     """Print each change until the reader has gone or the task is cancelled; raises `StackError`."""
-    url = wish.url or _local_url(wish.data_dir)
+    url = wish.url or local_url(wish.data_dir)
     client = _client(url, wish, environ)
     try:
         async with client:
@@ -69,8 +66,10 @@ async def watch(wish: Wish, environ: Mapping[str, str]) -> None:
 
 
 def _client(url: str, wish: Wish, environ: Mapping[str, str]) -> MusterClient:
+    own_folder = wish.data_dir if wish.url is None else None
     try:
-        return MusterClient(url, token=_token(url, wish, environ), workspace=wish.workspace, on_connection=_Notices())
+        token = token_source(url, own_folder, environ)
+        return MusterClient(url, token=token, workspace=wish.workspace, on_connection=_Notices())
     except ValueError as error:  # of the address
         raise StackError(str(error)) from error
 
@@ -129,33 +128,3 @@ class _Notices:
 
 def _say(line: str) -> None:
     print(f"muster: {line.translate(_CONTROLS)}", file=sys.stderr, flush=True)
-
-
-def _local_url(data_dir: Path) -> str:
-    found = ready.read(DataFolder(data_dir.absolute()).ready_file)
-    if found is None:
-        raise StackError(f"no Muster is ready in {data_dir}: start it with muster up, or name a server with --url")
-    return found.url
-
-
-def _token(url: str, wish: Wish, environ: Mapping[str, str]) -> str | TokenSource:
-    """Return how to sign in. The password of a data folder is for the Muster of that folder only."""
-    if token := environ.get("MUSTER_TOKEN"):
-        return token
-    email, password = environ.get("MUSTER_EMAIL"), environ.get("MUSTER_PASSWORD")
-    if not (email or password) and wish.url is None:
-        email = environ.get("MUSTER_ADMIN_EMAIL") or DEFAULT_EMAIL
-        password = environ.get("MUSTER_ADMIN_PASSWORD") or _kept_password(wish.data_dir)
-    if not (email and password):
-        raise StackError("set MUSTER_TOKEN, or MUSTER_EMAIL and MUSTER_PASSWORD, to sign in")
-    return login(url, email, password)
-
-
-def _kept_password(data_dir: Path) -> str | None:
-    file = DataFolder(data_dir.absolute()).admin_password
-    try:
-        return file.read_text(encoding="utf-8").strip()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise StackError(f"cannot read {file}: {error.strerror}") from error

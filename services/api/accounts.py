@@ -14,7 +14,9 @@ import structlog
 
 from services.api.bodies import invalid
 from services.api.passwords import Passwords, require_good_password
+from shared.audit import Origin
 from shared.errors import Unauthenticated
+from shared.io.audit import record_account
 from shared.io.database.queries import queries
 from shared.io.identity import utc_now
 from shared.io.identity_changes import IdentityChanges
@@ -56,10 +58,11 @@ class Accounts:
         self._passwords = passwords
         self._now = now
 
-    async def log_in(self, email: str, password: str) -> TokenPair:
+    async def log_in(self, email: str, password: str, origin: Origin) -> TokenPair:
         """Open a session; raises Unauthenticated alike for a wrong password and a user who is unknown or disabled."""
         user = await _SQL.find_user(self._pool, email=email)
         if not await self._passwords.verify(password, user["password_hash"] if user else None):
+            await self._record_failure(user["id"] if user else "", origin)
             raise _wrong_credentials()
         session_id = new_id("x")
         async with self._pool.acquire() as connection, connection.transaction():
@@ -70,9 +73,17 @@ class Accounts:
             await _SQL.forget_sessions(connection, user_id=user["id"])
             await _SQL.add_session(connection, id=session_id, user_id=user["id"], expires_at=expires_at)
             refresh_token = await _add_refresh_token(connection, session_id)
+            details = {"session": session_id}
+            await record_account(connection, "logged_in", user_id=user["id"], origin=origin, details=details)
         return await self._pair(user["id"], session_id, refresh_token)
 
-    async def refresh(self, refresh_token: str) -> TokenPair:
+    async def _record_failure(self, user_id: str, origin: Origin) -> None:
+        # the name of an unknown user is not recorded: it may be a password that was typed into the wrong field
+        details = {"reason": "wrong_password" if user_id else "unknown_user"}
+        async with self._pool.acquire() as connection, connection.transaction():
+            await record_account(connection, "login_failed", user_id=user_id, actor="", origin=origin, details=details)
+
+    async def refresh(self, refresh_token: str, origin: Origin) -> TokenPair:
         """Give a new pair for a refresh token that was not used yet.
 
         Raises Unauthenticated when it is unknown, when it was used (its session has ended then), or when its session
@@ -87,6 +98,10 @@ class Accounts:
             reused = None if session_id else await _SQL.session_of_refresh_token(connection, token_hash=token_hash)
             if reused:
                 await _SQL.end_session(connection, id=reused["id"])
+                details, user_id = {"session": reused["id"]}, reused["user_id"]
+                await record_account(
+                    connection, "refresh_token_reused", user_id=user_id, actor="", origin=origin, details=details
+                )
         if reused:
             log.warning("refresh token used again, session ended", session=reused["id"])
             await self._changes.announce({reused["user_id"]})
@@ -95,12 +110,15 @@ class Accounts:
             raise Unauthenticated("this refresh token is not good (any more): log in again", code="session_ended")
         return await self._pair(session["user_id"], session_id, next_token)
 
-    async def log_out(self, principal: Principal) -> None:
+    async def log_out(self, principal: Principal, origin: Origin) -> None:
         """End the session."""
-        await _SQL.end_session(self._pool, id=principal.session_id)
+        async with self._pool.acquire() as connection, connection.transaction():
+            await _SQL.end_session(connection, id=principal.session_id)
+            details = {"session": principal.session_id}
+            await record_account(connection, "logged_out", user_id=principal.user_id, origin=origin, details=details)
         await self._changes.announce({principal.user_id})
 
-    async def change_password(self, principal: Principal, current: str, new: str) -> None:
+    async def change_password(self, principal: Principal, current: str, new: str, origin: Origin) -> None:
         """Give the user another password, and end their other sessions; API tokens stay.
 
         Raises HttpError (422), which names the field, when `current` is not their password or `new` is too easy.
@@ -113,6 +131,7 @@ class Accounts:
         async with self._pool.acquire() as connection, connection.transaction():
             await _SQL.set_password(connection, id=principal.user_id, password_hash=password_hash)
             await _SQL.end_other_sessions(connection, user_id=principal.user_id, kept=principal.session_id)
+            await record_account(connection, "password_changed", user_id=principal.user_id, origin=origin)
         await self._changes.announce({principal.user_id})
 
     async def email_of(self, user_id: str) -> str:

@@ -12,6 +12,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import Guard
 
 from services.api.api_tokens import API_TOKEN_ROUTES
+from services.api.audit import AUDIT_ROUTES
 from services.api.auth_routes import AUTH_ROUTES
 from services.api.enrolment import ENROLMENT_ROUTES
 from services.api.invitation_routes import INVITATION_ROUTES
@@ -49,7 +50,17 @@ def _routes() -> list[Any]:
     records = [route for resource in RESOURCES.values() for route in record_routes(resource)]
     accounts = (*AUTH_ROUTES, *USER_ROUTES, *WORKSPACE_ROUTES, *INVITATION_ROUTES, *API_TOKEN_ROUTES)
     return [
-        Router("/api/v1", route_handlers=[*accounts, *ENROLMENT_ROUTES, *records, *HISTORY_ROUTES, *SERVER_ROUTES]),
+        Router(
+            "/api/v1",
+            route_handlers=[
+                *accounts,
+                *AUDIT_ROUTES,
+                *ENROLMENT_ROUTES,
+                *records,
+                *HISTORY_ROUTES,
+                *SERVER_ROUTES,
+            ],
+        ),
         Router("/api", route_handlers=SYNC_ROUTES),
     ]
 

@@ -13,7 +13,7 @@ from msgspec import Meta
 from services.api.accounts import Accounts, TokenPair
 from services.api.passwords import MAX_PASSWORD_CHARACTERS, NewPassword
 from services.api.problems import BODY_PROBLEMS, SESSION_PROBLEMS, WORKSPACE_PROBLEMS
-from services.api.requests import ApiRequest, opt
+from services.api.requests import ApiRequest, opt, origin_of
 from services.api.throttle import LoginThrottle
 from services.api.workspaces import Workspace
 from shared.io.address import address_of
@@ -83,7 +83,7 @@ async def log_in(
     """Open a session."""
     address = address_of_sender(request)
     await throttle.enter(data.email, address)
-    pair = await accounts.log_in(data.email, data.password)
+    pair = await accounts.log_in(data.email, data.password, origin_of(request))
     await throttle.forgive(data.email, address)
     return Response(pair, headers=NO_STORE)
 
@@ -98,9 +98,11 @@ async def log_in(
     tags=["accounts"],
     responses=documented(*SESSION_PROBLEMS, *BODY_PROBLEMS),
 )
-async def refresh(data: JSONBody[RefreshRequest], accounts: NamedDependency[Accounts]) -> Response[TokenPair]:
+async def refresh(
+    data: JSONBody[RefreshRequest], request: ApiRequest, accounts: NamedDependency[Accounts]
+) -> Response[TokenPair]:
     """Renew the tokens. The refresh token is spent; using it again ends the session."""
-    return Response(await accounts.refresh(data.refresh_token), headers=NO_STORE)
+    return Response(await accounts.refresh(data.refresh_token, origin_of(request)), headers=NO_STORE)
 
 
 @post(
@@ -114,7 +116,7 @@ async def refresh(data: JSONBody[RefreshRequest], accounts: NamedDependency[Acco
 )
 async def log_out(request: ApiRequest, accounts: NamedDependency[Accounts]) -> None:
     """End the session: its tokens are good no longer, its streams are closed."""
-    await accounts.log_out(request.user)
+    await accounts.log_out(request.user, origin_of(request))
 
 
 @get(
@@ -151,7 +153,7 @@ async def change_password(
     """Change the password. Your other sessions end, with their streams; this one and your API tokens stay."""
     email, address = await accounts.email_of(request.user.user_id), address_of_sender(request)
     await throttle.enter(email, address)
-    await accounts.change_password(request.user, data.current, data.new)
+    await accounts.change_password(request.user, data.current, data.new, origin_of(request))
     await throttle.forgive(email, address)
 
 

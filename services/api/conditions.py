@@ -5,6 +5,7 @@ from hashlib import sha256
 
 import msgspec
 
+from shared.audit import Origin
 from shared.errors import Conflict, Malformed
 from shared.names import new_id
 
@@ -21,7 +22,7 @@ class WriteTerms(msgspec.Struct, frozen=True):
 
     `versions` are those of the record that the write is good for, None for any. `operation_id` is what the write is
     called in the log; where that comes from a key of the caller's, so that it may have been done before,
-    `request_digest` tells the requests with this key apart.
+    `request_digest` tells the requests with this key apart. `origin` is from where the request came, for the audit log.
     """
 
     workspace_id: str
@@ -30,6 +31,7 @@ class WriteTerms(msgspec.Struct, frozen=True):
     versions: frozenset[int] | None = None
     request_digest: str = ""
     respond_async: bool = False
+    origin: Origin | None = None
 
     def require(self, version: int) -> None:
         """Raise Conflict unless the write is good for a record of this version."""

@@ -1,7 +1,7 @@
 """Enrolment tokens: with one, a machine joins a workspace. The token is shown once and stored as its SHA-256."""
 
 import secrets
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import sha256
 from http import HTTPStatus
 from typing import Annotated
@@ -17,8 +17,10 @@ from msgspec import Meta
 from services.api.auth_routes import NO_STORE
 from services.api.permissions import Caller
 from services.api.problems import BODY_PROBLEMS, WORKSPACE_PROBLEMS
-from services.api.requests import opt
+from services.api.requests import ApiRequest, opt, origin_of
+from shared.audit import Details, Event, Origin
 from shared.errors import NotFound, Rejected
+from shared.io.audit import record
 from shared.io.database.queries import queries
 from shared.io.litestar_problems import documented
 from shared.names import is_id, new_id
@@ -69,24 +71,27 @@ class EnrolmentTokens:
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
 
-    async def add(self, caller: Caller, wanted: NewToken) -> ShownToken:
+    async def add(self, caller: Caller, wanted: NewToken, origin: Origin) -> ShownToken:
         """Make a token; raises Rejected when the workspace has too many."""
         token = f"me_{secrets.token_urlsafe(32)}"
         await _SQL.forget_enrolment_tokens(self._pool, workspace_id=caller.workspace_id)
-        row = await _SQL.add_enrolment_token(
-            self._pool,
-            id=new_id("e"),
-            workspace_id=caller.workspace_id,
-            name=wanted.name,
-            token_hash=sha256(token.encode()).digest(),
-            groups=list(wanted.groups),
-            uses=wanted.uses,
-            created_by=caller.user_id,
-            expires_in_s=wanted.expires_in_s,
-            most=MAX_TOKENS,
-        )
-        if row is None:
-            raise Rejected(f"a workspace has at most {MAX_TOKENS} enrolment tokens", code="too_many")
+        async with self._pool.acquire() as connection, connection.transaction():
+            row = await _SQL.add_enrolment_token(
+                connection,
+                id=new_id("e"),
+                workspace_id=caller.workspace_id,
+                name=wanted.name,
+                token_hash=sha256(token.encode()).digest(),
+                groups=list(wanted.groups),
+                uses=wanted.uses,
+                created_by=caller.user_id,
+                expires_in_s=wanted.expires_in_s,
+                most=MAX_TOKENS,
+            )
+            if row is None:
+                raise Rejected(f"a workspace has at most {MAX_TOKENS} enrolment tokens", code="too_many")
+            details: Details = {"name": wanted.name, "uses": wanted.uses, "groups": list(wanted.groups)}
+            await record(connection, [_event(caller, "created", row["id"], origin, details)])
         return ShownToken(token=token, **dict(row))
 
     async def list(self, caller: Caller) -> list[EnrolmentToken]:
@@ -94,13 +99,28 @@ class EnrolmentTokens:
         rows = _SQL.list_enrolment_tokens(self._pool, workspace_id=caller.workspace_id)
         return [EnrolmentToken(**dict(row)) async for row in rows]
 
-    async def delete(self, caller: Caller, token_id: str) -> None:
+    async def delete(self, caller: Caller, token_id: str, origin: Origin) -> None:
         """Delete a token; raises NotFound."""
-        known = is_id(token_id) and await _SQL.delete_enrolment_token(
-            self._pool, workspace_id=caller.workspace_id, id=token_id
-        )
-        if not known:
-            raise NotFound("there is no such enrolment token")
+        async with self._pool.acquire() as connection, connection.transaction():
+            known = is_id(token_id) and await _SQL.delete_enrolment_token(
+                connection, workspace_id=caller.workspace_id, id=token_id
+            )
+            if not known:
+                raise NotFound("there is no such enrolment token")
+            await record(connection, [_event(caller, "deleted", token_id, origin, {})])
+
+
+def _event(caller: Caller, action: str, token_id: str, origin: Origin, details: Details) -> Event:
+    return Event(
+        workspace_id=caller.workspace_id,
+        at=datetime.now(UTC),
+        actor=caller.user_id,
+        action=action,
+        resource="enrolment_tokens",
+        record_id=token_id,
+        origin=origin,
+        details=details,
+    )
 
 
 @post(
@@ -112,10 +132,13 @@ class EnrolmentTokens:
     responses=documented(*WORKSPACE_PROBLEMS, *BODY_PROBLEMS),
 )
 async def add_token(
-    data: JSONBody[NewToken], caller: NamedDependency[Caller], enrolment_tokens: NamedDependency[EnrolmentTokens]
+    data: JSONBody[NewToken],
+    request: ApiRequest,
+    caller: NamedDependency[Caller],
+    enrolment_tokens: NamedDependency[EnrolmentTokens],
 ) -> Response[ShownToken]:
     """Make an enrolment token; this answer is the only one that shows it."""
-    return Response(await enrolment_tokens.add(caller, data), headers=NO_STORE)
+    return Response(await enrolment_tokens.add(caller, data, origin_of(request)), headers=NO_STORE)
 
 
 @get(
@@ -140,10 +163,13 @@ async def list_tokens(caller: NamedDependency[Caller], enrolment_tokens: NamedDe
     responses=documented(*WORKSPACE_PROBLEMS, HTTPStatus.NOT_FOUND),
 )
 async def delete_token(
-    token_id: FromPath[str], caller: NamedDependency[Caller], enrolment_tokens: NamedDependency[EnrolmentTokens]
+    token_id: FromPath[str],
+    request: ApiRequest,
+    caller: NamedDependency[Caller],
+    enrolment_tokens: NamedDependency[EnrolmentTokens],
 ) -> None:
     """Delete an enrolment token: nobody can join by it any more. Machines that joined stay."""
-    await enrolment_tokens.delete(caller, token_id)
+    await enrolment_tokens.delete(caller, token_id, origin_of(request))
 
 
 ENROLMENT_ROUTES = (add_token, list_tokens, delete_token)

@@ -6,10 +6,13 @@ from redis.asyncio import Redis
 
 from services.api.accounts import Accounts
 from services.api.api_tokens import ApiTokens
+from services.api.audit import AuditReader
 from services.api.enrolment import EnrolmentTokens
 from services.api.invitations import Invitations
 from services.api.passwords import Passwords
+from services.api.records.exporting import Exports
 from services.api.records.history import History
+from services.api.records.importing import Imports
 from services.api.records.reader import RecordReader
 from services.api.records.revert import Reverter
 from services.api.records.writer import WAIT_TIMEOUT_S, RecordWriter
@@ -32,6 +35,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     identity_changes: IdentityChanges
     accounts: Accounts
     throttle: LoginThrottle
+    audit: AuditReader
     enrolment_tokens: EnrolmentTokens
     users: Users
     workspaces: Workspaces
@@ -41,6 +45,8 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     writer: RecordWriter
     history: History
     reverter: Reverter
+    exports: Exports
+    imports: Imports
     servers: Servers
     log_reader: LogReader
 
@@ -66,6 +72,7 @@ def make_parts(
         identity_changes=changes,
         accounts=Accounts(pool, identity.keys, changes, passwords),
         throttle=LoginThrottle(redis),
+        audit=AuditReader(pool),
         enrolment_tokens=EnrolmentTokens(pool),
         users=Users(pool, changes, passwords),
         workspaces=Workspaces(pool, changes),
@@ -75,6 +82,8 @@ def make_parts(
         writer=writer,
         history=History(pool),
         reverter=Reverter(pool, reader, writer),
+        exports=Exports(pool),
+        imports=Imports(reader, writer),
         servers=Servers(pool, reader, writer),
         log_reader=reader,
     )

@@ -19,8 +19,11 @@ from services.api.conditions import (
     read_if_match,
 )
 from services.api.permissions import WRITERS, Access, Caller, admit
+from shared.audit import Origin
 from shared.errors import Malformed, Unauthenticated
+from shared.io.address import full_address_of
 from shared.io.identity import Identity
+from shared.io.probes import REQUEST_ID
 from shared.io.problem import FieldError, HttpError
 from shared.tokens import Principal, Role
 
@@ -98,6 +101,13 @@ def bearer_token(header: str | None) -> str:
     return token.strip()
 
 
+def origin_of(request: Connection) -> Origin:
+    """Return from where a request came, for the audit log."""
+    peer = request.client.host if request.client else ""
+    address = full_address_of(peer, request.headers.get("x-forwarded-for"))
+    return Origin(address, str(request.scope.get(REQUEST_ID, "")))
+
+
 def _require_known_parameters(connection: Connection, handler: BaseRouteHandler) -> None:
     for name in connection.query_params:
         if name not in handler.opt.get("query", ()):
@@ -152,4 +162,5 @@ async def provide_terms(
         versions=read_if_match(if_match),
         request_digest=digest,
         respond_async=prefers_async(prefer),
+        origin=origin_of(request),
     )

@@ -72,6 +72,7 @@ class Servers:
             topic=Topic(workspace_id, SERVERS.name),
             id=terms.operation_id,
             actor=terms.actor,
+            origin=terms.origin,
             drafts=(Draft(id=server_id, action="delete", expect=server.version if terms.versions else None),),
             deadlines=tuple(Deadline("drop", member) for member in members),
         )
@@ -85,6 +86,7 @@ def _deletion(terms: WriteTerms, resource: str, record_id: str) -> Operation:
         topic=Topic(terms.workspace_id, resource),
         id=new_id("o"),
         actor=terms.actor,
+        origin=terms.origin,
         drafts=(Draft(id=record_id, action="delete"),),
     )
 

@@ -16,6 +16,7 @@ from services.worker.projection import (
     upsert_sql,
 )
 from shared.change import ChangeSet
+from shared.io.audit import record
 from shared.io.changelog.guardian import Checkpoint, Overtaken
 from shared.io.database.queries import queries
 from shared.position import Position
@@ -91,6 +92,9 @@ class Committer:
                 prevs=prevs,
                 versions=to_versions,
             )
+        if projection.audit:
+            # last: people who change their accounts wait for the same chain
+            await record(self._connection, projection.audit)
 
     async def _save_records(self, name: str, rows: Rows) -> None:
         resource = RESOURCES[name]

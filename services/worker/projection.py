@@ -9,6 +9,7 @@ from functools import cache
 
 import msgspec
 
+from shared.audit import Event, Origin
 from shared.change import Change, ChangeSet
 from shared.journal import EVENT_TYPES, payload_of
 from shared.names import Topic
@@ -60,6 +61,7 @@ class Projection(msgspec.Struct, kw_only=True):
     events: list[tuple[object, ...]]
     topics: list[tuple[str, str, int]]
     operations: list[tuple[str, int, int, int, int]]
+    audit: list[Event]
 
 
 def project(entries: Sequence[ChangeSet]) -> Projection:
@@ -92,6 +94,7 @@ def project(entries: Sequence[ChangeSet]) -> Projection:
             for entry in entries
             if entry.operation
         ],
+        audit=[event for entry in entries if entry.origin for event in audit_events(entry, entry.origin)],
     )
 
 
@@ -157,3 +160,18 @@ def event_rows(entry: ChangeSet) -> Iterator[tuple[object, ...]]:
     for change in entry.changes:
         event_type, payload = EVENT_TYPES[change.action], payload_of(resource, change)
         yield topic.workspace_id, topic.resource, change.version, change.id, event_type, payload, entry.actor, at
+
+
+def audit_events(entry: ChangeSet, origin: Origin) -> Iterator[Event]:
+    """Yield what the audit log says of an entry that a person asked for: one event for each change."""
+    for change in entry.changes:
+        yield Event(
+            workspace_id=entry.topic.workspace_id,
+            at=_1970 + dt.timedelta(milliseconds=entry.at_ms),
+            actor=entry.actor,
+            action=change.action,
+            resource=entry.topic.resource,
+            record_id=change.id,
+            version=change.version,
+            origin=origin,
+        )

@@ -21,6 +21,9 @@ Check = Callable[[], Awaitable[object]]
 
 CHECK_TIMEOUT_S = 2.0
 
+REQUEST_ID = "muster.request_id"
+"""Where a scope has the id of its request."""
+
 log = structlog.get_logger(__name__)
 _PROCESS = secrets.token_hex(6).encode()
 _numbers = itertools.count(1)
@@ -78,6 +81,7 @@ def _with_request_id(scope: Scope, send: Send) -> Send:
     else:
         # unique, not secret: a random number for each request would cost a system call
         request_id = b"%b-%x" % (_PROCESS, next(_numbers))
+    scope[REQUEST_ID] = request_id.decode()
     header = (b"x-request-id", request_id)
 
     def send_with_id(message: Message) -> Awaitable[None]:

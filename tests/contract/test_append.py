@@ -7,6 +7,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
+from shared.audit import Origin
 from shared.change import ChangeSet, EpochOpened
 from shared.errors import AlreadyExists, Conflict, LogSealed, NotFound, Overloaded
 from shared.io.changelog import append as append_module
@@ -63,6 +64,21 @@ async def test_data_travels_untouched(open_redis_log: Redis) -> None:
     assert change.data is not None
     assert data == bytes(change.data)
     assert data == (await LogReader(open_redis_log).snapshot(THINGS)).records[0].data
+
+
+async def test_from_where_a_person_asked_travels_with_the_entry(open_redis_log: Redis) -> None:
+    changes = ChangeLog(open_redis_log)
+    origin, other = Origin("192.0.2.1", "r-1"), Origin("192.0.2.1", "r-2")
+    await asyncio.gather(
+        changes.append(operation(draft("a"), origin=origin)),
+        changes.append(operation(draft("b"), origin=origin)),
+        changes.append(operation(draft("c"), origin=other)),
+        changes.append(operation(draft("d"))),
+    )
+    found = [(change.id, entry.origin) for entry in await entries(open_redis_log) for change in entry.changes]
+    assert [("a", origin), ("b", origin), ("c", other), ("d", None)] == found
+    *_, (_, last) = await open_redis_log.xrange(KEYS.log)
+    assert b"origin" not in last
 
 
 async def test_topics_of_a_workspace_count_apart(open_redis_log: Redis) -> None:

@@ -105,7 +105,9 @@ class Reverter:
     ) -> Written:
         for _ in range(ATTEMPTS):
             draft = await self._draft(resource, topic, record_id, version, terms)
-            operation = Operation(topic=topic, drafts=(draft,), actor=terms.actor, id=terms.operation_id)
+            operation = Operation(
+                topic=topic, drafts=(draft,), actor=terms.actor, id=terms.operation_id, origin=terms.origin
+            )
             try:
                 appended, committed = await self._writer.append([operation], terms)
             except (Conflict, NotFound):  # somebody was faster: whether it can still be undone is to be seen

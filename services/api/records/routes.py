@@ -29,6 +29,8 @@ from services.api.records.answers import (
     written_answer,
 )
 from services.api.records.bulk import bulk_route
+from services.api.records.exporting import export_route
+from services.api.records.importing import import_route
 from services.api.records.listing import DEFAULT_LIMIT, MAX_LIMIT, NEWEST_POSSIBLE, parameter_names, read_query
 from services.api.records.merge import made, patched, replaced
 from services.api.records.reader import RecordReader
@@ -46,6 +48,7 @@ def record_routes(resource: Resource) -> list[HTTPRouteHandler]:
     routes = [list_route(resource), read_route(resource)]
     if resource.editable:
         routes += [create_route(resource), replace_route(resource), patch_route(resource), bulk_route(resource)]
+        routes += [export_route(resource), import_route(resource)]
     if resource.deletable:
         routes.append(delete_route(resource))
     return routes

@@ -134,7 +134,13 @@ class RecordWriter:
             drafts = _drafts(resource, steps, before, terms)
             if not drafts:
                 return await self._unchanged(topic, list(before.values()), terms)
-            operation = Operation(topic=topic, drafts=tuple(drafts.values()), actor=terms.actor, id=terms.operation_id)
+            operation = Operation(
+                topic=topic,
+                drafts=tuple(drafts.values()),
+                actor=terms.actor,
+                id=terms.operation_id,
+                origin=terms.origin,
+            )
             try:
                 appended, committed = await self.append([operation], terms)
             except Conflict:

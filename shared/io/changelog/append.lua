@@ -2,7 +2,7 @@
 -- The text carries the partition and the epoch, and only the guardian loads it: a server that restarted or took over
 -- does not have it, so nothing can be appended before the guardian has looked.
 -- ARGV: number of operations, then for each
---   topic, id, remember_ms, actor, parent topic, n, (deadline kind, member, value) * n,
+--   topic, id, remember_ms, actor, origin, parent topic, n, (deadline kind, member, value) * n,
 --   m, then m drafts, each by itself or in a run of samples of one agent's start:
 --     action, id, expect, data, k, (unique field, value) * k
 --     'samples', id, boot_id, n, (seq, data) * n
@@ -62,7 +62,7 @@ end
 
 local function read_operation()
   local op = {
-    topic = take(), id = take(), remember_ms = take(), actor = take(), parent = take(),
+    topic = take(), id = take(), remember_ms = take(), actor = take(), origin = take(), parent = take(),
     deadlines = {}, drafts = {},
   }
   for i = 1, tonumber(take()) do
@@ -259,9 +259,13 @@ local function write(op, overlay, accepted, prev)
     last[draft.id] = i
   end
   local version = integer(prev + #accepted)
-  local position = redis.call('XADD', LOG, EPOCH .. '-*', 'topic', op.topic, 'prev', integer(prev),
-    'version', version, 'at', integer(now_ms), 'actor', op.actor, 'op', op.id,
-    'changes', as_json(accepted))
+  local fields = {'topic', op.topic, 'prev', integer(prev), 'version', version, 'at', integer(now_ms),
+    'actor', op.actor, 'op', op.id, 'changes', as_json(accepted)}
+  if op.origin ~= '' then
+    fields[#fields + 1] = 'origin'
+    fields[#fields + 1] = op.origin
+  end
+  local position = redis.call('XADD', LOG, EPOCH .. '-*', unpack(fields))
   redis.call('HSET', VERSIONS, op.topic, version)
   local state = {}
   for i, draft in ipairs(accepted) do

@@ -22,6 +22,7 @@ class Group:
             and first.topic == operation.topic
             and first.actor == operation.actor
             and first.parent == operation.parent
+            and first.origin == operation.origin
         )
 
     def add(self, index: int, operation: Operation) -> None:
@@ -39,6 +40,7 @@ class Group:
             topic=first.topic,
             actor=first.actor,
             parent=first.parent,
+            origin=first.origin,
             drafts=tuple(chain.from_iterable([operation.drafts for operation in self._operations])),
             deadlines=tuple(chain.from_iterable([operation.deadlines for operation in self._operations])),
         )

@@ -1,6 +1,6 @@
 """Reading what the log says: its entries as they come, a topic's snapshot, single records, versions."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from redis.asyncio import Redis
 
@@ -90,6 +90,14 @@ class LogReader:
             for record_id, value in zip(wanted, values, strict=True)
             if value is not None
         }
+
+    async def holders(self, topic: Topic, field: str, values: Sequence[str]) -> dict[str, str]:
+        """Return which records hold these values of a unique field; those that nobody holds are missing."""
+        if not values:
+            return {}
+        key = self._keys(topic).unique(topic, field)
+        held = await self._redis.hmget(key, list(values))  # type: ignore[misc]  # redis-py types it for both of its clients
+        return {value: holder.decode() for value, holder in zip(values, held, strict=True) if holder is not None}
 
     async def versions(self, workspace_id: str) -> tuple[int, dict[str, int]]:
         """Read the epoch and, by resource, the versions of a workspace's topics; raises LogSealed."""

@@ -38,7 +38,8 @@ def encode_call(operations: Sequence[Operation]) -> list[str | bytes | int]:
     arguments: list[str | bytes | int] = [len(operations)]
     for operation in operations:
         parent = str(operation.parent) if operation.parent else ""
-        arguments += (str(operation.topic), operation.id, OPERATION_MEMORY_MS, operation.actor, parent)
+        origin = str(operation.origin) if operation.origin else ""
+        arguments += (str(operation.topic), operation.id, OPERATION_MEMORY_MS, operation.actor, origin, parent)
         arguments.append(len(operation.deadlines))
         for deadline in operation.deadlines:
             arguments += (deadline.kind, deadline.member, deadline.value)

@@ -26,6 +26,14 @@ BEGIN
 END
 $_$;
 
+CREATE FUNCTION public.refuse_change_of_audit() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    RAISE EXCEPTION 'the audit log is only added to' USING ERRCODE = 'insufficient_privilege';
+END
+$$;
+
 CREATE TABLE public.agent_credentials (
     agent_id text NOT NULL,
     workspace_id text NOT NULL,
@@ -78,6 +86,28 @@ CREATE TABLE public.attributes (
     options text[] NOT NULL,
     required boolean NOT NULL,
     "position" integer NOT NULL
+);
+
+CREATE TABLE public.audit_heads (
+    workspace_id text NOT NULL,
+    seq bigint NOT NULL,
+    hash bytea NOT NULL
+);
+
+CREATE TABLE public.audit_log (
+    workspace_id text NOT NULL,
+    seq bigint NOT NULL,
+    at timestamp with time zone NOT NULL,
+    actor text NOT NULL,
+    action text NOT NULL,
+    resource text NOT NULL,
+    record_id text NOT NULL,
+    version bigint,
+    origin text NOT NULL,
+    request_id text NOT NULL,
+    details jsonb NOT NULL,
+    previous_hash bytea NOT NULL,
+    hash bytea NOT NULL
 );
 
 CREATE TABLE public.categories (
@@ -465,6 +495,12 @@ ALTER TABLE ONLY public.api_tokens
 ALTER TABLE ONLY public.attributes
     ADD CONSTRAINT attributes_pkey PRIMARY KEY (workspace_id, id);
 
+ALTER TABLE ONLY public.audit_heads
+    ADD CONSTRAINT audit_heads_pkey PRIMARY KEY (workspace_id);
+
+ALTER TABLE ONLY public.audit_log
+    ADD CONSTRAINT audit_log_pkey PRIMARY KEY (workspace_id, seq);
+
 ALTER TABLE ONLY public.categories
     ADD CONSTRAINT categories_pkey PRIMARY KEY (workspace_id, id);
 
@@ -554,6 +590,10 @@ CREATE INDEX api_tokens_member ON public.api_tokens USING btree (workspace_id, u
 
 CREATE INDEX attributes_name ON public.attributes USING btree (workspace_id, name, id);
 
+CREATE INDEX audit_log_actor ON public.audit_log USING btree (workspace_id, actor, seq);
+
+CREATE INDEX audit_log_record ON public.audit_log USING btree (workspace_id, resource, record_id, seq);
+
 CREATE INDEX categories_name ON public.categories USING btree (workspace_id, name, id);
 
 CREATE INDEX dead_letters_pending ON public.dead_letters USING btree (partition, id) WHERE (compensated_at IS NULL);
@@ -603,6 +643,12 @@ CREATE INDEX ws_events_record ON public.ws_events USING btree (workspace_id, top
 CREATE INDEX zones_name ON public.zones USING btree (workspace_id, name, id);
 
 ALTER INDEX public.metrics_history_server_ts ATTACH PARTITION public.metrics_history_default_server_id_ts_idx;
+
+CREATE TRIGGER audit_heads_only_advance BEFORE UPDATE ON public.audit_heads FOR EACH ROW WHEN (((new.workspace_id <> old.workspace_id) OR (new.seq <= old.seq))) EXECUTE FUNCTION public.refuse_change_of_audit();
+
+CREATE TRIGGER audit_heads_stay BEFORE DELETE OR TRUNCATE ON public.audit_heads FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change_of_audit();
+
+CREATE TRIGGER audit_log_is_only_added_to BEFORE DELETE OR UPDATE OR TRUNCATE ON public.audit_log FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change_of_audit();
 
 ALTER TABLE ONLY public.agent_credentials
     ADD CONSTRAINT agent_credentials_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES public.workspaces(id) ON DELETE CASCADE;

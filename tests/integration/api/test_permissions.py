@@ -48,6 +48,8 @@ TABLE: dict[tuple[str, str], Access] = {
     ("POST", "/api/v1/enrolment-tokens"): "write",
     ("GET", "/api/v1/enrolment-tokens"): "write",
     ("DELETE", "/api/v1/enrolment-tokens/{token_id}"): "write",
+    ("GET", "/api/v1/audit"): "manage",
+    ("GET", "/api/v1/audit/export"): "manage",
 }
 
 # and those that every resource has
@@ -60,6 +62,8 @@ OF_EDITABLE: dict[tuple[str, str], Access] = {
     ("POST", "/api/v1/{name}/bulk"): "write",
     ("PUT", "/api/v1/{name}/{record_id}"): "write",
     ("PATCH", "/api/v1/{name}/{record_id}"): "write",
+    ("GET", "/api/v1/{name}/export"): "read",
+    ("POST", "/api/v1/{name}/import"): "write",
 }
 OF_DELETABLE: dict[tuple[str, str], Access] = {("DELETE", "/api/v1/{name}/{record_id}"): "write"}
 OF_JOURNALLED: dict[tuple[str, str], Access] = {

@@ -31,7 +31,13 @@ from stack import cli
         (["user", "add"], "required: EMAIL"),
         (["user", "add", "a@example.org", "--password", "secret"], "unrecognized arguments: --password"),
         (["keys"], "required: rotate"),
-        ([], "required: up|status|watch|user|keys"),
+        (["audit"], "required: verify"),
+        (["export"], "required: RESOURCE"),
+        (["restore", "file"], "required: --data-dir"),
+        (["backup"], "required: FILE"),
+        (["export", "tags", "--format", "xml"], "--format: invalid choice: 'xml'"),
+        (["import", "tags"], "required: FILE"),
+        ([], "required: COMMAND"),
     ],
 )
 def test_a_mistake_is_one_line_and_not_success(
@@ -60,22 +66,23 @@ def test_numbers_that_only_look_like_numbers_are_refused() -> None:
         cli.port("٨٠٠٠")
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["--help"],
-        ["up", "--help"],
-        ["status", "--help"],
-        ["watch", "--help"],
-        ["user", "--help"],
-        ["user", "add", "--help"],
-        ["keys", "rotate", "--help"],
-        ["--version"],
-    ],
+COMMANDS = (
+    *("up", "status", "watch", "export", "import", "backup", "restore", "audit", "audit verify"),
+    *("user", "user add", "keys rotate"),
 )
-def test_help_and_version_are_success(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_is_success(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
-        cli.main(arguments)
+        cli.main([*command.split(), "--help"])
+    assert exit_.value.code == 0
+    assert f"usage: muster {command}".strip() in capsys.readouterr().out
+
+
+def test_version_is_success(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(["--version"])
     assert exit_.value.code == 0
     assert "muster" in capsys.readouterr().out
 

@@ -40,3 +40,9 @@ WITH gone AS (
     ) RETURNING 1
 )
 SELECT count(*) FROM gone;
+
+-- name: leave_epochs_behind!
+-- Let every partition go on after this epoch, if not after a later one of its own: the database was restored.
+INSERT INTO checkpoints (partition, epoch) SELECT n, :epoch FROM generate_series(0, :partitions::integer - 1) AS n
+ON CONFLICT (partition) DO UPDATE
+SET epoch = greatest(checkpoints.epoch + 1, excluded.epoch), seq = 0, redis_run = '', updated_at = now();
