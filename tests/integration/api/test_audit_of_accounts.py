@@ -95,3 +95,35 @@ async def test_users(api: Api) -> None:
     assert of_member == said(await owner.entries())
     assert of_member == said(await stranger.entries())
     assert {INSTALLATION: 4, WORKSPACE: 2, OTHER_WORKSPACE: 2} == await unbroken(api)
+
+
+async def test_workspaces_and_members(api: Api) -> None:
+    admin, owner = await let_in(api, "admin"), await let_in(api, "owner")
+    made = await admin.ask(201, "POST", WORKSPACES, {"name": "New"})
+    for _ in range(2):
+        await admin.ask(200, "PATCH", f"{WORKSPACES}/{made['id']}", {"name": "Newer"})
+    found = said(await admin.entries())
+    assert [
+        ("u_admin", "created", "workspaces", made["id"], {"name": "New"}),
+        ("u_admin", "updated", "workspaces", made["id"], {"name": "Newer"}),
+    ] == found
+    await admin.ask(204, "DELETE", f"{WORKSPACES}/{made['id']}")
+    last = (await stored(api, made["id"]))[-1]
+    assert [("u_admin", "deleted", "workspaces", made["id"], {})] == said([last])
+    for _ in range(2):
+        await owner.ask(200, "PATCH", f"{OURS}/members/u_viewer", {"role": "editor"})
+    await owner.ask(204, "DELETE", f"{OURS}/members/u_viewer")
+    assert [
+        ("u_owner", "updated", "members", "u_viewer", {"role": "editor"}),
+        ("u_owner", "deleted", "members", "u_viewer", {"role": "editor"}),
+    ] == said(await owner.entries())
+    assert {WORKSPACE: 2, made["id"]: 3} == await unbroken(api)
+
+
+async def test_of_two_who_delete_a_workspace_at_the_same_moment_one_is_recorded(api: Api) -> None:
+    owner = await api.let_in("owner")
+    answers = await api.at_one_moment(
+        "SELECT FROM workspaces FOR UPDATE", *(api.http.delete(OURS, headers=owner) for _ in range(2))
+    )
+    assert [204, 404] == sorted(answer.status_code for answer in answers)
+    assert {WORKSPACE: 1} == await unbroken(api)
