@@ -43,11 +43,22 @@ class Origin(msgspec.Struct, frozen=True):
         return f"{self.address} {self.request_id}"
 
 
+class Actor(msgspec.Struct, frozen=True):
+    """Who does something, by their id, and from where."""
+
+    id: str
+    origin: Origin
+
+
+COMMAND_LINE = Actor("command line", Origin("", ""))
+"""Whoever uses the commands on the server, whom nobody asks who they are; no id has a space."""
+
+
 class Event(msgspec.Struct, frozen=True, kw_only=True):
     """Something that somebody did.
 
-    `actor` is the id of a user, empty where nobody is known. `version` is the topic's version after a change of a
-    record; the journal says under it what the record became.
+    `actor` is the id of a user or that of `COMMAND_LINE`, empty where nobody is known. `version` is the topic's version
+    after a change of a record; the journal says under it what the record became.
     """
 
     workspace_id: str

@@ -19,7 +19,9 @@ from redis.asyncio import Redis
 
 from services.api.passwords import NewPassword, Passwords, require_good_password
 from services.api.users import NewUser, Users
+from shared.audit import COMMAND_LINE, INSTALLATION
 from shared.errors import AlreadyExists, Malformed, MusterError, NotFound
+from shared.io.audit import record_account, record_in
 from shared.io.database.pool import create_pool
 from shared.io.database.queries import queries
 from shared.io.identity_changes import IdentityChanges
@@ -48,7 +50,8 @@ class Administration:
         """Create a user and return what to say; raises AlreadyExists, and MusterError for what is no good."""
         if await queries("accounts").find_user(self._pool, email=email) is not None:
             raise AlreadyExists(f"there is a user {email}")
-        user = await self._users.add(_checked(NewUser, email=email, password=password, is_admin=is_admin))
+        wanted = _checked(NewUser, email=email, password=password, is_admin=is_admin)
+        user = await self._users.add(wanted, COMMAND_LINE)
         return f"{user.email} may sign in{' and administers this installation' if is_admin else ''}"
 
     async def set_password(self, email: str, password: str) -> str:
@@ -62,6 +65,8 @@ class Administration:
         async with self._pool.acquire() as connection, connection.transaction():
             await queries("accounts").set_password(connection, id=user["id"], password_hash=password_hash)
             await queries("users").end_sessions(connection, user_id=user["id"])
+            actor, origin = COMMAND_LINE.id, COMMAND_LINE.origin
+            await record_account(connection, "password_changed", user_id=user["id"], actor=actor, origin=origin)
         await self._changes.announce({user["id"]})
         return f"{user['email']} has another password, and is signed out everywhere"
 
@@ -71,8 +76,11 @@ class Administration:
 
     async def rotate_keys(self) -> str:
         """Sign with a new key from now on; who is signed in stays so."""
-        async with self._pool.acquire() as connection:
+        async with self._pool.acquire() as connection, connection.transaction():
             key_id = await rotate_signing_key(connection)
+            await record_in(
+                connection, INSTALLATION, "created", resource="signing_keys", record_id=key_id, actor=COMMAND_LINE
+            )
         return f"{key_id} signs from now on; what was signed before stays good until it ends"
 
 

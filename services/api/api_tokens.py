@@ -17,8 +17,10 @@ from services.api.auth_routes import NO_STORE
 from services.api.paging import PAGE_PARAMETERS, PagedOperation, PageQuery, page_query, read_page
 from services.api.permissions import Caller, require_scopes_within, sees_all_tokens
 from services.api.problems import BODY_PROBLEMS, WORKSPACE_PROBLEMS
-from services.api.requests import ApiRequest, opt
+from services.api.requests import ApiRequest, opt, origin_of
+from shared.audit import Actor, Details, Origin
 from shared.errors import NotFound, Rejected
+from shared.io.audit import record_in
 from shared.io.database.queries import queries
 from shared.io.identity_changes import IdentityChanges
 from shared.io.litestar_problems import documented
@@ -73,24 +75,28 @@ class ApiTokens:
         self._pool = pool
         self._changes = changes
 
-    async def add(self, caller: Caller, wanted: NewApiToken) -> ShownApiToken:
+    async def add(self, caller: Caller, wanted: NewApiToken, origin: Origin) -> ShownApiToken:
         """Make a token; raises Forbidden for scopes beyond the caller's role, Rejected when they have too many."""
         require_scopes_within(caller.role, wanted.scopes)
         token = f"{API_TOKEN_PREFIX}{secrets.token_urlsafe(32)}"
         await _SQL.forget_api_tokens(self._pool, workspace_id=caller.workspace_id)
-        row = await _SQL.add_api_token(
-            self._pool,
-            id=new_id("t"),
-            workspace_id=caller.workspace_id,
-            user_id=caller.user_id,
-            name=wanted.name,
-            scopes=list(dict.fromkeys(wanted.scopes)),
-            token_hash=hash_token(token),
-            expires_in_s=wanted.expires_in_s,
-            most=MAX_TOKENS,
-        )
-        if row is None:
-            raise Rejected(f"you may have at most {MAX_TOKENS} API tokens in a workspace", code="too_many")
+        scopes: list[str] = list(dict.fromkeys(wanted.scopes))
+        async with self._pool.acquire() as connection, connection.transaction():
+            row = await _SQL.add_api_token(
+                connection,
+                id=new_id("t"),
+                workspace_id=caller.workspace_id,
+                user_id=caller.user_id,
+                name=wanted.name,
+                scopes=scopes,
+                token_hash=hash_token(token),
+                expires_in_s=wanted.expires_in_s,
+                most=MAX_TOKENS,
+            )
+            if row is None:
+                raise Rejected(f"you may have at most {MAX_TOKENS} API tokens in a workspace", code="too_many")
+            details: Details = {"name": wanted.name, "scopes": scopes}
+            await _record(connection, caller, "created", row["id"], origin=origin, details=details)
         return ShownApiToken(token=token, **dict(row))
 
     async def page(self, caller: Caller, query: PageQuery) -> ApiTokenPage:
@@ -99,16 +105,32 @@ class ApiTokens:
         items, cursor = await read_page(query, rows)
         return ApiTokenPage([ApiToken(**item) for item in items], cursor)
 
-    async def revoke(self, caller: Caller, token_id: str) -> None:
+    async def revoke(self, caller: Caller, token_id: str, origin: Origin) -> None:
         """Delete a token that the caller may see; raises NotFound."""
-        user_id = is_id(token_id) and await _SQL.delete_api_token(self._pool, **_scope(caller), id=token_id)
-        if not user_id:
-            raise NotFound("there is no such API token")
+        async with self._pool.acquire() as connection, connection.transaction():
+            user_id = is_id(token_id) and await _SQL.delete_api_token(connection, **_scope(caller), id=token_id)
+            if not user_id:
+                raise NotFound("there is no such API token")
+            await _record(connection, caller, "deleted", token_id, origin=origin, details={"user": user_id})
         await self._changes.announce({user_id})
 
 
 def _scope(caller: Caller) -> dict[str, object]:
     return {"workspace_id": caller.workspace_id, "user_id": caller.user_id, "of_all": sees_all_tokens(caller)}
+
+
+async def _record(  # noqa: PLR0913  (what the event says)
+    connection: asyncpg.Connection, caller: Caller, action: str, token_id: str, *, origin: Origin, details: Details
+) -> None:
+    await record_in(
+        connection,
+        caller.workspace_id,
+        action,
+        resource="api_tokens",
+        record_id=token_id,
+        actor=Actor(caller.user_id, origin),
+        details=details,
+    )
 
 
 @post(
@@ -120,10 +142,13 @@ def _scope(caller: Caller) -> dict[str, object]:
     responses=documented(*WORKSPACE_PROBLEMS, *BODY_PROBLEMS),
 )
 async def add_api_token(
-    data: JSONBody[NewApiToken], caller: NamedDependency[Caller], api_tokens: NamedDependency[ApiTokens]
+    data: JSONBody[NewApiToken],
+    request: ApiRequest,
+    caller: NamedDependency[Caller],
+    api_tokens: NamedDependency[ApiTokens],
 ) -> Response[ShownApiToken]:
     """Make an API token for this workspace; this answer is the only one that shows it."""
-    return Response(await api_tokens.add(caller, data), headers=NO_STORE)
+    return Response(await api_tokens.add(caller, data, origin_of(request)), headers=NO_STORE)
 
 
 @get(
@@ -151,10 +176,13 @@ async def list_api_tokens(
     responses=documented(*WORKSPACE_PROBLEMS, HTTPStatus.NOT_FOUND),
 )
 async def revoke_api_token(
-    token_id: FromPath[str], caller: NamedDependency[Caller], api_tokens: NamedDependency[ApiTokens]
+    token_id: FromPath[str],
+    request: ApiRequest,
+    caller: NamedDependency[Caller],
+    api_tokens: NamedDependency[ApiTokens],
 ) -> None:
     """Revoke an API token of yours, or as an owner of any member; its streams are closed."""
-    await api_tokens.revoke(caller, token_id)
+    await api_tokens.revoke(caller, token_id, origin_of(request))
 
 
 API_TOKEN_ROUTES = (add_api_token, list_api_tokens, revoke_api_token)

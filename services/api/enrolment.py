@@ -1,7 +1,7 @@
 """Enrolment tokens: with one, a machine joins a workspace. The token is shown once and stored as its SHA-256."""
 
 import secrets
-from datetime import UTC, datetime
+from datetime import datetime
 from hashlib import sha256
 from http import HTTPStatus
 from typing import Annotated
@@ -18,9 +18,9 @@ from services.api.auth_routes import NO_STORE
 from services.api.permissions import Caller
 from services.api.problems import BODY_PROBLEMS, WORKSPACE_PROBLEMS
 from services.api.requests import ApiRequest, opt, origin_of
-from shared.audit import Details, Event, Origin
+from shared.audit import Actor, Details, Origin
 from shared.errors import NotFound, Rejected
-from shared.io.audit import record
+from shared.io.audit import record_in
 from shared.io.database.queries import queries
 from shared.io.litestar_problems import documented
 from shared.names import is_id, new_id
@@ -91,7 +91,7 @@ class EnrolmentTokens:
             if row is None:
                 raise Rejected(f"a workspace has at most {MAX_TOKENS} enrolment tokens", code="too_many")
             details: Details = {"name": wanted.name, "uses": wanted.uses, "groups": list(wanted.groups)}
-            await record(connection, [_event(caller, "created", row["id"], origin, details)])
+            await _record(connection, caller, "created", row["id"], origin=origin, details=details)
         return ShownToken(token=token, **dict(row))
 
     async def list(self, caller: Caller) -> list[EnrolmentToken]:
@@ -107,18 +107,25 @@ class EnrolmentTokens:
             )
             if not known:
                 raise NotFound("there is no such enrolment token")
-            await record(connection, [_event(caller, "deleted", token_id, origin, {})])
+            await _record(connection, caller, "deleted", token_id, origin=origin)
 
 
-def _event(caller: Caller, action: str, token_id: str, origin: Origin, details: Details) -> Event:
-    return Event(
-        workspace_id=caller.workspace_id,
-        at=datetime.now(UTC),
-        actor=caller.user_id,
-        action=action,
+async def _record(  # noqa: PLR0913  (what the event says)
+    connection: asyncpg.Connection,
+    caller: Caller,
+    action: str,
+    token_id: str,
+    *,
+    origin: Origin,
+    details: Details | None = None,
+) -> None:
+    await record_in(
+        connection,
+        caller.workspace_id,
+        action,
         resource="enrolment_tokens",
         record_id=token_id,
-        origin=origin,
+        actor=Actor(caller.user_id, origin),
         details=details,
     )
 

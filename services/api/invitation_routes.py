@@ -20,7 +20,7 @@ from services.api.invitations import (
 from services.api.paging import PAGE_PARAMETERS, PagedOperation, page_query
 from services.api.permissions import admit
 from services.api.problems import BODY_PROBLEMS, WORKSPACE_PROBLEMS
-from services.api.requests import ApiRequest, bearer_token, opt
+from services.api.requests import ApiRequest, actor_of, bearer_token, opt, origin_of
 from services.api.throttle import LoginThrottle
 from shared.io.identity import Identity
 from shared.io.litestar_problems import documented
@@ -44,7 +44,7 @@ async def add_invitation(
     invitations: NamedDependency[Invitations],
 ) -> Response[ShownInvitation]:
     """Invite an e-mail address; this answer is the only one that shows the token, which you pass on yourself."""
-    return Response(await invitations.add(request.auth, data), headers=NO_STORE)
+    return Response(await invitations.add(request.auth, data, origin_of(request)), headers=NO_STORE)
 
 
 @get(
@@ -72,10 +72,13 @@ async def list_invitations(
     responses=documented(*_PROBLEMS),
 )
 async def delete_invitation(
-    workspace_id: FromPath[str], invitation_id: FromPath[str], invitations: NamedDependency[Invitations]
+    workspace_id: FromPath[str],
+    invitation_id: FromPath[str],
+    request: ApiRequest,
+    invitations: NamedDependency[Invitations],
 ) -> None:
     """Take an invitation back; it cannot be accepted any more."""
-    await invitations.delete(workspace_id, invitation_id)
+    await invitations.delete(workspace_id, invitation_id, actor_of(request))
 
 
 @post(
@@ -98,16 +101,16 @@ async def accept_invitation(
 
     The token is used up. A member who accepts another invitation keeps the role that they have.
     """
-    authorization = request.headers.get("authorization")
+    authorization, origin = request.headers.get("authorization"), origin_of(request)
     if authorization is not None:
         principal = await identity.authenticate(bearer_token(authorization))
         admit(principal, "signed_in")
-        return Response(await invitations.accept_as(principal, data.token), headers=NO_STORE)
+        return Response(await invitations.accept_as(principal, data.token, origin), headers=NO_STORE)
     if data.password is None:
         raise invalid(FieldError("password", "sign in, or send the password of who is invited"))
     email, address = await invitations.email_of(data.token), address_of_sender(request)
     await throttle.enter(email, address)
-    joined = await invitations.accept(data.token, data.password)
+    joined = await invitations.accept(data.token, data.password, origin)
     await throttle.forgive(email, address)
     return Response(joined, headers=NO_STORE)
 

@@ -13,7 +13,9 @@ from services.api.passwords import NewPassword, Passwords, require_good_password
 from services.api.permissions import Caller
 from services.api.users import Email
 from services.api.workspaces import Workspace
+from shared.audit import Actor, Details, Origin
 from shared.errors import NotFound, Rejected, Unauthenticated
+from shared.io.audit import record_account, record_in
 from shared.io.database.queries import queries
 from shared.io.identity_changes import IdentityChanges
 from shared.names import is_id, new_id
@@ -84,23 +86,27 @@ class Invitations:
         self._changes = changes
         self._passwords = passwords
 
-    async def add(self, caller: Caller, wanted: NewInvitation) -> ShownInvitation:
+    async def add(self, caller: Caller, wanted: NewInvitation, origin: Origin) -> ShownInvitation:
         """Invite somebody, whether or not they are a user; raises Rejected when there are too many invitations."""
         token = f"mi_{secrets.token_urlsafe(32)}"
         await _SQL.forget_invitations(self._pool, workspace_id=caller.workspace_id)
-        row = await _SQL.add_invitation(
-            self._pool,
-            id=new_id("i"),
-            workspace_id=caller.workspace_id,
-            email=wanted.email,
-            role=wanted.role,
-            token_hash=hash_token(token),
-            created_by=caller.user_id,
-            expires_in_s=wanted.expires_in_s,
-            most=MAX_INVITATIONS,
-        )
-        if row is None:
-            raise Rejected(f"a workspace has at most {MAX_INVITATIONS} invitations", code="too_many")
+        async with self._pool.acquire() as connection, connection.transaction():
+            row = await _SQL.add_invitation(
+                connection,
+                id=new_id("i"),
+                workspace_id=caller.workspace_id,
+                email=wanted.email,
+                role=wanted.role,
+                token_hash=hash_token(token),
+                created_by=caller.user_id,
+                expires_in_s=wanted.expires_in_s,
+                most=MAX_INVITATIONS,
+            )
+            if row is None:
+                raise Rejected(f"a workspace has at most {MAX_INVITATIONS} invitations", code="too_many")
+            actor = Actor(caller.user_id, origin)
+            details = {"role": wanted.role}
+            await _record(connection, caller.workspace_id, "created", row["id"], actor=actor, details=details)
         return ShownInvitation(token=token, **dict(row))
 
     async def page(self, workspace_id: str, query: PageQuery) -> InvitationPage:
@@ -109,13 +115,15 @@ class Invitations:
         items, cursor = await read_page(query, rows)
         return InvitationPage([Invitation(**item) for item in items], cursor)
 
-    async def delete(self, workspace_id: str, invitation_id: str) -> None:
+    async def delete(self, workspace_id: str, invitation_id: str, actor: Actor) -> None:
         """Take an invitation back; raises NotFound."""
-        known = is_id(invitation_id) and await _SQL.delete_invitation(
-            self._pool, workspace_id=workspace_id, id=invitation_id
-        )
-        if not known:
-            raise _unknown()
+        async with self._pool.acquire() as connection, connection.transaction():
+            known = is_id(invitation_id) and await _SQL.delete_invitation(
+                connection, workspace_id=workspace_id, id=invitation_id
+            )
+            if not known:
+                raise _unknown()
+            await _record(connection, workspace_id, "deleted", invitation_id, actor=actor)
 
     async def email_of(self, token: str) -> str:
         """Return the address that an invitation is for; raises NotFound when it is unknown, over or used up."""
@@ -124,7 +132,7 @@ class Invitations:
             raise _unknown()
         return str(row["email"])
 
-    async def accept(self, token: str, password: str) -> Joined:
+    async def accept(self, token: str, password: str, origin: Origin) -> Joined:
         """Let in who has the token and the password of who is invited; it makes a user of who is none.
 
         Raises NotFound as `email_of` does, Unauthenticated for a wrong password, and HttpError for one too easy.
@@ -133,19 +141,20 @@ class Invitations:
         require_good_password(password, email, "password")
         user = await queries("accounts").find_user(self._pool, email=email)
         if user is None:
-            return await self._join(token, new_id("u"), await self._passwords.hash(password))
+            return await self._join(token, Actor(new_id("u"), origin), await self._passwords.hash(password))
         if not await self._passwords.verify(password, user["password_hash"]):
             raise _wrong_password()
-        return await self._join(token, user["id"])
+        return await self._join(token, Actor(user["id"], origin))
 
-    async def accept_as(self, principal: Principal, token: str) -> Joined:
+    async def accept_as(self, principal: Principal, token: str, origin: Origin) -> Joined:
         """Let a user in who is signed in; raises NotFound, also when another is invited."""
         user = await queries("accounts").find_user(self._pool, email=await self.email_of(token))
         if user is None or user["id"] != principal.user_id:
             raise _unknown()
-        return await self._join(token, principal.user_id)
+        return await self._join(token, Actor(principal.user_id, origin))
 
-    async def _join(self, token: str, user_id: str, password_hash: str | None = None) -> Joined:
+    async def _join(self, token: str, actor: Actor, password_hash: str | None = None) -> Joined:
+        user_id = actor.id
         async with self._pool.acquire() as connection, connection.transaction():
             invitation = await _SQL.take_invitation(connection, token_hash=hash_token(token))
             if invitation is None:
@@ -154,6 +163,11 @@ class Invitations:
             place = {"workspace_id": invitation["workspace_id"], "user_id": user_id}
             await queries("workspaces").add_member(connection, **place, role=invitation["role"])
             workspace = Workspace(**dict(await queries("workspaces").membership(connection, **place)))
+            if password_hash is not None:
+                details = {"is_admin": False}
+                await record_account(connection, "created", user_id=user_id, origin=actor.origin, details=details)
+            role = {"role": workspace.role}
+            await _record(connection, workspace.id, "accepted", invitation["id"], actor=actor, details=role)
         await self._changes.announce({user_id})
         return Joined(user_id, invitation["email"], workspace)
 
@@ -168,6 +182,20 @@ async def _require_user(connection: asyncpg.Connection, user_id: str, email: str
         )
     if not is_welcome:  # disabled, or somebody has taken the address meanwhile
         raise _wrong_password()
+
+
+async def _record(  # noqa: PLR0913  (what the event says)
+    connection: asyncpg.Connection,
+    workspace_id: str,
+    action: str,
+    invitation_id: str,
+    *,
+    actor: Actor,
+    details: Details | None = None,
+) -> None:
+    await record_in(
+        connection, workspace_id, action, resource="invitations", record_id=invitation_id, actor=actor, details=details
+    )
 
 
 def _unknown() -> NotFound:

@@ -19,7 +19,7 @@ from services.api.conditions import (
     read_if_match,
 )
 from services.api.permissions import WRITERS, Access, Caller, admit
-from shared.audit import Origin
+from shared.audit import Actor, Origin
 from shared.errors import Malformed, Unauthenticated
 from shared.io.address import full_address_of
 from shared.io.identity import Identity
@@ -106,6 +106,11 @@ def origin_of(request: Connection) -> Origin:
     peer = request.client.host if request.client else ""
     address = full_address_of(peer, request.headers.get("x-forwarded-for"))
     return Origin(address, str(request.scope.get(REQUEST_ID, "")))
+
+
+def actor_of(request: ApiRequest) -> Actor:
+    """Return who asks and from where, for the audit log; the route must not be public."""
+    return Actor(request.user.user_id, origin_of(request))
 
 
 def _require_known_parameters(connection: Connection, handler: BaseRouteHandler) -> None:

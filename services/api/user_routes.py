@@ -10,7 +10,7 @@ from litestar.response import Response
 from services.api.auth_routes import NO_STORE
 from services.api.paging import PAGE_PARAMETERS, PagedOperation, page_query
 from services.api.problems import BODY_PROBLEMS, WORKSPACE_PROBLEMS
-from services.api.requests import ApiRequest, opt
+from services.api.requests import ApiRequest, actor_of, opt
 from services.api.users import NewUser, User, UserChange, UserPage, Users
 from shared.io.litestar_problems import documented
 
@@ -37,9 +37,9 @@ async def list_users(request: ApiRequest, users: NamedDependency[Users]) -> User
     tags=["users"],
     responses=documented(*WORKSPACE_PROBLEMS, *BODY_PROBLEMS, HTTPStatus.CONFLICT),
 )
-async def add_user(data: JSONBody[NewUser], users: NamedDependency[Users]) -> Response[User]:
+async def add_user(data: JSONBody[NewUser], request: ApiRequest, users: NamedDependency[Users]) -> Response[User]:
     """Create a user, who is a member of no workspace until they accept an invitation."""
-    return Response(await users.add(data), headers=NO_STORE)
+    return Response(await users.add(data, actor_of(request)), headers=NO_STORE)
 
 
 @get(
@@ -63,9 +63,11 @@ async def read_user(user_id: FromPath[str], users: NamedDependency[Users]) -> Us
     tags=["users"],
     responses=documented(*WORKSPACE_PROBLEMS, *BODY_PROBLEMS, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
 )
-async def change_user(user_id: FromPath[str], data: JSONBody[UserChange], users: NamedDependency[Users]) -> User:
+async def change_user(
+    user_id: FromPath[str], data: JSONBody[UserChange], request: ApiRequest, users: NamedDependency[Users]
+) -> User:
     """Change a user. One who is disabled is out at once, with their API tokens; enabled again, these are good again."""
-    return await users.change(user_id, data)
+    return await users.change(user_id, data, actor_of(request))
 
 
 @delete(
@@ -76,9 +78,9 @@ async def change_user(user_id: FromPath[str], data: JSONBody[UserChange], users:
     tags=["users"],
     responses=documented(*WORKSPACE_PROBLEMS, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
 )
-async def delete_user(user_id: FromPath[str], users: NamedDependency[Users]) -> None:
+async def delete_user(user_id: FromPath[str], request: ApiRequest, users: NamedDependency[Users]) -> None:
     """Delete a user, their memberships and API tokens; what they have written in workspaces stays."""
-    await users.delete(user_id)
+    await users.delete(user_id, actor_of(request))
 
 
 USER_ROUTES = (list_users, add_user, read_user, change_user, delete_user)

@@ -10,7 +10,9 @@ from msgspec import UNSET, Meta, UnsetType
 from services.api.paging import PageQuery, read_page
 from services.api.passwords import NewPassword, Passwords, require_good_password
 from services.api.workspaces import require_owner
+from shared.audit import Actor
 from shared.errors import AlreadyExists, NotFound
+from shared.io.audit import record_account
 from shared.io.database.queries import queries
 from shared.io.identity_changes import IdentityChanges
 from shared.io.problem import HttpError
@@ -74,32 +76,43 @@ class Users:
             raise _unknown()
         return User(**dict(row))
 
-    async def add(self, wanted: NewUser) -> User:
+    async def add(self, wanted: NewUser, actor: Actor) -> User:
         """Create a user; raises AlreadyExists when the e-mail address is taken, HttpError for a bad password."""
         require_good_password(wanted.password, wanted.email, "password")
         password_hash = await self._passwords.hash(wanted.password)
-        row = await _SQL.add_user(
-            self._pool, id=new_id("u"), email=wanted.email, password_hash=password_hash, is_admin=wanted.is_admin
-        )
-        if row is None:
-            raise AlreadyExists("there is a user with this e-mail address", field="email")
+        async with self._pool.acquire() as connection, connection.transaction():
+            row = await _SQL.add_user(
+                connection, id=new_id("u"), email=wanted.email, password_hash=password_hash, is_admin=wanted.is_admin
+            )
+            if row is None:
+                raise AlreadyExists("there is a user with this e-mail address", field="email")
+            details = {"is_admin": wanted.is_admin}
+            await record_account(
+                connection, "created", user_id=row["id"], actor=actor.id, origin=actor.origin, details=details
+            )
         return User(**dict(row))
 
-    async def change(self, user_id: str, wanted: UserChange) -> User:
+    async def change(self, user_id: str, wanted: UserChange, actor: Actor) -> User:
         """Change a user; to disable them ends their sessions. Raises NotFound, HttpError (409)."""
         given = {name: None if value is UNSET else value for name, value in msgspec.structs.asdict(wanted).items()}
         async with self._pool.acquire() as connection, connection.transaction():
             await _SQL.lock_administrators(connection)
-            row = await _SQL.change_user(connection, id=_known(user_id), **given)
-            if row is None:
+            before = await _SQL.find_user(connection, id=_known(user_id))
+            row = before and await _SQL.change_user(connection, id=user_id, **given)
+            if not row:
                 raise _unknown()
             if wanted.disabled is True:
                 await _SQL.end_sessions(connection, user_id=user_id)
             await _require_administrator(connection)
+            details = {name: row[name] for name in given if row[name] != before[name]}
+            if details:
+                await record_account(
+                    connection, "updated", user_id=user_id, actor=actor.id, origin=actor.origin, details=details
+                )
         await self._changes.announce({user_id})
         return User(**dict(row))
 
-    async def delete(self, user_id: str) -> None:
+    async def delete(self, user_id: str, actor: Actor) -> None:
         """Delete a user with all that is theirs alone; what they have written in workspaces stays.
 
         Raises NotFound, and HttpError (409) for the last administrator and for the last owner of a workspace.
@@ -114,6 +127,14 @@ class Users:
             for row in held:
                 if row["role"] == "owner":
                     await require_owner(connection, row["id"])
+            await record_account(
+                connection,
+                "deleted",
+                user_id=user_id,
+                actor=actor.id,
+                origin=actor.origin,
+                workspace_ids=[row["id"] for row in held],
+            )
         await self._changes.announce({user_id})
 
 

@@ -8,7 +8,7 @@ from litestar.params import FromPath, JSONBody
 
 from services.api.paging import PAGE_PARAMETERS, PagedOperation, page_query
 from services.api.problems import BODY_PROBLEMS, SESSION_PROBLEMS, WORKSPACE_PROBLEMS
-from services.api.requests import ApiRequest, opt
+from services.api.requests import ApiRequest, actor_of, opt
 from services.api.workspaces import (
     Member,
     MemberPage,
@@ -48,7 +48,7 @@ async def add_workspace(
     data: JSONBody[WorkspaceName], request: ApiRequest, workspaces: NamedDependency[Workspaces]
 ) -> Workspace:
     """Create a workspace. Who asks owns it, until they have invited another owner and removed themselves."""
-    return await workspaces.add(request.user.user_id, data)
+    return await workspaces.add(data, actor_of(request))
 
 
 @get(
@@ -83,7 +83,7 @@ async def rename_workspace(
     workspaces: NamedDependency[Workspaces],
 ) -> Workspace:
     """Call a workspace otherwise."""
-    await workspaces.rename(workspace_id, data)
+    await workspaces.rename(workspace_id, data, actor_of(request))
     return Workspace(workspace_id, data.name, request.auth.role)
 
 
@@ -95,9 +95,11 @@ async def rename_workspace(
     tags=["workspaces"],
     responses=documented(*_PROBLEMS, HTTPStatus.CONFLICT),
 )
-async def delete_workspace(workspace_id: FromPath[str], workspaces: NamedDependency[Workspaces]) -> None:
+async def delete_workspace(
+    workspace_id: FromPath[str], request: ApiRequest, workspaces: NamedDependency[Workspaces]
+) -> None:
     """Delete a workspace with its memberships, invitations and tokens; 409 while it has records."""
-    await workspaces.delete(workspace_id)
+    await workspaces.delete(workspace_id, actor_of(request))
 
 
 @get(
@@ -128,10 +130,11 @@ async def change_member(
     workspace_id: FromPath[str],
     user_id: FromPath[str],
     data: JSONBody[NewRole],
+    request: ApiRequest,
     workspaces: NamedDependency[Workspaces],
 ) -> Member:
     """Give a member another role; the last owner stays one (409)."""
-    return await workspaces.set_role(workspace_id, user_id, data)
+    return await workspaces.set_role(workspace_id, user_id, data, actor_of(request))
 
 
 @delete(
@@ -143,10 +146,13 @@ async def change_member(
     responses=documented(*_PROBLEMS, HTTPStatus.CONFLICT),
 )
 async def remove_member(
-    workspace_id: FromPath[str], user_id: FromPath[str], workspaces: NamedDependency[Workspaces]
+    workspace_id: FromPath[str],
+    user_id: FromPath[str],
+    request: ApiRequest,
+    workspaces: NamedDependency[Workspaces],
 ) -> None:
     """Remove a member, with the API tokens that they have made here; the last owner stays (409)."""
-    await workspaces.remove_member(workspace_id, user_id)
+    await workspaces.remove_member(workspace_id, user_id, actor_of(request))
 
 
 WORKSPACE_ROUTES = (

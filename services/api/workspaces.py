@@ -8,7 +8,9 @@ from msgspec import Meta
 
 from services.api.paging import PageQuery, read_page
 from services.api.permissions import Caller
+from shared.audit import Actor, Details
 from shared.errors import NotFound
+from shared.io.audit import record_in
 from shared.io.database.queries import queries
 from shared.io.identity_changes import IdentityChanges
 from shared.io.problem import HttpError
@@ -78,13 +80,14 @@ class Workspaces:
         self._pool = pool
         self._changes = changes
 
-    async def add(self, user_id: str, wanted: WorkspaceName) -> Workspace:
-        """Create a workspace that this user owns."""
+    async def add(self, wanted: WorkspaceName, actor: Actor) -> Workspace:
+        """Create a workspace that the actor owns."""
         workspace_id = new_id("w")
         async with self._pool.acquire() as connection, connection.transaction():
             await _SQL.add_workspace(connection, id=workspace_id, name=wanted.name)
-            await _SQL.add_member(connection, workspace_id=workspace_id, user_id=user_id, role="owner")
-        await self._changes.announce({user_id})
+            await _SQL.add_member(connection, workspace_id=workspace_id, user_id=actor.id, role="owner")
+            await _record(connection, workspace_id, "created", actor, {"name": wanted.name})
+        await self._changes.announce({actor.id})
         return Workspace(workspace_id, wanted.name, "owner")
 
     async def read(self, caller: Caller) -> Workspace:
@@ -94,21 +97,33 @@ class Workspaces:
             raise _no_workspace()
         return Workspace(caller.workspace_id, name, caller.role)
 
-    async def rename(self, workspace_id: str, wanted: WorkspaceName) -> None:
+    async def rename(self, workspace_id: str, wanted: WorkspaceName, actor: Actor) -> None:
         """Call a workspace otherwise; raises NotFound."""
-        if await _SQL.rename_workspace(self._pool, id=workspace_id, name=wanted.name) is None:
-            raise _no_workspace()
+        async with self._pool.acquire() as connection, connection.transaction():
+            await _SQL.lock_workspace(connection, id=workspace_id)
+            before: str | None = await _SQL.name_of_workspace(connection, id=workspace_id)
+            if before is None:
+                raise _no_workspace()
+            if before == wanted.name:
+                return
+            await _SQL.rename_workspace(connection, id=workspace_id, name=wanted.name)
+            await _record(connection, workspace_id, "updated", actor, {"name": wanted.name})
         await self._changes.announce(await self._member_ids(workspace_id))
 
-    async def delete(self, workspace_id: str) -> None:
-        """Delete a workspace with its tokens, invitations and memberships; raises HttpError (409) if it has records."""
+    async def delete(self, workspace_id: str, actor: Actor) -> None:
+        """Delete a workspace with its tokens, invitations and memberships.
+
+        Raises HttpError (409) if it has records, and NotFound when it has gone a moment ago.
+        """
         members = await self._member_ids(workspace_id)
         async with self._pool.acquire() as connection, connection.transaction():
             for resource in RESOURCES:
                 has_records = f"SELECT EXISTS (SELECT FROM {resource} WHERE workspace_id = $1)"  # noqa: S608  (declared names)
                 if await connection.fetchval(has_records, workspace_id):
                     raise HttpError(409, "not_empty", f"the workspace has {resource}: delete these first")
-            await _SQL.delete_workspace(connection, id=workspace_id)
+            if await _SQL.delete_workspace(connection, id=workspace_id) is None:
+                raise _no_workspace()
+            await _record(connection, workspace_id, "deleted", actor)
         await self._changes.announce(members)
 
     async def members(self, workspace_id: str, query: PageQuery) -> MemberPage:
@@ -117,23 +132,26 @@ class Workspaces:
         items, cursor = await read_page(query, rows)
         return MemberPage([Member(**item) for item in items], cursor)
 
-    async def set_role(self, workspace_id: str, user_id: str, wanted: NewRole) -> Member:
+    async def set_role(self, workspace_id: str, user_id: str, wanted: NewRole, actor: Actor) -> Member:
         """Give a member another role; raises NotFound, and HttpError (409) for the last owner."""
         async with self._pool.acquire() as connection, connection.transaction():
             member = await _locked_member(connection, workspace_id, user_id)
             await _SQL.set_role(connection, workspace_id=workspace_id, user_id=user_id, role=wanted.role)
             if member.role == "owner":
                 await require_owner(connection, workspace_id)
+            if member.role != wanted.role:
+                await _record_member(connection, workspace_id, "updated", user_id, role=wanted.role, actor=actor)
         await self._changes.announce({user_id})
         return msgspec.structs.replace(member, role=wanted.role)
 
-    async def remove_member(self, workspace_id: str, user_id: str) -> None:
+    async def remove_member(self, workspace_id: str, user_id: str, actor: Actor) -> None:
         """End a membership; raises NotFound, and HttpError (409) for the last owner."""
         async with self._pool.acquire() as connection, connection.transaction():
             member = await _locked_member(connection, workspace_id, user_id)
             await _SQL.remove_member(connection, workspace_id=workspace_id, user_id=user_id)
             if member.role == "owner":
                 await require_owner(connection, workspace_id)
+            await _record_member(connection, workspace_id, "deleted", user_id, role=member.role, actor=actor)
         await self._changes.announce({user_id})
 
     async def _member_ids(self, workspace_id: str) -> set[str]:
@@ -148,6 +166,23 @@ async def _locked_member(connection: asyncpg.Connection, workspace_id: str, user
     if not row:
         raise NotFound("there is no such member")
     return Member(**dict(row))
+
+
+async def _record(
+    connection: asyncpg.Connection, workspace_id: str, action: str, actor: Actor, details: Details | None = None
+) -> None:
+    await record_in(
+        connection, workspace_id, action, resource="workspaces", record_id=workspace_id, actor=actor, details=details
+    )
+
+
+async def _record_member(  # noqa: PLR0913  (what the event says)
+    connection: asyncpg.Connection, workspace_id: str, action: str, user_id: str, *, role: Role, actor: Actor
+) -> None:
+    details = {"role": role}
+    await record_in(
+        connection, workspace_id, action, resource="members", record_id=user_id, actor=actor, details=details
+    )
 
 
 def _no_workspace() -> NotFound:

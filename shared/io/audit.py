@@ -1,13 +1,13 @@
 """Writes the audit log, in the transaction of what it records, and checks it."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 from asyncpg import Connection
 
-from shared.audit import GENESIS, INSTALLATION, Details, Event, Head, Link, Origin, Verifier, chained
+from shared.audit import GENESIS, INSTALLATION, Actor, Details, Event, Head, Link, Origin, Verifier, chained
 from shared.io.database.queries import queries
 
 COLUMNS = (
@@ -32,6 +32,30 @@ async def record(connection: Connection, events: Iterable[Event]) -> None:
         await _add(connection, workspace_id, links)
 
 
+async def record_in(  # noqa: PLR0913  (what an event says, by name)
+    connection: Connection,
+    workspace_id: str,
+    action: str,
+    *,
+    resource: str,
+    record_id: str,
+    actor: Actor,
+    details: Details | None = None,
+) -> None:
+    """Record what somebody does now in a workspace, as `record` does."""
+    event = Event(
+        workspace_id=workspace_id,
+        at=datetime.now(UTC),
+        actor=actor.id,
+        action=action,
+        resource=resource,
+        record_id=record_id,
+        origin=actor.origin,
+        details=details or {},
+    )
+    await record(connection, [event])
+
+
 async def record_account(  # noqa: PLR0913  (what an event says, by name)
     connection: Connection,
     action: str,
@@ -40,13 +64,16 @@ async def record_account(  # noqa: PLR0913  (what an event says, by name)
     origin: Origin,
     actor: str | None = None,
     details: Details | None = None,
+    workspace_ids: Collection[str] | None = None,
 ) -> None:
     """Record what happened to a user's account, as `record` does, in the chain of each workspace of theirs.
 
     In that of the installation where they have none, or are not known (then `user_id` is empty). `actor` is who did it,
-    if not the user.
+    if not the user. `workspace_ids` are the workspaces that were theirs, of a user who is gone by now.
     """
-    chains = [row["workspace_id"] async for row in _SQL.chains_of_user(connection, user_id=user_id)]
+    chains = workspace_ids
+    if chains is None:
+        chains = [row["workspace_id"] async for row in _SQL.chains_of_user(connection, user_id=user_id)]
     event = Event(
         workspace_id=INSTALLATION,
         at=datetime.now(UTC),

@@ -13,9 +13,10 @@ import msgspec
 import pytest
 import pytest_asyncio
 
+from shared.audit import INSTALLATION
 from shared.io.identity import Identity
 from stack.ready import Ready
-from tests.support.api import Api, running_api
+from tests.support.api import WORKSPACE, Api, running_api
 from tests.support.applier import until
 
 NEW_PASSWORD = "a password of some length"
@@ -122,6 +123,25 @@ async def test_another_key_signs_and_nobody_is_logged_out(api: Api, folder: Path
     key = await Identity(api.pool).keys.newest()
     assert rotated.stdout.startswith(f"{key.id} signs from now on")
     assert 200 == (await api.http.get("/api/v1/me", headers=owner)).status_code
+
+
+async def test_what_the_commands_do_is_in_the_audit_log(api: Api, folder: Path) -> None:
+    muster(folder, "user", "add", "new@example.org", "--admin", typed=NEW_PASSWORD)
+    muster(folder, "user", "add", "new@example.org", typed=NEW_PASSWORD)
+    muster(folder, "user", "passwd", "owner@example.org", typed=NEW_PASSWORD)
+    muster(folder, "user", "passwd", "unknown@example.org", typed=NEW_PASSWORD)
+    muster(folder, "keys", "rotate")
+    new = await api.pool.fetchval("SELECT id FROM users WHERE email = 'new@example.org'")
+    key = await Identity(api.pool).keys.newest()
+    recorded = await api.pool.fetch("SELECT workspace_id, action, resource, record_id FROM audit_log ORDER BY at")
+    assert [
+        (INSTALLATION, "created", "users", new),
+        (WORKSPACE, "password_changed", "users", "u_owner"),
+        (INSTALLATION, "created", "signing_keys", key.id),
+    ] == [tuple(row) for row in recorded]
+    (by,) = await api.pool.fetch("SELECT DISTINCT actor, origin, request_id FROM audit_log")
+    assert ("command line", "", "") == tuple(by)
+    assert 1 == len(await api.pool.fetch("SELECT FROM audit_log WHERE details @> '{\"is_admin\": true}'"))
 
 
 def test_servers_that_are_given_win_over_the_folder(folder: Path) -> None:

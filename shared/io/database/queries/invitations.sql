@@ -26,7 +26,7 @@ SELECT id, workspace_id, email, role FROM invitations WHERE token_hash = :token_
 
 -- name: take_invitation(token_hash)^
 -- Use an invitation up; of several at once, one succeeds.
-DELETE FROM invitations WHERE token_hash = :token_hash AND expires_at > now() RETURNING workspace_id, email, role;
+DELETE FROM invitations WHERE token_hash = :token_hash AND expires_at > now() RETURNING id, workspace_id, email, role;
 
 -- name: is_enabled(user_id)$
 -- Whether a user is there and not disabled; so until the transaction ends.

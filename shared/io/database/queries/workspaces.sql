@@ -15,17 +15,17 @@ WHERE m.workspace_id = :workspace_id AND m.user_id = :user_id;
 -- What a workspace is called.
 SELECT name FROM workspaces WHERE id = :id;
 
--- name: rename_workspace(id, name)$
+-- name: rename_workspace(id, name)!
 -- Rename a workspace.
-UPDATE workspaces SET name = :name WHERE id = :id RETURNING id;
+UPDATE workspaces SET name = :name WHERE id = :id;
 
 -- name: lock_workspace(id)$
 -- Let nobody else change who owns a workspace until the transaction ends.
 SELECT id FROM workspaces WHERE id = :id FOR NO KEY UPDATE;
 
--- name: delete_workspace(id)!
+-- name: delete_workspace(id)$
 -- Delete a workspace, with its memberships, invitations and tokens.
-DELETE FROM workspaces WHERE id = :id;
+DELETE FROM workspaces WHERE id = :id RETURNING id;
 
 -- name: member_ids(workspace_id)
 -- The users who are members of a workspace.
