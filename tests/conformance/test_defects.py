@@ -239,7 +239,7 @@ SERVERS: list[tuple[Defect, str]] = [
     (Defect(Session, "reject", lambda *_: ()), "a renewal with an unknown token closes"),
     (Defect(Session, "_of_subscribed", lambda *_: ()), "of a topic in two workspaces one is named"),
     (Defect(Session, "expire", lambda *_: ()), "a token that ends closes"),
-    (Defect(Session, "revoke", lambda *_: ()), "a login that ends closes"),
+    (Defect(Session, "keep_within", lambda *_: ()), "a login that ends closes"),
     (Defect(TokenBucket, "take", lambda *_: True), "there may be only so many messages"),
     (Defect(Channel, "unsubscribe", lambda *_: None), "after an unsubscription nothing comes"),
     (Defect(Channel, "opened", lambda *_: None), "a bookmark of another epoch leads to a snapshot"),
