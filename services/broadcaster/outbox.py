@@ -37,27 +37,28 @@ class Outbox:
     """The queue of one client. `write` is its wire, which says by `block` and `flow` whether it takes frames.
 
     `form` gives the bytes of a frame as this wire takes them. They are two functions and not one, because a fan-out
-    goes through many thousand outboxes, and what each has for itself is what it costs.
+    goes through many thousand outboxes, and what each has for itself is what it costs: a lane uses them, and `flows`,
+    without a call in between.
     """
 
     __slots__ = (
         "_bounds",
         "_debts",
-        "_flows",
-        "_form",
         "_last_seen",
         "_progress",
         "_queue",
         "_replies",
-        "_write",
+        "flows",
+        "form",
         "queued_bytes",
+        "write",
     )
 
     def __init__(self, bounds: Bounds, write: Write, form: Form = PLAIN) -> None:
         self._bounds = bounds
-        self._write = write
-        self._form = form
-        self._flows = True
+        self.write = write
+        self.form = form
+        self.flows = True
         self._queue: deque[Frame] = _NOTHING
         self._debts: dict[Hashable, Pay] | None = None
         self._replies = 0
@@ -77,17 +78,17 @@ class Outbox:
     @property
     def is_empty(self) -> bool:
         """Whether the wire has taken everything, and takes more."""
-        return self._flows and not self._queue
+        return self.flows and not self._queue
 
     def offer(self, frames: Frames) -> bool:
         """Send frames of a topic, or refuse them all: the client is then owed a catch-up.
 
         For a client that does not take them now, no more than one frame is kept of what it can be given later.
         """
-        if self._flows and len(frames) == 1:  # nearly always
-            self._write(self._form(frames[0]))
+        if self.flows and len(frames) == 1:  # nearly always
+            self.write(self.form(frames[0]))
             return True
-        if not self._flows and not (self.has_room and len(frames) == 1):
+        if not self.flows and not (self.has_room and len(frames) == 1):
             return False
         self.push(frames)
         return True
@@ -95,14 +96,14 @@ class Outbox:
     def push(self, frames: Frames) -> None:
         """Send frames of a topic in any case: an answer to a subscription, or the payment of a debt."""
         for frame in frames:
-            if self._flows and not self._queue:
-                self._write(self._form(frame))
+            if self.flows and not self._queue:
+                self.write(self.form(frame))
             else:
                 self._keep(frame)
 
     def reply(self, frame: Frame) -> None:
         """Send the answer to a message of the client."""
-        if not self._flows:
+        if not self.flows:
             self._replies += 1
         self.push((frame,))
 
@@ -122,17 +123,17 @@ class Outbox:
 
     def block(self) -> None:
         """Keep frames from now on: the wire is full, or gone."""
-        self._flows = False
+        self.flows = False
 
     def flow(self) -> None:
         """Give the wire what waits, until it is blocked again."""
-        self._flows = True
+        self.flows = True
         self._progress += 1
-        while self._flows:
+        while self.flows:
             if self._queue:
                 frame = self._queue.popleft()
                 self.queued_bytes -= frame.size_bytes
-                self._write(self._form(frame))
+                self.write(self.form(frame))
             elif self._debts:
                 self._debts.pop(next(iter(self._debts)))()
             else:
@@ -144,7 +145,7 @@ class Outbox:
         if self._replies > self._bounds.replies:
             return True
         progress, since = self._last_seen
-        if self._flows or progress != self._progress:
+        if self.flows or progress != self._progress:
             self._last_seen = (self._progress, now)
             return False
         return now - since > self._bounds.stall_s
