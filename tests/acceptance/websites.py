@@ -37,7 +37,7 @@ class FrontEnd:
     def __init__(self) -> None:
         self.socket = socketio.AsyncClient(reconnection=False)
         self.messages: Messages = asyncio.Queue()
-        for event in ("connected", "websites:initial", "websites:update"):
+        for event in ("connected", "websites:initial", "websites:update", "error"):
             self.socket.on(event, self._note(event))
 
     def _note(self, event: str) -> Callable[[Any], Awaitable[None]]:
@@ -79,7 +79,7 @@ class Acceptance:
 
     async def api(self, method: str, path: str = "", **more: Any) -> httpx.Response:  # noqa: ANN401  (as httpx)
         """Send a request as the administrator; its answer has to be a success."""
-        headers = {"Authorization": f"Bearer {await self.installation.token()}"}
+        headers = {"Authorization": f"Bearer {await self.installation.token()}", "X-Workspace": self.workspace}
         answer = await self.installation.client.request(method, f"/api/v1/websites{path}", headers=headers, **more)
         assert answer.is_success, answer.text
         return answer
@@ -278,6 +278,26 @@ class Acceptance:
             missed = [await client.next("websites:update") for _ in range(3)]
         assert self.last_event_id == missed[-1]["eventId"]
 
+    async def users_of_other_workspaces_see_nothing(self) -> None:
+        """Show nothing of this to a user of another workspace, however they ask."""
+        headers = {"Authorization": f"Bearer {await self.installation.token()}"}
+        http = self.installation.client
+        other = (await http.post("/api/v1/workspaces", json={"name": "Other"}, headers=headers)).json()["id"]
+        body = {"email": "other@example.org", "role": "owner"}
+        invited = await http.post(f"/api/v1/workspaces/{other}/invitations", json=body, headers=headers)
+        accepted = {"token": invited.json()["token"], "password": "another long password"}
+        assert (await http.post("/api/v1/invitations/accept", json=accepted)).is_success
+        login = {"email": body["email"], "password": accepted["password"]}
+        token = (await http.post("/api/v1/auth/login", json=login)).json()["access_token"]
+        async with self.front_end(token) as client:
+            await client.ask()
+            initial = await client.next("websites:initial")
+            assert ([], 0, 0) == (initial["items"], initial["total"], initial["lastEventId"])
+            await self.api("POST", json={"primary_domain": "unseen.example"})
+            await client.socket.emit("request:websites", {"workspace": self.workspace})
+            refused = await client.next("error")
+        assert "forbidden" == refused["code"]
+
     @property
     def steps(self) -> list[Callable[[], Awaitable[None]]]:
         """The steps, in order."""
@@ -296,6 +316,7 @@ class Acceptance:
             self.every_payload_is_a_website,
             self.a_replay_is_found_by_its_index,
             self.old_events_are_let_go_but_for_those_that_serve_a_replay,
+            self.users_of_other_workspaces_see_nothing,
         ]
 
 
