@@ -148,10 +148,10 @@ class Feed:
         return [LookUp(part.topic, pending.since.version, part.version)]
 
     def _subscribed(self, answer: Subscribed) -> list[Effect]:
-        topic = Topic(answer.workspace, answer.topic)
-        if self._pending is None or self._pending.topic != topic:
-            return []
-        return self._replay(self._pending.held, Since(answer.epoch, answer.version))
+        topic, since = Topic(answer.workspace, answer.topic), Since(answer.epoch, answer.version)
+        if self._pending is None or (self._pending.topic, self._pending.since) != (topic, since):
+            return []  # the answer to a question that was asked before this one
+        return self._replay(self._pending.held, since)
 
     def _bookmark(self, bookmark: Bookmark) -> list[Effect]:
         topic = Topic(bookmark.workspace, bookmark.topic)

@@ -244,5 +244,13 @@ class Feeds(RuleBasedStateMachine):
         assert (self.world.log.version, expected) == (self.last_event_id, self.items)
 
 
+def test_the_answer_to_an_earlier_question_is_none_to_a_later_one() -> None:
+    feeds = Feeds()
+    feeds.come_back(batches=[], more=[[("a", False)]], forgets=False, lags=True)
+    feeds.append(batch=[("a", False), ("a", False)])
+    feeds.request(comes_anew=False, forgets=True)
+    feeds.teardown()
+
+
 Feeds.TestCase.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
 TestFeeds = Feeds.TestCase
