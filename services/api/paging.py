@@ -12,8 +12,8 @@ from litestar.openapi.spec import Operation, Parameter, Schema
 from litestar.openapi.spec.enums import OpenAPIType
 
 from services.api.records.cursor import Cursor, decode_cursor, encode_cursor
-from services.api.records.listing import DEFAULT_LIMIT, MAX_LIMIT
-from shared.io.problem import FieldError, HttpError
+from services.api.records.listing import DEFAULT_LIMIT, MAX_LIMIT, read_number
+from shared.io.problem import bad_parameter
 from shared.resources.declaration import Line, Time
 
 PAGE_PARAMETERS = ("limit", "cursor")
@@ -51,9 +51,10 @@ def page_query(sort: str, parameters: Iterable[tuple[str, str]]) -> PageQuery:
     given = list(parameters)
     for name in PAGE_PARAMETERS:
         if sum(each == name for each, _ in given) > 1:
-            raise _bad(name, "must be given once")
+            raise bad_parameter(name, "must be given once")
     texts = dict(given)
-    return PageQuery(sort, _limit(texts.get("limit")), _cursor(sort, texts.get("cursor")))
+    limit = read_number("limit", texts.get("limit"), 1, MAX_LIMIT) or DEFAULT_LIMIT
+    return PageQuery(sort, limit, _cursor(sort, texts.get("cursor")))
 
 
 @dataclass
@@ -71,22 +72,10 @@ class PagedOperation(Operation):
         self.parameters = [*(self.parameters or []), *added]
 
 
-def _limit(text: str | None) -> int:
-    if text is None:
-        return DEFAULT_LIMIT
-    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(MAX_LIMIT)) and 1 <= int(text) <= MAX_LIMIT):
-        raise _bad("limit", f"must be a number from 1 to {MAX_LIMIT}")
-    return int(text)
-
-
 def _cursor(sort: str, text: str | None) -> Cursor | None:
     if text is None:
         return None
     try:
         return decode_cursor(text, sort, _KINDS[sort])
     except ValueError as error:
-        raise _bad("cursor", str(error)) from error
-
-
-def _bad(parameter: str, message: str) -> HttpError:
-    return HttpError(400, "bad_request", f"{parameter}: {message}", errors=[FieldError(parameter, message)])
+        raise bad_parameter("cursor", str(error)) from error

@@ -24,7 +24,7 @@ from shared.errors import Malformed, Unauthenticated
 from shared.io.address import full_address_of
 from shared.io.identity import Identity
 from shared.io.probes import REQUEST_ID
-from shared.io.problem import FieldError, HttpError
+from shared.io.problem import HttpError, bad_parameter
 from shared.tokens import Principal, Role
 
 MAX_BODY_BYTES = 1_000_000
@@ -116,9 +116,7 @@ def actor_of(request: ApiRequest) -> Actor:
 def _require_known_parameters(connection: Connection, handler: BaseRouteHandler) -> None:
     for name in connection.query_params:
         if name not in handler.opt.get("query", ()):
-            shown = name[:100]
-            message = "there is no such parameter"
-            raise HttpError(400, "bad_request", f"{shown}: {message}", errors=[FieldError(shown, message)])
+            raise bad_parameter(name[:100], "there is no such parameter")
 
 
 def provide_caller(

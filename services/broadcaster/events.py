@@ -19,7 +19,7 @@ from services.broadcaster.websocket import headers_of, sender_of
 from shared.errors import Unauthenticated
 from shared.io.http_protocol import ABORT_EXTENSION
 from shared.io.probes import Message, Receive, Scope, Send
-from shared.io.problem import FieldError, HttpError, answer_problem
+from shared.io.problem import HttpError, answer_problem, bad_parameter
 from shared.protocol import Auth, Since, Subscribe, encode
 
 HEARTBEAT_S = 25.0
@@ -81,15 +81,15 @@ def _wishes(scope: Scope, headers: Mapping[bytes, str]) -> list[msgspec.Struct]:
     fields: dict[str, Any] = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
     unknown = sorted(set(fields) - _PARAMETERS)
     if unknown:
-        raise _bad(unknown[0][:64], f"the parameters are {', '.join(sorted(_PARAMETERS))}")
+        raise bad_parameter(unknown[0][:64], f"the parameters are {', '.join(sorted(_PARAMETERS))}")
     if "topic" not in fields:
-        raise _bad("topic", "name the topic")
+        raise bad_parameter("topic", "name the topic")
     if last := headers.get(b"last-event-id"):
         fields["since"] = _since(last)
     try:
         subscribe = msgspec.convert(fields, Subscribe, strict=False)
     except msgspec.ValidationError as error:
-        raise _bad("tick_ms", str(error)) from error
+        raise bad_parameter("tick_ms", str(error)) from error
     return [Auth(authorization[len(_BEARER) :].strip()), subscribe]
 
 
@@ -97,7 +97,3 @@ def _since(event_id: str) -> Since:
     """Read the id of an event; an id that we never gave leads to a snapshot, as any other epoch does."""
     match = _EVENT_ID.fullmatch(event_id)
     return Since(epoch=match[1], version=int(match[2])) if match else Since(epoch="", version=0)
-
-
-def _bad(parameter: str, message: str) -> HttpError:
-    return HttpError(400, "bad_request", f"{parameter}: {message}", errors=(FieldError(parameter, message),))

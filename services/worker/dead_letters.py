@@ -140,11 +140,9 @@ async def compensate(log_of_changes: ChangeLog, connection: Connection, partitio
 
 async def _compensation(connection: Connection, topic: Topic, record_id: str, version: int) -> Draft:
     """Return the draft that undoes a change, provided that the record is still at its version."""
-    unique = RESOURCES[topic.resource].unique
+    resource = RESOURCES[topic.resource]
     stored = await read_records(connection, topic, [record_id])
     if not stored:
-        given_up = tuple((field, "") for field in unique)
-        return Draft(id=record_id, action="delete", expect=version, unique=given_up)
-    fields = msgspec.json.decode(stored[0].data)
-    claims = tuple((field, str(fields[field])) for field in unique)
-    return Draft(id=record_id, action="put", data=stored[0].data, expect=version, unique=claims)
+        return Draft(id=record_id, action="delete", expect=version, unique=resource.given_up)
+    data = stored[0].data
+    return Draft(id=record_id, action="put", data=data, expect=version, unique=resource.claims(data))

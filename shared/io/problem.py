@@ -68,6 +68,11 @@ class HttpError(MusterError):
         self.headers = tuple(headers)
 
 
+def bad_parameter(parameter: str, message: str) -> HttpError:
+    """Return the error that names a query parameter which cannot be taken."""
+    return HttpError(400, "bad_request", f"{parameter}: {message}", errors=[FieldError(parameter, message)])
+
+
 _STATUS: tuple[tuple[type[MusterError], int], ...] = (
     (Conflict, 412),
     (AlreadyExists, 409),

@@ -76,6 +76,18 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
         """The names of the record's fields, in their order."""
         return self.model.__struct_fields__
 
+    def claims(self, data: bytes) -> tuple[tuple[str, str], ...]:
+        """Return the values of a record's JSON that no other record may have, as a draft claims them."""
+        if not self.unique:
+            return ()
+        fields = msgspec.json.decode(data)
+        return tuple((field, str(fields[field])) for field in self.unique)
+
+    @property
+    def given_up(self) -> tuple[tuple[str, str], ...]:
+        """What the draft of a deletion says instead: the record's values may be those of others again."""
+        return tuple((field, "") for field in self.unique)
+
 
 def managed(  # noqa: PLR0913  (what a declaration says, by name)
     name: str,

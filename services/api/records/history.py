@@ -13,7 +13,7 @@ from shared.change import Action
 from shared.errors import NotFound
 from shared.io.database.journal import Event, Step, steps_of
 from shared.io.database.records import UNREADABLE
-from shared.io.problem import FieldError, HttpError
+from shared.io.problem import bad_parameter
 from shared.journal import EVENT_TYPES
 from shared.names import Topic, is_id
 from shared.resources import Resource
@@ -96,7 +96,7 @@ def _read_cursor(text: str, record_id: str) -> int:
     except ValueError as error:
         reason = str(error)
     if reason is not None:
-        raise HttpError(400, "bad_request", f"cursor: {reason}", errors=[FieldError("cursor", reason)])
+        raise bad_parameter("cursor", reason)
     return int(cursor.value)
 
 

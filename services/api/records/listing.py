@@ -10,7 +10,7 @@ import msgspec
 
 from services.api.records.cursor import Cursor, decode_cursor
 from shared.io.database.past import as_it_was
-from shared.io.problem import FieldError, HttpError
+from shared.io.problem import bad_parameter
 from shared.resources import Resource
 
 DEFAULT_LIMIT = 100
@@ -55,14 +55,14 @@ def read_query(resource: Resource, parameters: Iterable[tuple[str, str]]) -> Lis
     given: dict[str, list[str]] = {name: [] for name in parameter_names(resource)}
     for name, value in parameters:
         if name not in given:
-            raise _bad(name[:100], "there is no such parameter")
+            raise bad_parameter(name[:100], "there is no such parameter")
         if "\x00" in value:
-            raise _bad(name, "must not contain NUL")
+            raise bad_parameter(name, "must not contain NUL")
         given[name].append(value)
     wanted_sort = read_once(given, "sort")
     sort = resource.sortable[0] if wanted_sort is None else wanted_sort
     if sort.removeprefix("-") not in resource.sortable:
-        raise _bad("sort", f"must be one of {', '.join(resource.sortable)}, or one of them after a -")
+        raise bad_parameter("sort", f"must be one of {', '.join(resource.sortable)}, or one of them after a -")
     return ListQuery(
         sort=sort,
         limit=read_number("limit", read_once(given, "limit"), 1, MAX_LIMIT) or DEFAULT_LIMIT,
@@ -75,15 +75,11 @@ def read_query(resource: Resource, parameters: Iterable[tuple[str, str]]) -> Lis
     )
 
 
-def _bad(parameter: str, message: str) -> HttpError:
-    return HttpError(400, "bad_request", f"{parameter}: {message}", errors=[FieldError(parameter, message)])
-
-
 def read_once(given: Mapping[str, Sequence[str]], name: str) -> str | None:
     """Return the value of a parameter, None when it is not given; raises HttpError (400) when it is repeated."""
     values = given.get(name, [])
     if len(values) > 1:
-        raise _bad(name, "must be given once")
+        raise bad_parameter(name, "must be given once")
     return values[0] if values else None
 
 
@@ -92,27 +88,27 @@ def read_number(name: str, text: str | None, least: int, most: int) -> int | Non
     if text is None:
         return None
     if not (text.isascii() and text.isdecimal() and len(text) <= len(str(most)) and least <= int(text) <= most):
-        raise _bad(name, f"must be a number from {least} to {most}")
+        raise bad_parameter(name, f"must be a number from {least} to {most}")
     return int(text)
 
 
 def _search(text: str | None) -> str:
     if text is not None and len(text) > MAX_SEARCH_CHARACTERS:
-        raise _bad("q", f"must have at most {MAX_SEARCH_CHARACTERS} characters")
+        raise bad_parameter("q", f"must have at most {MAX_SEARCH_CHARACTERS} characters")
     return text or ""
 
 
 def _values(resource: Resource, name: str, field: str, texts: Sequence[str]) -> tuple[object, ...]:
     """Check the values of a filter against the type of its field; for a list, against the type of its elements."""
     if len(texts) > MAX_FILTER_VALUES:
-        raise _bad(name, f"must not be repeated more than {MAX_FILTER_VALUES} times")
+        raise bad_parameter(name, f"must not be repeated more than {MAX_FILTER_VALUES} times")
     kind = _type_of(resource, field)
     try:
         if is_list(resource, field):
             return tuple(msgspec.convert(list(texts), kind))
         return tuple(msgspec.convert(text, kind, strict=False) for text in texts)
     except msgspec.ValidationError as error:
-        raise _bad(name, str(error).partition(" - at ")[0]) from error
+        raise bad_parameter(name, str(error).partition(" - at ")[0]) from error
 
 
 def _cursor(resource: Resource, sort: str, text: str | None) -> Cursor | None:
@@ -121,7 +117,7 @@ def _cursor(resource: Resource, sort: str, text: str | None) -> Cursor | None:
     try:
         return decode_cursor(text, sort, _type_of(resource, sort.removeprefix("-")))
     except ValueError as error:
-        raise _bad("cursor", str(error)) from error
+        raise bad_parameter("cursor", str(error)) from error
 
 
 def _type_of(resource: Resource, field: str) -> Any:  # noqa: ANN401  (any type that msgspec knows)

@@ -16,7 +16,7 @@ from shared.io.changelog.read import LogReader
 from shared.io.database.journal import Step, changed_since, steps_of
 from shared.io.problem import FieldError, HttpError
 from shared.names import Topic, is_id
-from shared.operation import Draft, Operation
+from shared.operation import Draft, DraftAction, Operation
 from shared.resources import Resource
 from shared.topic import Record
 
@@ -49,8 +49,7 @@ def undo(resource: Resource, step: Step, current: Record | None, changed_again: 
         errors = [FieldError(name, "was changed again since") for name in lost]
         raise HttpError(409, "changed_since", f"changed again since: {', '.join(lost)}", errors=errors)
     if before is None:
-        given_up = tuple((field, "") for field in resource.unique)
-        return Draft(id=current.id, action="delete", expect=current.version, unique=given_up)
+        return Draft(id=current.id, action="delete", expect=current.version, unique=resource.given_up)
     wanted = msgspec.structs.replace(now, **{name: field.before for name, field in fields.items()})
     return _put(resource, current.id, wanted, current.version)
 
@@ -67,13 +66,9 @@ def _require_writable(resource: Resource, fields: Iterable[str], *, is_whole: bo
 
 def _put(resource: Resource, record_id: str, record: msgspec.Struct | None, version: int | None) -> Draft:
     """Return the draft that gives an existing record, or a new one without a version, these fields."""
-    return Draft(
-        id=record_id,
-        action="create" if version is None else "update",
-        data=msgspec.json.encode(record),
-        expect=version,
-        unique=tuple((field, str(getattr(record, field))) for field in resource.unique),
-    )
+    data = msgspec.json.encode(record)
+    action: DraftAction = "create" if version is None else "update"
+    return Draft(id=record_id, action=action, data=data, expect=version, unique=resource.claims(data))
 
 
 class Reverter:

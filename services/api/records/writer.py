@@ -230,7 +230,7 @@ def _drafts(
     drafts: dict[int, Draft] = {}
     for index, step in enumerate(steps):
         if isinstance(step, Creation):
-            claims = _claims(resource, step.data)
+            claims = resource.claims(step.data)
             drafts[index] = Draft(id=step.id, action="create", data=step.data, unique=claims)
             continue
         record = before[step.id]
@@ -241,21 +241,12 @@ def _drafts(
         terms.require(record.version)
         if isinstance(step, Deletion):
             is_conditional = step.version is not None or terms.versions is not None
-            given_up = tuple((field, "") for field in resource.unique)
             expect = record.version if is_conditional else None
-            drafts[index] = Draft(id=step.id, action="delete", expect=expect, unique=given_up)
+            drafts[index] = Draft(id=step.id, action="delete", expect=expect, unique=resource.given_up)
         elif (data := step.edit(record)) is not None:
-            claims = _claims(resource, data)
+            claims = resource.claims(data)
             drafts[index] = Draft(id=step.id, action="update", data=data, expect=record.version, unique=claims)
     return drafts
-
-
-def _claims(resource: Resource, data: bytes) -> tuple[tuple[str, str], ...]:
-    """Return the values of a record that no other one may have."""
-    if not resource.unique:
-        return ()
-    fields = msgspec.json.decode(data)
-    return tuple((field, str(fields[field])) for field in resource.unique)
 
 
 def _written(
