@@ -39,6 +39,7 @@ class TooManySamples(MusterError):
     code = "too_many_samples"
 
 
+UNIDENTIFIED = ("", 0)
 _BAD = "invalid_sample"
 
 _decode_one = msgspec.json.Decoder(_KnownSample).decode
@@ -125,7 +126,7 @@ class _Reader:
             taken = sample
             if sample.ts.tzinfo is not UTC or sample.ts > latest:
                 taken = self._at_a_good_time(sample)
-            identity = (boot_id, sample.seq) if boot_id and sample.seq else None
+            identity = (boot_id, sample.seq) if boot_id and sample.seq else UNIDENTIFIED
             drafts.append(Draft(id=server_id, action="put", data=_encode(taken), sample=identity))
 
     def _at_a_good_time(self, sample: Sample) -> Sample:
@@ -155,8 +156,8 @@ def _has_measurement(sample: Sample) -> bool:
 
 
 def _in_order_of_seq(batch: Batch) -> Batch:
-    """Put the samples of each boot in the order of `seq`: one after a later one would be taken for a repetition."""
-    identities = [draft.sample or ("", 0) for draft in batch.drafts]
+    """Put the samples of each boot in the order of `seq`: one after a later one would be late, for history alone."""
+    identities = [draft.sample or UNIDENTIFIED for draft in batch.drafts]
     if all(map(le, identities, identities[1:])):
         return batch
     first: dict[str, int] = {}

@@ -240,7 +240,8 @@ CREATE TABLE public.metrics (
     gpus jsonb,
     disks jsonb,
     interfaces jsonb,
-    containers jsonb
+    containers jsonb,
+    sample_window text DEFAULT ''::text NOT NULL
 );
 
 CREATE TABLE public.metrics_history (
