@@ -141,10 +141,40 @@ local function format_window(window)
   return table.concat(starts, ';')
 end
 
-local function window_of(overlay, op, id)
+-- A window in which only the last number of the first start is known, where that is all that is needed: for an agent
+-- whose samples come in order, the rest would be taken apart and put together again for nothing.
+local function fold_window(text)
+  local _, to, mark, boot, last = string.find(text, '^(!?)([%w_-]+) [%d,-]*%-(%d+)')
+  if not to then
+    return nil
+  end
+  return {
+    boot = boot, head = string.sub(text, 1, to - #last), last = tonumber(last), rest = string.sub(text, to + 1),
+    leads = mark == '!' or not string.find(text, '!', 1, true),
+  }
+end
+
+local function text_of(window)
+  if window.head then
+    return window.head .. integer(window.last) .. window.rest
+  end
+  return format_window(window)
+end
+
+local function folded_window_of(overlay, op, id)
   local window = overlay.windows[id]
   if not window then
-    window = parse_window(redis.call('HGET', SAMPLES, op.topic .. ':' .. id) or '')
+    local text = redis.call('HGET', SAMPLES, op.topic .. ':' .. id) or ''
+    window = fold_window(text) or parse_window(text)
+    overlay.windows[id] = window
+  end
+  return window
+end
+
+local function window_of(overlay, op, id)
+  local window = folded_window_of(overlay, op, id)
+  if window.head then
+    window = parse_window(text_of(window))
     overlay.windows[id] = window
   end
   return window
@@ -179,11 +209,11 @@ local function is_older(overlay, draft)
   local latest = overlay.latest[draft.id]
   if latest == nil then
     local value = redis.call('HGET', overlay.state, draft.id)
-    latest = time_of(value and string.match(value, '^%d+ (.*)$')) or false
+    latest = value and string.match(value, '^%d+ (.*)$')
     overlay.latest[draft.id] = latest
   end
-  local ts = time_of(draft.data)
-  return latest and ts and ts < latest
+  local then_s, now_s = time_of(latest), time_of(draft.data)
+  return then_s and now_s and now_s < then_s
 end
 
 local function contains(ranges, seq)
@@ -195,10 +225,15 @@ local function contains(ranges, seq)
   return false
 end
 
--- 'duplicate', 'late' (for history alone) or 'latest'.
+-- 'duplicate', 'late' (for history alone) or 'latest', or 'next' when it follows the latest and is noted already.
 local function standing_of(overlay, op, draft)
   if draft.boot == '' then
     return is_older(overlay, draft) and 'late' or 'latest'
+  end
+  local folded = folded_window_of(overlay, op, draft.id)
+  if folded.leads and folded.boot == draft.boot and folded.last + 1 == draft.seq then
+    folded.last = draft.seq
+    return 'next'
   end
   local window = window_of(overlay, op, draft.id)
   local start, lead = find_start(window, draft.boot), leading_start(window)
@@ -255,15 +290,15 @@ local function move_start(window, start, from, to)
 end
 
 local function note_sample(overlay, op, draft, standing)
-  if draft.boot ~= '' then
+  if draft.boot ~= '' and standing ~= 'next' then
     local window = window_of(overlay, op, draft.id)
     local start, from = find_start(window, draft.boot)
     start = start or {boot = draft.boot, begun = false, ranges = {}}
     move_start(window, start, from, standing == 'latest' and 1 or 2)
     add_number(start.ranges, draft.seq)
   end
-  if standing == 'latest' then
-    overlay.latest[draft.id] = time_of(draft.data) or false
+  if standing ~= 'late' then
+    overlay.latest[draft.id] = draft.data
   end
 end
 
@@ -422,7 +457,7 @@ end
 local function windows_as(op, overlay)
   local pieces, fields = {}, {}
   for id, window in pairs(overlay.windows) do
-    local text = format_window(window)
+    local text = text_of(window)
     pieces[#pieces + 1] = '"' .. id .. '":"' .. text .. '"'
     fields[#fields + 1] = op.topic .. ':' .. id
     fields[#fields + 1] = text
