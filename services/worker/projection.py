@@ -10,13 +10,11 @@ from functools import cache
 import msgspec
 
 from shared.audit import Event, Origin
-from shared.change import Change, ChangeSet
+from shared.change import Change, ChangeSet, put_before
 from shared.journal import EVENT_TYPES, payload_of
 from shared.names import Topic
 from shared.resources import METRICS, RESOURCES, Resource
 from shared.resources.metrics import DETAILS, Sample
-
-_EMPTY_RECORD = b"{}"
 
 
 @cache
@@ -107,14 +105,9 @@ def _rows(records: dict[tuple[str, str], Change]) -> Rows:
             deletions[1].append(record_id)
             deletions[2].append(change.version)
         else:
-            upserts.append(_row(workspace_id, change, bytes(change.data)))
+            key = f'{{"workspace_id":"{workspace_id}","id":"{change.id}","version":{change.version}'
+            upserts.append(put_before(key, bytes(change.data)))
     return Rows(b"[%b]" % b",".join(upserts), deletions)
-
-
-def _row(workspace_id: str, change: Change, data: bytes) -> bytes:
-    """Put the key in front of the record's own fields; its bytes are not touched."""
-    key = f'{{"workspace_id":"{workspace_id}","id":"{change.id}","version":{change.version}'.encode()
-    return key + (b"}" if data == _EMPTY_RECORD else b"," + data[1:])
 
 
 HISTORY_COLUMNS = (
