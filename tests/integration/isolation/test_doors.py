@@ -161,7 +161,9 @@ async def test_no_door_tells_what_others_have_from_what_nobody_has(api: Api, who
 async def observed(api: Api, headers: Headers) -> dict[str, bytes]:
     """Return all that our people can read about our workspace."""
     doors = [door for door in doors_of(build_app(api.parts)) if door.method == "GET" and door.access != "public"]
-    return {door.path: said(await go(api, at_home(door), headers)) for door in doors}
+    answers = {door: await go(api, at_home(door), headers) for door in doors}
+    assert [] == [d.path for d, answer in answers.items() if answer.is_success is (d.access == "administer")]
+    return {door.path: said(answer) for door, answer in answers.items()}
 
 
 async def test_what_others_have_changes_no_byte_of_what_one_reads(running: Api) -> None:
@@ -193,3 +195,10 @@ async def test_what_others_hold_is_free_for_us(api: Api) -> None:
             if not resource.unique:
                 made = await api.http.post(f"{path}/bulk", json=bulk, headers=ours)
                 assert 200 == made.status_code, made.text
+
+
+@pytest.mark.parametrize("path", ["/health", "/readiness", "/metrics", "/api/openapi.json"])
+async def test_what_is_told_to_everybody_names_nobody(api: Api, path: str) -> None:
+    answer = await api.http.get(path)
+    assert 200 == answer.status_code
+    assert [] == [word for word in (*THEIRS.disclosures(), THEIRS.named.encode()) if word in said(answer)]
