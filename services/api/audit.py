@@ -1,4 +1,4 @@
-"""The audit log over HTTP: for owners to read, and to take along."""
+"""The audit log over HTTP, to read and to take along: a workspace's for its owners, the installation's for its own."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ from services.api.permissions import Caller
 from services.api.problems import WORKSPACE_PROBLEMS
 from services.api.records.answers import OK
 from services.api.requests import ApiRequest, opt
+from shared.audit import INSTALLATION
 from shared.io.audit import COLUMNS
 from shared.io.litestar_problems import documented
 
@@ -75,7 +76,7 @@ class AuditPage(msgspec.Struct, frozen=True):
 
 
 class AuditReader:
-    """Reads the entries of a workspace."""
+    """Reads the entries of one chain: that of a workspace, or of the installation."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
@@ -180,6 +181,13 @@ def _parameter(name: str, schema: Schema) -> Parameter:
     return Parameter(name=name, param_in="query", schema=schema)
 
 
+_LISTED = documented(*WORKSPACE_PROBLEMS)
+_EXPORTED = {
+    OK: ResponseSpec(AuditEntry, description="An entry a line", media_type=NDJSON, generate_examples=False),
+    **documented(*WORKSPACE_PROBLEMS),
+}
+
+
 @get(
     "/audit",
     opt=opt("manage", query=(*FILTERS, "limit", "cursor")),
@@ -187,14 +195,13 @@ def _parameter(name: str, schema: Schema) -> Parameter:
     operation_class=_PagedOperation,
     summary="Who did what to which record from where, the newest first",
     tags=["audit"],
-    responses=documented(*WORKSPACE_PROBLEMS),
+    responses=_LISTED,
 )
 async def list_audit(
     request: ApiRequest, caller: NamedDependency[Caller], audit: NamedDependency[AuditReader]
 ) -> Response[AuditPage]:
     """Answer owners with a page of the audit log."""
-    query = read_parameters(AuditQuery, request.query_params.multi_items())
-    return Response(await audit.page(caller.workspace_id, query), headers=NO_STORE)
+    return await _listed(request, audit, caller.workspace_id)
 
 
 @get(
@@ -204,18 +211,52 @@ async def list_audit(
     operation_class=_FilteredOperation,
     summary="The audit log as lines of JSON, the oldest first",
     tags=["audit"],
-    responses={
-        OK: ResponseSpec(AuditEntry, description="An entry a line", media_type=NDJSON, generate_examples=False),
-        **documented(*WORKSPACE_PROBLEMS),
-    },
+    responses=_EXPORTED,
 )
 async def export_audit(
     request: ApiRequest, caller: NamedDependency[Caller], audit: NamedDependency[AuditReader]
 ) -> Stream:
     """Answer owners with the whole log; with its hashes, so that whoever has it can check it."""
+    return _exported(request, audit, caller.workspace_id)
+
+
+@get(
+    "/installation/audit",
+    opt=opt("administer", query=(*FILTERS, "limit", "cursor")),
+    operation_id="listInstallationAudit",
+    operation_class=_PagedOperation,
+    summary="Who did what that concerns no workspace, the newest first",
+    tags=["audit"],
+    responses=_LISTED,
+)
+async def list_installation_audit(request: ApiRequest, audit: NamedDependency[AuditReader]) -> Response[AuditPage]:
+    """Answer administrators with a page of the installation's own chain."""
+    return await _listed(request, audit, INSTALLATION)
+
+
+@get(
+    "/installation/audit/export",
+    opt=opt("administer", query=FILTERS),
+    operation_id="exportInstallationAudit",
+    operation_class=_FilteredOperation,
+    summary="The installation's own chain of the audit log as lines of JSON, the oldest first",
+    tags=["audit"],
+    responses=_EXPORTED,
+)
+async def export_installation_audit(request: ApiRequest, audit: NamedDependency[AuditReader]) -> Stream:
+    """Answer administrators with that chain, likewise."""
+    return _exported(request, audit, INSTALLATION)
+
+
+async def _listed(request: ApiRequest, audit: AuditReader, chain: str) -> Response[AuditPage]:
+    query = read_parameters(AuditQuery, request.query_params.multi_items())
+    return Response(await audit.page(chain, query), headers=NO_STORE)
+
+
+def _exported(request: ApiRequest, audit: AuditReader, chain: str) -> Stream:
     wanted = read_parameters(AuditFilter, request.query_params.multi_items())
     headers = {"Content-Disposition": 'attachment; filename="audit.ndjson"', **NO_STORE}
-    return Stream(audit.all(caller.workspace_id, wanted), media_type=NDJSON, headers=headers)
+    return Stream(audit.all(chain, wanted), media_type=NDJSON, headers=headers)
 
 
-AUDIT_ROUTES = (list_audit, export_audit)
+AUDIT_ROUTES = (list_audit, export_audit, list_installation_audit, export_installation_audit)

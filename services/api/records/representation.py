@@ -10,16 +10,14 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from shared.change import put_before
 from shared.resources import Resource
 from shared.topic import Record
-
-_EMPTY = b"{}"
 
 
 def represent(record: Record) -> bytes:
     """Return the JSON object of a record, id and version among its fields."""
-    head = f'{{"id":"{record.id}","version":{record.version}'.encode()
-    return head + (b"}" if record.data == _EMPTY else b"," + record.data[1:])
+    return put_before(f'{{"id":"{record.id}","version":{record.version}', record.data)
 
 
 def represent_all(records: Iterable[Record], **more: object) -> bytes:
