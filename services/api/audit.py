@@ -23,12 +23,13 @@ from services.api.records.answers import OK
 from services.api.requests import ApiRequest, opt
 from shared.io.audit import COLUMNS
 from shared.io.litestar_problems import documented
+from shared.validation import form
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
 NDJSON = "application/x-ndjson"
 
-_Word = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[^\x00]*$")]
+_Word = Annotated[str, Meta(min_length=1, max_length=64), form(r"^[^\x00]*$", "text without NUL")]
 _Time = Annotated[datetime, Meta(tz=True)]
 
 

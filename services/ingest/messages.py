@@ -6,11 +6,10 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from shared.resources.declaration import Count, Labels, Line
+from shared.resources.declaration import Count, Identifier, Labels, Line
 from shared.resources.servers import OperatingSystem
 
 RequiredLine = Annotated[Line, Meta(min_length=1)]
-Identifier = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-]+(?!\n)$")]
 
 
 class Enrolment(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from services.api.records.cursor import Cursor, decode_cursor
 from shared.io.database.past import as_it_was
 from shared.io.problem import bad_parameter
 from shared.resources import Resource
+from shared.validation import fault_in
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
@@ -108,7 +109,7 @@ def _values(resource: Resource, name: str, field: str, texts: Sequence[str]) -> 
             return tuple(msgspec.convert(list(texts), kind))
         return tuple(msgspec.convert(text, kind, strict=False) for text in texts)
     except msgspec.ValidationError as error:
-        raise bad_parameter(name, str(error).partition(" - at ")[0]) from error
+        raise bad_parameter(name, fault_in(error)[1]) from error
 
 
 def _cursor(resource: Resource, sort: str, text: str | None) -> Cursor | None:

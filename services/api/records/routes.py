@@ -14,6 +14,7 @@ from litestar.openapi.spec.enums import OpenAPIType
 from litestar.params import FromPath, JSONBody
 from litestar.response import Response
 
+from services.api.bodies import decode_json
 from services.api.conditions import WriteTerms
 from services.api.permissions import Caller
 from services.api.problems import BODY_PROBLEMS, WORKSPACE_PROBLEMS, WRITE_PROBLEMS
@@ -184,7 +185,7 @@ def patch_route(resource: Resource) -> HTTPRouteHandler:
         terms: NamedDependency[WriteTerms],
         writer: NamedDependency[RecordWriter],
     ) -> Response[bytes]:
-        changes = msgspec.json.decode(await request.body())
+        changes = decode_json(await request.body())
         written = await writer.edit(resource, [record_id], lambda r: patched(resource, r.data, changes), terms)
         return written_answer(written, terms)
 
