@@ -84,3 +84,14 @@ def with_integers(value: object) -> Any:  # noqa: ANN401  (JSON is what it is)
     if isinstance(value, Mapping):
         return {name: with_integers(each) for name, each in value.items()}
     return value
+
+
+def is_deeper_than(value: object, most: int) -> bool:
+    """Whether arrays and objects of a JSON value are nested in each other more often than this."""
+    level = [value]
+    for _ in range(most + 1):
+        containers = [each for each in level if isinstance(each, (list, dict))]
+        if not containers:
+            return False
+        level = [inner for each in containers for inner in (each.values() if isinstance(each, dict) else each)]
+    return True

@@ -11,6 +11,15 @@ from shared.resources.servers import OperatingSystem
 
 RequiredLine = Annotated[Line, Meta(min_length=1)]
 
+MAX_INVENTORY_DEPTH = 32
+Inventory = Annotated[
+    dict[Line, Any],
+    Meta(
+        max_length=1000,
+        description=f"What the machine has: any JSON, nested at most {MAX_INVENTORY_DEPTH} deep",
+    ),
+]
+
 
 class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
     """A machine asks for a credential. `agent_id` is an earlier one, proven by its secret, or a wish for a new one."""
@@ -39,7 +48,7 @@ class Handshake(msgspec.Struct, frozen=True, kw_only=True):
     agent_version: Line = ""
     interval_s: Annotated[float, Meta(gt=0, le=86_400)] = 5.0
     os: OperatingSystem = OperatingSystem()
-    inventory: dict[str, Any] = {}
+    inventory: Inventory = {}
 
 
 class Welcome(msgspec.Struct, frozen=True):

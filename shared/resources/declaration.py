@@ -39,7 +39,6 @@ Currency = Annotated[
     form(
         r"^([A-Z]{3})?$(?!\n)",
         "the three capital letters of a currency, such as EUR",
-        max_length=3,
         description="The ISO 4217 code of a currency, such as EUR",
     ),
 ]
@@ -48,11 +47,12 @@ Color = Annotated[
     form(
         r"^(#[0-9a-f]{6})?$(?!\n)",
         "a color of six digits in lower case, such as #2456c9",
-        max_length=7,
         description="Red, green and blue, such as #2456c9",
         extra_json_schema={"format": "color"},
     ),
 ]
+Version = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+Epoch = Annotated[str, form(r"^[0-9]{1,20}$(?!\n)", "a number in decimal digits", max_length=20)]
 Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 Amount = Annotated[float, Meta(ge=0, le=1e15)]
 Percent = Annotated[float, Meta(ge=0, le=100)]

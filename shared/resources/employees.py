@@ -8,10 +8,11 @@ from msgspec import Meta
 from shared.resources.declaration import Line, Name, Reference, managed, refers_to
 from shared.validation import form
 
+# what is white space is not the same to all who read regular expressions
 EmailOrNothing = Annotated[
     str,
     Meta(max_length=320),
-    form(r"^([^@\s\x00]+@[^@\s\x00]+)?$(?!\n)", "an e-mail address"),
+    form(r"^([^@\s\x00-\x1f\x85\ufeff]+@[^@\s\x00-\x1f\x85\ufeff]+)?$(?!\n)", "an e-mail address"),
 ]
 
 

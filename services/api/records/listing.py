@@ -4,7 +4,7 @@ Pages are found by key: a page begins after the last record of the one before, w
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, get_args
+from typing import Annotated, Any, get_args, get_origin
 
 import msgspec
 
@@ -127,6 +127,17 @@ def _type_of(resource: Resource, field: str) -> Any:  # noqa: ANN401  (any type 
 
 def _is_nullable(resource: Resource, field: str) -> bool:
     return type(None) in get_args(_type_of(resource, field))
+
+
+def element_of(resource: Resource, field: str) -> Any:  # noqa: ANN401  (likewise)
+    """Return the type of a field's values: of a list, that of its elements."""
+    kind = _type_of(resource, field)
+    while get_origin(kind) is Annotated:
+        inner = get_args(kind)[0]
+        if get_origin(inner) is not Annotated and get_origin(inner) not in {tuple, list}:
+            return kind
+        kind = inner
+    return get_args(kind)[0] if get_origin(kind) in {tuple, list} else kind
 
 
 def is_list(resource: Resource, field: str) -> bool:

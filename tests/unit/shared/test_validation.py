@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Meta
 
-from shared.validation import decode, fault_in, form, in_words, with_integers, words_of
+from shared.validation import convert, decode, fault_in, form, in_words, is_deeper_than, with_integers, words_of
 
 Word = Annotated[str, Meta(max_length=9), form(r"^[a-z]'*$(?!\n)", "a small letter")]
 
@@ -74,3 +74,14 @@ _json = st.recursive(
 @given(_json)
 def test_no_number_changes_its_value(value: object) -> None:
     assert value == with_integers(value)
+
+
+def test_a_value_is_converted_likewise_and_keeps_what_its_type_takes_as_it_is() -> None:
+    assert Body(count=5) == convert({"count": 5.0}, Body)
+    assert "-0.0" == str(convert({"share": -0.0}, Body).share)
+
+
+@pytest.mark.parametrize(("value", "depth"), [(5, 0), ([], 1), ({"a": 1}, 1), ([1, {"a": [2]}], 3), ([[], [[]]], 3)])
+def test_depth_counts_what_is_nested(value: object, depth: int) -> None:
+    assert not is_deeper_than(value, depth)
+    assert depth == 0 or is_deeper_than(value, depth - 1)

@@ -253,7 +253,7 @@ export const RESOURCES: { readonly [Name in keyof Records]: Descriptor } = {
     fields: [
       {"name": "name", "label": "Name", "kind": "text", "isEditable": true, "isRequired": true, "isNullable": false, "default": null, "minLength": 1, "maxLength": 200, "pattern": "^[^\\x00-\\x1f]*$(?!\\n)"},
       {"name": "parent_id", "label": "Parent", "kind": "reference", "isEditable": true, "isRequired": false, "isNullable": false, "default": "", "maxLength": 64, "pattern": "^[A-Za-z0-9_-]*$(?!\\n)", "resource": "categories"},
-      {"name": "color", "label": "Color", "kind": "color", "isEditable": true, "isRequired": false, "isNullable": false, "default": "", "hint": "Red, green and blue, such as #2456c9", "maxLength": 7, "pattern": "^(#[0-9a-f]{6})?$(?!\\n)"},
+      {"name": "color", "label": "Color", "kind": "color", "isEditable": true, "isRequired": false, "isNullable": false, "default": "", "hint": "Red, green and blue, such as #2456c9", "pattern": "^(#[0-9a-f]{6})?$(?!\\n)"},
       {"name": "position", "label": "Position", "kind": "integer", "isEditable": true, "isRequired": false, "isNullable": false, "default": 0, "minimum": -2147483648, "maximum": 2147483647},
     ],
   },
@@ -287,7 +287,7 @@ export const RESOURCES: { readonly [Name in keyof Records]: Descriptor } = {
     searched: ["name", "email", "phone"],
     fields: [
       {"name": "name", "label": "Name", "kind": "text", "isEditable": true, "isRequired": true, "isNullable": false, "default": null, "minLength": 1, "maxLength": 200, "pattern": "^[^\\x00-\\x1f]*$(?!\\n)"},
-      {"name": "email", "label": "Email", "kind": "text", "isEditable": true, "isRequired": false, "isNullable": false, "default": "", "maxLength": 320, "pattern": "^([^@\\s\\x00]+@[^@\\s\\x00]+)?$(?!\\n)"},
+      {"name": "email", "label": "Email", "kind": "text", "isEditable": true, "isRequired": false, "isNullable": false, "default": "", "maxLength": 320, "pattern": "^([^@\\s\\x00-\\x1f\\x85\\ufeff]+@[^@\\s\\x00-\\x1f\\x85\\ufeff]+)?$(?!\\n)"},
       {"name": "phone", "label": "Phone", "kind": "text", "isEditable": true, "isRequired": false, "isNullable": false, "default": "", "maxLength": 200, "pattern": "^[^\\x00-\\x1f]*$(?!\\n)"},
       {"name": "role_id", "label": "Role", "kind": "reference", "isEditable": true, "isRequired": false, "isNullable": false, "default": "", "maxLength": 64, "pattern": "^[A-Za-z0-9_-]*$(?!\\n)", "resource": "roles"},
       {"name": "active", "label": "Active", "kind": "boolean", "isEditable": true, "isRequired": false, "isNullable": false, "default": true},
@@ -305,7 +305,7 @@ export const RESOURCES: { readonly [Name in keyof Records]: Descriptor } = {
     searched: [],
     fields: [
       {"name": "ts", "label": "Ts", "kind": "time", "isEditable": false, "isRequired": true, "isNullable": false, "default": null},
-      {"name": "boot_id", "label": "Boot ID", "kind": "text", "isEditable": false, "isRequired": false, "isNullable": false, "default": "", "maxLength": 64, "pattern": "^[A-Za-z0-9_-]*$"},
+      {"name": "boot_id", "label": "Boot ID", "kind": "text", "isEditable": false, "isRequired": false, "isNullable": false, "default": "", "maxLength": 64, "pattern": "^[A-Za-z0-9_-]*$(?!\\n)"},
       {"name": "seq", "label": "Seq", "kind": "integer", "isEditable": false, "isRequired": false, "isNullable": false, "default": 0, "minimum": 0, "maximum": 9007199254740991},
       {"name": "cpu_percent", "label": "CPU percent", "kind": "number", "isEditable": false, "isRequired": false, "isNullable": true, "default": null, "minimum": 0, "maximum": 100},
       {"name": "load1", "label": "Load1", "kind": "number", "isEditable": false, "isRequired": false, "isNullable": true, "default": null, "minimum": 0, "maximum": 1000000000000000.0},
@@ -390,7 +390,7 @@ export const RESOURCES: { readonly [Name in keyof Records]: Descriptor } = {
       {"name": "description", "label": "Description", "kind": "long-text", "isEditable": true, "isRequired": false, "isNullable": false, "default": "", "maxLength": 10000, "pattern": "^[^\\x00]*$"},
       {"name": "category_id", "label": "Category", "kind": "reference", "isEditable": true, "isRequired": false, "isNullable": false, "default": "", "maxLength": 64, "pattern": "^[A-Za-z0-9_-]*$(?!\\n)", "resource": "categories"},
       {"name": "price", "label": "Price", "kind": "number", "isEditable": true, "isRequired": false, "isNullable": false, "default": 0.0, "minimum": 0, "maximum": 1000000000000000.0},
-      {"name": "currency", "label": "Currency", "kind": "text", "isEditable": true, "isRequired": false, "isNullable": false, "default": "", "hint": "The ISO 4217 code of a currency, such as EUR", "maxLength": 3, "pattern": "^([A-Z]{3})?$(?!\\n)"},
+      {"name": "currency", "label": "Currency", "kind": "text", "isEditable": true, "isRequired": false, "isNullable": false, "default": "", "hint": "The ISO 4217 code of a currency, such as EUR", "pattern": "^([A-Z]{3})?$(?!\\n)"},
       {"name": "tags", "label": "Tags", "kind": "list", "isEditable": true, "isRequired": false, "isNullable": false, "default": [], "maxItems": 64, "item": {"minLength": 1, "maxLength": 64, "pattern": "^[^\\x00-\\x1f]+$(?!\\n)"}},
       {"name": "attributes", "label": "Attributes", "kind": "list", "isEditable": true, "isRequired": false, "isNullable": false, "default": [], "maxItems": 64, "item": {"minLength": 1, "maxLength": 64, "pattern": "^[^\\x00-\\x1f]+$(?!\\n)"}},
       {"name": "available", "label": "Available", "kind": "boolean", "isEditable": true, "isRequired": false, "isNullable": false, "default": true},
@@ -437,7 +437,7 @@ export const RESOURCES: { readonly [Name in keyof Records]: Descriptor } = {
       {"name": "agent_version", "label": "Agent version", "kind": "text", "isEditable": false, "isRequired": false, "isNullable": false, "default": "", "maxLength": 200, "pattern": "^[^\\x00-\\x1f]*$(?!\\n)"},
       {"name": "provider", "label": "Provider", "kind": "text", "isEditable": true, "isRequired": false, "isNullable": false, "default": "", "maxLength": 200, "pattern": "^[^\\x00-\\x1f]*$(?!\\n)"},
       {"name": "price", "label": "Price", "kind": "number", "isEditable": true, "isRequired": false, "isNullable": true, "default": null, "minimum": 0, "maximum": 1000000000000000.0},
-      {"name": "currency", "label": "Currency", "kind": "text", "isEditable": true, "isRequired": false, "isNullable": false, "default": "", "hint": "The ISO 4217 code of a currency, such as EUR", "maxLength": 3, "pattern": "^([A-Z]{3})?$(?!\\n)"},
+      {"name": "currency", "label": "Currency", "kind": "text", "isEditable": true, "isRequired": false, "isNullable": false, "default": "", "hint": "The ISO 4217 code of a currency, such as EUR", "pattern": "^([A-Z]{3})?$(?!\\n)"},
       {"name": "billing_cycle", "label": "Billing cycle", "kind": "choice", "isEditable": true, "isRequired": false, "isNullable": false, "default": "", "options": ["", "monthly", "quarterly", "yearly", "once"]},
       {"name": "expires_at", "label": "Expires at", "kind": "time", "isEditable": true, "isRequired": false, "isNullable": true, "default": null},
       {"name": "traffic_limit_bytes", "label": "Traffic limit bytes", "kind": "integer", "isEditable": true, "isRequired": false, "isNullable": true, "default": null, "minimum": 0, "maximum": 9007199254740991},
@@ -455,7 +455,7 @@ export const RESOURCES: { readonly [Name in keyof Records]: Descriptor } = {
     searched: ["name"],
     fields: [
       {"name": "name", "label": "Name", "kind": "text", "isEditable": true, "isRequired": true, "isNullable": false, "default": null, "minLength": 1, "maxLength": 200, "pattern": "^[^\\x00-\\x1f]*$(?!\\n)"},
-      {"name": "color", "label": "Color", "kind": "color", "isEditable": true, "isRequired": false, "isNullable": false, "default": "", "hint": "Red, green and blue, such as #2456c9", "maxLength": 7, "pattern": "^(#[0-9a-f]{6})?$(?!\\n)"},
+      {"name": "color", "label": "Color", "kind": "color", "isEditable": true, "isRequired": false, "isNullable": false, "default": "", "hint": "Red, green and blue, such as #2456c9", "pattern": "^(#[0-9a-f]{6})?$(?!\\n)"},
       {"name": "position", "label": "Position", "kind": "integer", "isEditable": true, "isRequired": false, "isNullable": false, "default": 0, "minimum": -2147483648, "maximum": 2147483647},
     ],
   },
@@ -491,7 +491,7 @@ export const RESOURCES: { readonly [Name in keyof Records]: Descriptor } = {
     searched: ["name"],
     fields: [
       {"name": "name", "label": "Name", "kind": "text", "isEditable": true, "isRequired": true, "isNullable": false, "default": null, "minLength": 1, "maxLength": 200, "pattern": "^[^\\x00-\\x1f]*$(?!\\n)"},
-      {"name": "color", "label": "Color", "kind": "color", "isEditable": true, "isRequired": false, "isNullable": false, "default": "", "hint": "Red, green and blue, such as #2456c9", "maxLength": 7, "pattern": "^(#[0-9a-f]{6})?$(?!\\n)"},
+      {"name": "color", "label": "Color", "kind": "color", "isEditable": true, "isRequired": false, "isNullable": false, "default": "", "hint": "Red, green and blue, such as #2456c9", "pattern": "^(#[0-9a-f]{6})?$(?!\\n)"},
       {"name": "position", "label": "Position", "kind": "integer", "isEditable": true, "isRequired": false, "isNullable": false, "default": 0, "minimum": -2147483648, "maximum": 2147483647},
     ],
   },
