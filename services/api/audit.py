@@ -10,12 +10,12 @@ import msgspec
 from litestar import get
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.openapi.spec import Operation, Parameter, Schema
-from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
+from litestar.openapi.spec import Operation
 from litestar.response import Response, Stream
 from msgspec import Meta
 
 from services.api.auth_routes import NO_STORE
+from services.api.parameter_schemas import query_parameter
 from services.api.parameters import read_parameters
 from services.api.permissions import Caller
 from services.api.problems import WORKSPACE_PROBLEMS
@@ -24,13 +24,16 @@ from services.api.requests import ApiRequest, opt
 from shared.audit import INSTALLATION
 from shared.io.audit import COLUMNS
 from shared.io.litestar_problems import documented
+from shared.validation import form
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
 NDJSON = "application/x-ndjson"
 
-_Word = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[^\x00]*$")]
+_Word = Annotated[str, Meta(min_length=1, max_length=64), form(r"^[^\x00]*$", "text without NUL")]
 _Time = Annotated[datetime, Meta(tz=True)]
+_Limit = Annotated[int, Meta(ge=1, le=MAX_LIMIT)]
+_Seq = Annotated[int, Meta(ge=1, le=2**53 - 1)]
 
 
 class AuditFilter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -47,8 +50,8 @@ class AuditFilter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class AuditQuery(AuditFilter, frozen=True, forbid_unknown_fields=True):
     """Which page of them: at most `limit`, older than the entry `cursor`."""
 
-    limit: Annotated[int, Meta(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT
-    cursor: Annotated[int, Meta(ge=1, le=2**53 - 1)] | None = None
+    limit: _Limit = DEFAULT_LIMIT
+    cursor: _Seq | None = None
 
 
 class AuditEntry(msgspec.Struct, frozen=True):
@@ -161,9 +164,8 @@ class _FilteredOperation(Operation):
     """An operation that has the parameters of a filter."""
 
     def __post_init__(self) -> None:
-        text, time = Schema(type=OpenAPIType.STRING), Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.DATE_TIME)
-        schemas = {name: time if name in {"from", "to"} else text for name in FILTERS}
-        self.parameters = [*(self.parameters or []), *(_parameter(name, schema) for name, schema in schemas.items())]
+        kinds = {name: _Time if name in {"from", "to"} else _Word for name in FILTERS}
+        self.parameters = [*(self.parameters or []), *(query_parameter(name, kind) for name, kind in kinds.items())]
 
 
 @dataclass
@@ -172,13 +174,11 @@ class _PagedOperation(_FilteredOperation):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        limit = Schema(type=OpenAPIType.INTEGER, minimum=1, maximum=MAX_LIMIT, default=DEFAULT_LIMIT)
-        cursor = Schema(type=OpenAPIType.STRING, description="`next_cursor` of the page before")
-        self.parameters = [*(self.parameters or []), _parameter("limit", limit), _parameter("cursor", cursor)]
-
-
-def _parameter(name: str, schema: Schema) -> Parameter:
-    return Parameter(name=name, param_in="query", schema=schema)
+        self.parameters = [
+            *(self.parameters or []),
+            query_parameter("limit", _Limit, default=DEFAULT_LIMIT),
+            query_parameter("cursor", _Seq, description="`next_cursor` of the page before"),
+        ]
 
 
 _LISTED = documented(*WORKSPACE_PROBLEMS)

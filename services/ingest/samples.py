@@ -12,6 +12,7 @@ from shared.errors import Malformed, MusterError, Rejected
 from shared.names import is_id
 from shared.operation import Draft
 from shared.resources.metrics import MEASUREMENTS, Sample
+from shared.validation import decode
 
 MAX_SAMPLES = 1000
 """How many samples one request may carry."""
@@ -44,9 +45,10 @@ _BAD = "invalid_sample"
 
 _decode_one = msgspec.json.Decoder(_KnownSample).decode
 _decode_many = msgspec.json.Decoder(list[_KnownSample]).decode
-_decode_lenient = msgspec.json.Decoder(Sample).decode
 _decode_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_decode_names = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode
+_NAMES = frozenset(Sample.__struct_fields__)
 
 
 def read_batch(body: bytes, server_id: str, now: datetime) -> Batch:
@@ -107,10 +109,10 @@ class _Reader:
         except UNREADABLE:
             pass
         try:
-            sample = _decode_lenient(body)
+            sample = decode(body, Sample)
+            self.batch.with_unknown_fields += _has_unknown_fields(body)
         except UNREADABLE as error:
             raise fault_of(body, error, code=_BAD) from error
-        self.batch.with_unknown_fields += 1
         return sample
 
     def take(self, samples: Iterable[Sample]) -> None:
@@ -139,6 +141,11 @@ class _Reader:
             ts = self._now
             self.batch.skewed += 1
         return msgspec.structs.replace(sample, ts=ts)
+
+
+def _has_unknown_fields(body: bytes | msgspec.Raw) -> bool:
+    """Whether this JSON object has names that no sample has."""
+    return not _decode_names(body).keys() <= _NAMES
 
 
 def _check_form(boot_id: str) -> None:

@@ -7,7 +7,8 @@ from msgspec import Meta
 
 from shared.resources.declaration import Amount, Count, Line, Percent, Resource, Time
 
-_Details = Annotated[tuple[dict[Line, Line | float | int | bool | None], ...], Meta(max_length=64)]
+_Detail = Annotated[dict[Line, Line | float | int | bool | None], Meta(max_length=64)]
+_Details = Annotated[tuple[_Detail, ...], Meta(max_length=64)]
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -18,7 +19,7 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
 
     ts: Time
     # a pattern would be searched for anew in each of a thousand samples of one start: ingest checks the form itself
-    boot_id: Annotated[str, Meta(max_length=64, extra_json_schema={"pattern": "^[A-Za-z0-9_-]*$"})] = ""
+    boot_id: Annotated[str, Meta(max_length=64, extra_json_schema={"pattern": r"^[A-Za-z0-9_-]*$(?!\n)"})] = ""
     seq: Count = 0
     cpu_percent: Percent | None = None
     load1: Amount | None = None

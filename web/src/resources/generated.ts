@@ -287,7 +287,7 @@ export const RESOURCES: { readonly [Name in keyof Records]: Descriptor } = {
     searched: ["name", "email", "phone"],
     fields: [
       {"name": "name", "label": "Name", "kind": "text", "isEditable": true, "isRequired": true, "isNullable": false, "default": null, "minLength": 1, "maxLength": 200, "pattern": "^[^\\x00-\\x1f]*$(?!\\n)"},
-      {"name": "email", "label": "Email", "kind": "text", "isEditable": true, "isRequired": false, "isNullable": false, "default": "", "maxLength": 320, "pattern": "^([^@\\s\\x00]+@[^@\\s\\x00]+)?$(?!\\n)"},
+      {"name": "email", "label": "Email", "kind": "text", "isEditable": true, "isRequired": false, "isNullable": false, "default": "", "maxLength": 320, "pattern": "^([^@\\s\\x00-\\x1f\\x85\\ufeff]+@[^@\\s\\x00-\\x1f\\x85\\ufeff]+)?$(?!\\n)"},
       {"name": "phone", "label": "Phone", "kind": "text", "isEditable": true, "isRequired": false, "isNullable": false, "default": "", "maxLength": 200, "pattern": "^[^\\x00-\\x1f]*$(?!\\n)"},
       {"name": "role_id", "label": "Role", "kind": "reference", "isEditable": true, "isRequired": false, "isNullable": false, "default": "", "maxLength": 64, "pattern": "^[A-Za-z0-9_-]*$(?!\\n)", "resource": "roles"},
       {"name": "active", "label": "Active", "kind": "boolean", "isEditable": true, "isRequired": false, "isNullable": false, "default": true},
@@ -305,7 +305,7 @@ export const RESOURCES: { readonly [Name in keyof Records]: Descriptor } = {
     searched: [],
     fields: [
       {"name": "ts", "label": "Ts", "kind": "time", "isEditable": false, "isRequired": true, "isNullable": false, "default": null},
-      {"name": "boot_id", "label": "Boot ID", "kind": "text", "isEditable": false, "isRequired": false, "isNullable": false, "default": "", "maxLength": 64, "pattern": "^[A-Za-z0-9_-]*$"},
+      {"name": "boot_id", "label": "Boot ID", "kind": "text", "isEditable": false, "isRequired": false, "isNullable": false, "default": "", "maxLength": 64, "pattern": "^[A-Za-z0-9_-]*$(?!\\n)"},
       {"name": "seq", "label": "Seq", "kind": "integer", "isEditable": false, "isRequired": false, "isNullable": false, "default": 0, "minimum": 0, "maximum": 9007199254740991},
       {"name": "cpu_percent", "label": "CPU percent", "kind": "number", "isEditable": false, "isRequired": false, "isNullable": true, "default": null, "minimum": 0, "maximum": 100},
       {"name": "load1", "label": "Load1", "kind": "number", "isEditable": false, "isRequired": false, "isNullable": true, "default": null, "minimum": 0, "maximum": 1000000000000000.0},
