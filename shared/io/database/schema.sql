@@ -240,7 +240,12 @@ CREATE TABLE public.metrics (
     gpus jsonb,
     disks jsonb,
     interfaces jsonb,
-    containers jsonb
+    containers jsonb,
+    cpu_cores jsonb,
+    battery jsonb,
+    top_processes jsonb,
+    failed_units jsonb,
+    smart jsonb
 );
 
 CREATE TABLE public.metrics_history (
