@@ -72,10 +72,12 @@ def test_a_machine_that_shows_nothing_costs_fields_but_tells_no_failure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(psutil, "PROCFS_PATH", str(tmp_path / "missing"))
-    plans = (each for each in catalogue.SAMPLE if each.name in {"cpu", "network", "disk_io", "processes", "memory"})
-    group = CollectorGroup(list(plans))
-    group.collect(0.0)
-    assert {} == group.failures
+    groups = catalogue.sample_collectors(), catalogue.inventory_collectors(), catalogue.os_collectors()
+    for group in groups:
+        group.collect(0.0)
+        group.wait_for_background()
+        group.collect(1.0)
+        assert {} == group.failures
     assert [] == caplog.messages
 
 
