@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ log = logging.getLogger(__name__)
 
 # So many causes are told of one collector: messages that differ each time must not fill the log.
 MOST_CAUSES = 5
+# Collections further apart wait a little for the background: what they found at the next one would be old.
+SPARSE_S = 10.0
+PATIENCE_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,7 @@ class CollectorGroup:
         self._turns = [Turn(_planned(each)) for each in collectors]
         self._waited_for = Lane("collecting")
         self._background = Lane("collecting slowly")
+        self._collected_s = math.inf
         self._told: dict[str, set[str]] = {}
         self.failures: Counter[str] = Counter()
         self.costs: dict[str, Cost] = {}
@@ -67,11 +72,15 @@ class CollectorGroup:
 
         Takes as long as those that are waited for, each up to its limit and then no more until it has ended.
         """
+        for turn in self._turns:
+            self._take(turn, now_s)
         due = [turn for turn in self._turns if turn.is_due(now_s)]
         self._background.add([_job(turn, now_s) for turn in due if turn.plan.in_background])
         self._waited_for.add([_job(turn, now_s) for turn in due if not turn.plan.in_background])
         self._waited_for.wait()
-        self._background.leave_overdue()
+        is_sparse = now_s - self._collected_s > SPARSE_S
+        self._collected_s = now_s
+        self._background.wait(PATIENCE_S if is_sparse else 0.0)
         fields: dict[str, object] = {}
         for turn in self._turns:
             self._take(turn, now_s)

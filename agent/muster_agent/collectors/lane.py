@@ -6,6 +6,7 @@ a job that hangs gets to keep its thread, and the jobs behind it go on in anothe
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -48,7 +49,7 @@ class Job:
 
 
 class Lane:
-    """Does jobs in their order. `add`, `wait` and `leave_overdue` are for one thread, which never runs a job itself."""
+    """Does jobs in their order. `add` and `wait` are for one thread, which never runs a job itself."""
 
     def __init__(self, name: str, idle_s: float = IDLE_S) -> None:
         self._name = name
@@ -68,21 +69,18 @@ class Lane:
                 self._start()
             self._changed.notify_all()
 
-    def wait(self) -> None:
-        """Block until every job is done, or was left because it was over its limit."""
+    def wait(self, patience_s: float = math.inf) -> None:
+        """Block until every job is done, or was left because it was over its limit, or for `patience_s`."""
+        ends_s = time.monotonic() + patience_s
         with self._changed:
             while self._current or self._queue:
-                remaining_s = self._remaining_s()
-                if remaining_s > 0:
-                    self._changed.wait(remaining_s)
-                else:
+                remaining_s, patience_s = self._remaining_s(), ends_s - time.monotonic()
+                if remaining_s <= 0:
                     self._leave()
-
-    def leave_overdue(self) -> None:
-        """Leave the job at work if it is over its limit; does not block."""
-        with self._changed:
-            if self._current and self._remaining_s() <= 0:
-                self._leave()
+                elif patience_s <= 0:
+                    return
+                else:
+                    self._changed.wait(min(remaining_s, patience_s))
 
     def _remaining_s(self) -> float:
         if self._current is None:

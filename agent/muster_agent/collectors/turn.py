@@ -66,7 +66,7 @@ class Turn:
         self._backoff_s = FIRST_BACKOFF_S
         self._every_s = plan.every_s
         self._fields: Mapping[str, object] = {}
-        self._read_s = -math.inf
+        self._begun_s = self._read_s = -math.inf
 
     def is_due(self, now_s: float) -> bool:
         """Whether to begin a reading: never while there is one under way, even one that hangs."""
@@ -75,6 +75,7 @@ class Turn:
     def begin(self, job: Job, now_s: float) -> None:
         """Note that this reading has begun."""
         self._job = job
+        self._begun_s = now_s
         self._due_s = now_s + self._every_s
 
     def take(self, now_s: float) -> Job | None:
@@ -88,9 +89,9 @@ class Turn:
             return None
         self._job = None
         self._backoff_s = FIRST_BACKOFF_S
-        self._pace(job, now_s)
+        self._pace(job)
         if job.error is None:
-            self._fields, self._read_s = job.fields, now_s
+            self._fields, self._read_s = job.fields, self._begun_s
         return job
 
     def fields(self, now_s: float) -> Mapping[str, object]:
@@ -110,7 +111,7 @@ class Turn:
         self._backoff_s = min(2 * self._backoff_s, LONGEST_BACKOFF_S)
         return job
 
-    def _pace(self, job: Job, now_s: float) -> None:
+    def _pace(self, job: Job) -> None:
         if self.plan.in_background:
             self._every_s = max(self.plan.every_s, job.cpu_s / SHARE_OF_CORE)
-            self._due_s = max(self._due_s, now_s - job.took_s + self._every_s)
+            self._due_s = self._begun_s + self._every_s

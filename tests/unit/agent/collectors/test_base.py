@@ -173,7 +173,16 @@ def test_what_was_read_slowly_is_given_while_it_is_fresh() -> None:
     group = CollectorGroup([Plan(lambda: reading, every_s=10, keep_s=10, in_background=True)])
     group.collect(0.0)
     group.wait_for_background()
-    assert [{"a": 1}, {"a": 1}, {}] == [group.collect(now_s) for now_s in (5.0, 25.0, 25.5)]
+    assert [{"a": 1}, {"a": 1}, {}] == [group.collect(now_s) for now_s in (5.0, 20.0, 20.5)]
+
+
+def test_where_samples_are_far_apart_each_has_what_was_read_for_it() -> None:
+    numbers = iter(range(100))
+    reading = Reading("slow", lambda: {"a": next(numbers)})
+    group = CollectorGroup([Plan(lambda: reading, every_s=10, keep_s=10, in_background=True)])
+    group.collect(0.0)
+    group.wait_for_background()
+    assert [{"a": 1}, {"a": 2}] == [group.collect(now_s) for now_s in (3600.0, 7200.0)]
 
 
 def test_what_this_machine_does_not_have_is_no_failure(caplog: pytest.LogCaptureFixture) -> None:

@@ -44,6 +44,26 @@ def test_a_job_that_hangs_is_left_and_the_others_are_done() -> None:
     released.set()
 
 
+def test_after_a_job_that_hangs_others_are_done_and_patience_ends() -> None:
+    released = threading.Event()
+
+    def hang() -> Mapping[str, object]:
+        released.wait(3 * DEADLINE_S)
+        return {}
+
+    lane = Lane("lane")
+    hanging, later = Job(hang, 0.2), Job(lambda: {"a": 1}, DEADLINE_S)
+    lane.add([hanging])
+    lane.wait(patience_s=0.0)
+    assert not hanging.is_left
+    lane.wait()
+    assert hanging.is_left
+    lane.add([later])
+    lane.wait(patience_s=DEADLINE_S)
+    assert later.is_done
+    released.set()
+
+
 def test_an_error_is_kept_with_its_job() -> None:
     def fail() -> Mapping[str, object]:
         raise ValueError("odd")
