@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 # Where tools for root are that a user's PATH lacks.
@@ -29,19 +31,40 @@ def output_of(command: Sequence[str], timeout_s: float = 10.0, is_failure: Calla
 
     Raises CommandFailed when its exit code is one that `is_failure` calls a failure, and TimeoutExpired.
     """
-    done = subprocess.run(  # noqa: S603 - programs and flags that stand in this package
-        list(command),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        timeout=timeout_s,
-        env=_environment(),
-        check=False,
-    )
-    if is_failure(done.returncode):
-        complaint = done.stdout.decode(errors="replace").strip()[:LONGEST_COMPLAINT]
-        raise CommandFailed(f"{Path(command[0]).name} ended with {done.returncode}: {complaint}")
-    return done.stdout
+    with _signals_reach_programs():
+        program = subprocess.Popen(  # noqa: S603 - programs and flags that stand in this package
+            list(command),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=_environment(),
+        )
+    with program:
+        try:
+            printed, _ = program.communicate(timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            program.kill()
+            raise
+    if is_failure(program.returncode):
+        complaint = printed.decode(errors="replace").strip()[:LONGEST_COMPLAINT]
+        raise CommandFailed(f"{Path(command[0]).name} ended with {program.returncode}: {complaint}")
+    return printed
+
+
+@contextlib.contextmanager
+def _signals_reach_programs() -> Iterator[None]:
+    """Start a program in here, so that it does not inherit that this thread leaves signals to the main one.
+
+    One that hangs would else hold up the stop of the whole service until it is killed.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _environment() -> dict[str, str]:

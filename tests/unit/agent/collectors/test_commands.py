@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 
@@ -28,6 +29,16 @@ def test_a_program_that_fails_is_told_with_what_it_printed() -> None:
 def test_a_program_that_hangs_is_ended() -> None:
     with pytest.raises(subprocess.TimeoutExpired):
         output_of([sys.executable, "-c", "import time; time.sleep(60)"], timeout_s=0.5)
+
+
+def test_a_program_heeds_the_signals_that_stop_the_service() -> None:
+    show = "import signal; print(len(signal.pthread_sigmask(signal.SIG_BLOCK, [])))"
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        assert b"0\n" == output_of([sys.executable, "-c", show])
+        assert signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def test_a_program_that_is_not_there_is_not_found() -> None:
