@@ -241,7 +241,12 @@ CREATE TABLE public.metrics (
     disks jsonb,
     interfaces jsonb,
     containers jsonb,
-    sample_window text DEFAULT ''::text NOT NULL
+    sample_window text DEFAULT ''::text NOT NULL,
+    cpu_cores jsonb,
+    battery jsonb,
+    top_processes jsonb,
+    failed_units jsonb,
+    smart jsonb
 );
 
 CREATE TABLE public.metrics_history (
