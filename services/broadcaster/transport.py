@@ -42,6 +42,7 @@ class SyncProtocol(LeanProtocol):
     offered: ClassVar[list[ServerExtensionFactory]] = [
         ServerPerMessageDeflateFactory(server_no_context_takeover=True, client_no_context_takeover=True)
     ]
+
     def handle_connect(self, event: Request) -> None:
         """Note in which form this peer takes frames."""
         if event.path.startswith(SOCKETIO_PATH) and _EXTENSIONS in event.headers:
