@@ -1,7 +1,7 @@
 """How far the clock of an agent is ahead of ours, from the times that it tells. Pure."""
 
 from datetime import datetime
-from statistics import median
+from statistics import median_high
 
 TOLD_FROM_S = 1.0
 """By how much the estimate must have moved for it to be told again."""
@@ -19,7 +19,7 @@ def skew_s(told: datetime, now: datetime) -> float:
 
 
 class SkewEstimate:
-    """The median of the last few measurements of one agent: a message that was held up does not move it.
+    """The median of the last few measurements of one agent, of two the higher: a message that was held up tells less.
 
     Only samples of the start that shook hands count, and only those that are newer than all before: what was kept
     during an outage tells when it was taken, and no more. `told_s` is what the agent's record says.
@@ -47,7 +47,7 @@ class SkewEstimate:
         self._measured = (*self._measured[1 - KEPT :], skew_s(ts, now))
         if len(self._measured) < KEPT // 2 + 1:
             return None
-        estimate_s = round(median(self._measured), 1)
+        estimate_s = median_high(self._measured)
         if abs(estimate_s - (self.told_s or 0.0)) <= TOLD_FROM_S:
             return None
         self.told_s = estimate_s

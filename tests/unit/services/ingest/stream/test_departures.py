@@ -1,0 +1,28 @@
+"""Who is gone when connections break, and when the fault is ours."""
+
+import pytest
+
+from services.ingest.stream.departures import Departures
+
+
+@pytest.mark.parametrize(
+    ("broken", "standing", "gone"),
+    [(1, 0, True), (4, 0, True), (5, 0, False), (5, 11, False), (5, 12, True), (30, 70, True), (31, 69, False)],
+)
+def test_large_share_that_breaks_at_once_is_our_fault(broken: int, standing: int, gone: bool) -> None:
+    departures: Departures[int] = Departures()
+    for one in range(broken):
+        departures.note(one)
+    assert ([], True) == (departures.judge(standing)[0], True)
+    assert (list(range(broken)), gone) == departures.judge(standing)
+    assert [] == departures.judge(standing)[0]
+
+
+def test_those_who_break_in_the_next_round_count_as_well() -> None:
+    departures: Departures[str] = Departures()
+    departures.note("first")
+    departures.judge(9)
+    for one in "abcd":
+        departures.note(one)
+    assert (["first"], False) == departures.judge(5)
+    assert (["a", "b", "c", "d"], True) == departures.judge(5)
