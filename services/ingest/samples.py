@@ -178,6 +178,8 @@ def _has_measurement(sample: Sample) -> bool:
 
 def _in_order_of_seq(batch: Batch) -> Batch:
     """Put the samples of each boot in the order of `seq`: one after a later one would be taken for a repetition."""
+    if len(batch.drafts) == 1:
+        return batch
     identities = [draft.sample or ("", 0) for draft in batch.drafts]
     if all(map(le, identities, identities[1:])):
         return batch

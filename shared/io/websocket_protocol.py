@@ -27,6 +27,7 @@ WAKE = {"type": "muster.wake"}
 LINGER_S = 2.0
 """How long a peer may take to read its close frame when the server stops; less than the server waits for it."""
 
+_READ_AHEAD = 1
 _SWITCHING_PROTOCOLS = 101
 _INVALID_DATA = 1007  # RFC 6455, 7.4.1
 
@@ -52,6 +53,10 @@ class Inbox:
             self._reader = asyncio.get_running_loop().create_future()
             await self._reader
         return self._events.pop(0)
+
+    def qsize(self) -> int:
+        """Return how many wait."""
+        return len(self._events)
 
     def empty(self) -> bool:
         """Tell whether there is none."""
@@ -166,14 +171,28 @@ class LeanProtocol(WebSocketsSansIOProtocol):
         self.disconnected = True
 
     def send_receive_event_to_app(self) -> None:
-        """Refuse text that is not UTF-8 without a word in the log, which anybody could fill."""
-        if self.curr_msg_data_type == "text" and not self.close_sent and not _is_utf8(b"".join(self.frames)):
-            self.frames = []
-            with suppress(InvalidState):  # a close frame came with it: its answer is on its way, and will do
-                self.conn.send_close(_INVALID_DATA)
-                self.handle_parser_exception()
+        """Give a message to the application; its peer is read on while no more than one waits for it.
+
+        To pause for each message costs two system calls where the application does not take it in the same turn of the
+        loop. Text that is not UTF-8 is refused without a word in the log, which anybody could fill.
+        """
+        data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
+        self.frames = []
+        if self.close_sent:
             return
-        super().send_receive_event_to_app()
+        event: Any = {"type": "websocket.receive", "bytes": data}
+        if self.curr_msg_data_type == "text":
+            try:
+                event = {"type": "websocket.receive", "text": data.decode()}
+            except UnicodeDecodeError:
+                with suppress(InvalidState):  # a close frame came with it: its answer is on its way, and will do
+                    self.conn.send_close(_INVALID_DATA)
+                    self.handle_parser_exception()
+                return
+        self.queue.put_nowait(event)
+        if not (self.read_paused or self.queue.qsize() <= _READ_AHEAD):
+            self.read_paused = True
+            self.transport.pause_reading()
 
     def shutdown(self) -> None:
         """Let the server stop, whether the peer reads its close frame or not: a loop cannot end with unsent data."""
@@ -196,14 +215,6 @@ class LeanProtocol(WebSocketsSansIOProtocol):
 def _end(protocol: ServerProtocol) -> None:
     """Stop a protocol that is fed nothing any more: its parser would hold it until circles are collected."""
     protocol.parser.close()
-
-
-def _is_utf8(data: bytes) -> bool:
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _nobody() -> None:

@@ -10,7 +10,6 @@ import structlog
 
 from services.ingest.credentials import AgentIdentity
 from services.ingest.intake import Intake
-from services.ingest.messages import MetricsTaken
 from services.ingest.presence import Presence
 from services.ingest.registration import interval_granted
 from services.ingest.registrations import Registrations
@@ -181,6 +180,12 @@ class Connection:
 
     async def _deal_with(self, message: Message) -> bytes:
         """Do what a message asks for, and return the frames of its answer; raises MusterError, and what it meets."""
+        intake = self._surroundings.intake
+        if isinstance(message, Metrics) and message.samples and self._session.is_introduced:
+            taken = await intake.take_decoded(self.identity, message.samples)
+            if self._skew is not None and self._skew.is_due(self._surroundings.clock()):
+                await self._measure_skew(self._skew, message.samples[-1])
+            return acknowledgement(message.seq, taken)
         if isinstance(message, Unusable):
             raise message.error
         if isinstance(message, Introduction):
@@ -191,18 +196,11 @@ class Connection:
             await self._report(message)
         elif isinstance(message, Goodbye):
             await self._leave()
+        elif isinstance(message, LooseMetrics) and message.samples:
+            return acknowledgement(message.seq, await intake.take_each(self.identity, message.samples))
         else:
-            return acknowledgement(message.seq, await self._take(message))
-        return acknowledgement(message.seq)
-
-    async def _take(self, message: Metrics | LooseMetrics) -> MetricsTaken:
-        if not message.samples:
             raise Rejected("at least one is needed", code="invalid", field="samples")
-        if isinstance(message, LooseMetrics):
-            return await self._surroundings.intake.take_each(self.identity, message.samples)
-        taken = await self._surroundings.intake.take_decoded(self.identity, message.samples)
-        await self._measure_skew(message.samples[-1])
-        return taken
+        return acknowledgement(message.seq)
 
     async def _introduce(self, message: Introduction) -> bytes:
         surroundings, identity = self._surroundings, self.identity
@@ -244,13 +242,10 @@ class Connection:
         await self._surroundings.presence.leave(self.identity)
         self.close(Ending(CloseCode.GOODBYE, "goodbye"))
 
-    async def _measure_skew(self, sample: KnownSample) -> None:
-        skew, surroundings = self._skew, self._surroundings
-        now_s = surroundings.clock()
-        if skew is None or not skew.is_due(now_s):
-            return
-        told_s = skew.told_s
-        moved_to_s = skew.measure(sample.boot_id, sample.seq, sample.ts, surroundings.presence.now(), now_s)
+    async def _measure_skew(self, skew: SkewEstimate, sample: KnownSample) -> None:
+        surroundings, told_s = self._surroundings, skew.told_s
+        now, now_s = surroundings.presence.now(), surroundings.clock()
+        moved_to_s = skew.measure(sample.boot_id, sample.seq, sample.ts, now, now_s)
         if moved_to_s is None:
             return
         try:
