@@ -74,11 +74,13 @@ class Presence:
         record = (await self._reader.records(identity.servers, [identity.server_id])).get(identity.server_id)
         if record is None:
             raise _no_server()
-        if msgspec.json.decode(record.data, type=Server).status == "offline":
-            key = PartitionKeys(partition_of(identity.workspace_id)).returning(identity.server_id)
-            if await self._redis.set(key, "1", nx=True, px=self.offline_after_ms):
-                return
+        is_offline = msgspec.json.decode(record.data, type=Server).status == "offline"
+        key = PartitionKeys(partition_of(identity.workspace_id)).returning(identity.server_id)
+        if is_offline and await self._redis.set(key, "1", nx=True, px=self.offline_after_ms):
+            return
         await self._revive(identity)
+        if is_offline:
+            await self._redis.delete(key)
         counts.REVIVED.inc()
 
     async def touch(self, identity: AgentIdentity) -> None:

@@ -160,8 +160,7 @@ class Connections:
             del self._newest[agent_id]
         if connection.ending is None:
             self._departures.note((connection, self._clock()))
-        elif connection.ending is not SUPERSEDED:
-            # its silence is our doing, or was noted otherwise: the deadline stays as it is
+        else:  # its silence is our doing, or was noted otherwise: the deadline stays as it is
             self._given_up.append(hold)
 
     async def _round(self) -> None:

@@ -133,11 +133,12 @@ async def test_any_message_brings_a_server_back_that_was_held_back(ingest: Inges
 async def test_server_that_was_offline_is_back_with_a_handshake_or_the_second_beat(
     ingest: Ingest, agent: Enrolled, said: str, beats: int
 ) -> None:
-    await ingest.post("disconnect", {}, agent)
     ingest.clock.advance(60)
-    for beat in range(1, beats + 1):
-        assert "offline" == (await ingest.record("servers", agent.server_id))["status"], f"before beat {beat}"
-        assert (await ingest.post(*SAID[said], agent)).is_success
+    for _ in range(2):  # it comes and goes
+        await ingest.post("disconnect", {}, agent)
+        for beat in range(1, beats + 1):
+            assert "offline" == (await ingest.record("servers", agent.server_id))["status"], f"before beat {beat}"
+            assert (await ingest.post(*SAID[said], agent)).is_success
     server = await ingest.record("servers", agent.server_id)
     assert ("online", LATER) == (server["status"], server["last_seen"])
     assert_expected_to_be_heard(await ingest.deadlines(), agent)

@@ -8,6 +8,7 @@ from functools import partial
 import httpx
 import pytest
 
+from services.ingest.stream.connection import Connection
 from services.ingest.stream.connections import RENEW_S
 from shared.io.identity_changes import AgentChanges
 from shared.names import PartitionKeys, deadline_of, partition_of
@@ -79,11 +80,18 @@ async def test_presence_says_which_replica_holds_an_agent_and_is_forgotten_with_
 async def test_newer_stream_of_an_agent_ends_the_older_one(ingest: Ingest, agent: Enrolled, elsewhere: bool) -> None:
     async with replica_of(ingest) as first, replica_of(ingest) as second:
         newer = second if elsewhere else first
-        async with held_stream(first, agent) as old, held_stream(newer, agent) as new:
-            assert 4409 == (await old.closed())[0]
-            assert "ack" == (await new.ask("status"))["op"]
-            assert newer.beacon.replica.encode() == (await holder(ingest, agent) or b"").split()[1]
-            assert OFFLINE_AFTER_S * 1000 - 10_000 < await deadline_ms(ingest, agent)
+        async with held_stream(first, agent) as old:
+            (served,) = first.streams._standing
+            await until(partial(_is_looked_after, served, ingest))  # from now on nothing but the announcement tells it
+            async with held_stream(newer, agent) as new:
+                assert 4409 == (await old.closed())[0]
+                assert "ack" == (await new.ask("status"))["op"]
+                assert newer.beacon.replica.encode() == (await holder(ingest, agent) or b"").split()[1]
+                assert OFFLINE_AFTER_S * 1000 - 10_000 < await deadline_ms(ingest, agent)
+
+
+async def _is_looked_after(connection: Connection, ingest: Ingest) -> bool:
+    return connection.renewed_at == ingest.clock.monotonic()
 
 
 async def test_of_many_streams_at_once_over_two_replicas_one_is_left(ingest: Ingest, agent: Enrolled) -> None:
@@ -103,11 +111,7 @@ async def test_of_many_streams_at_once_over_two_replicas_one_is_left(ingest: Ing
         assert {4409} == {stream.result() for stream in streams if stream.done()}
         (left,) = first.streams._standing | second.streams._standing
         ingest.clock.advance(RENEW_S)
-
-        async def is_looked_at_again() -> bool:
-            return left.renewed_at == ingest.clock.monotonic()
-
-        await until(is_looked_at_again)
+        await until(partial(_is_looked_after, left, ingest))
         assert left.ending is None
         for stream in streams:
             stream.cancel()
