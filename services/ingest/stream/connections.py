@@ -114,7 +114,7 @@ class Connections:
     async def heed_claims(self, claims: Collection[str] | None) -> None:
         """Take note of which streams are the newest of their agents; None when some of that was missed."""
         if claims is None:
-            await self._try(self._renew([one for one in self._newest.values() if one.hold is not None]))
+            await self._try(self._renew(list(self._newest.values())))
             return
         for claim in claims:
             agent_id, _, generation = claim.partition(":")
@@ -169,12 +169,10 @@ class Connections:
             connection.expire(now_s)
         await self._part()
         due = [one for one in self._standing if now_s - one.renewed_at >= RENEW_S]
-        for first in range(0, len(due), _RENEWED_AT_ONCE):
-            part = due[first : first + _RENEWED_AT_ONCE]
-            await self._renew([one for one in part if one.hold is not None])
-            await self._check_credentials(part)
-            for one in part:
-                one.renewed_at = now_s
+        await self._renew(due)  # first: it takes Redis alone
+        await self._check_credentials(due)
+        for one in due:
+            one.renewed_at = now_s
 
     async def _part(self) -> None:
         """Shorten the deadlines of those whose connections broke, and give up what they held."""
@@ -202,10 +200,13 @@ class Connections:
     async def _release(self, holds: Iterable[Hold]) -> None:
         await _in_parts(self._holders.release(hold) for hold in holds)
 
-    async def _renew(self, held: Collection[Connection]) -> None:
-        by_hold = {one.hold: one for one in held if one.hold is not None}
-        for hold in await self._holders.renew(list(by_hold)):
-            by_hold[hold].close(SUPERSEDED)
+    async def _renew(self, connections: Collection[Connection]) -> None:
+        """Say that what they hold still stands, and end those that a newer stream has taken the place of."""
+        by_hold = {one.hold: one for one in connections if one.hold is not None}
+        rest = iter(by_hold)
+        while part := list(islice(rest, _RENEWED_AT_ONCE)):
+            for hold in await self._holders.renew(part):
+                by_hold[hold].close(SUPERSEDED)
 
     async def _check_credentials(self, connections: Collection[Connection]) -> None:
         """End those streams whose credential is not good any more."""
