@@ -99,7 +99,9 @@ class AgentStream:
 
 
 @asynccontextmanager
-async def replica_of(ingest: Ingest, *, most_streams: int = 1000, **settings: int) -> AsyncIterator[Replica]:
+async def replica_of(
+    ingest: Ingest, *, most_streams: int = 1000, round_s: float = 0.02, **settings: int
+) -> AsyncIterator[Replica]:
     """Serve streams on the servers of `ingest`, by its clock; `settings` are fields of Admission."""
     async with AsyncExitStack() as stack:
         changes, beacon = ChangeLog(ingest.redis), Beacon(ingest.redis, ingest.redis.ping)
@@ -114,7 +116,7 @@ async def replica_of(ingest: Ingest, *, most_streams: int = 1000, **settings: in
             streaming=Streaming(most_streams),
             now=ingest.clock.now,
             clock=ingest.clock.monotonic,
-            round_s=0.02,
+            round_s=round_s,
         )
         server = lifecycle._Server(lifecycle._config(Probes(parts.app, {}), Http(), LeanProtocol))
         listener = socket.create_server(("127.0.0.1", 0))

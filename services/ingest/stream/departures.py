@@ -20,6 +20,7 @@ class Departures(Generic[_Stream]):
     """Those whose connections broke, until the next round but one: by then all who broke with them are known."""
 
     def __init__(self) -> None:
+        self._judged_before = 0
         self._settling: list[_Stream] = []
         self._fresh: list[_Stream] = []
 
@@ -28,8 +29,11 @@ class Departures(Generic[_Stream]):
         self._fresh.append(stream)
 
     def judge(self, standing: int) -> tuple[Sequence[_Stream], bool]:
-        """Return those of the round before, and whether they are gone; `standing` streams are left now."""
-        judged, together = self._settling, len(self._settling) + len(self._fresh)
-        self._settling, self._fresh = self._fresh, []
+        """Return those of the round before, and whether they are gone; `standing` streams are left now.
+
+        Those of the rounds before and after them count with them: what breaks at once may take a moment to be noticed.
+        """
+        judged, together = self._settling, self._judged_before + len(self._settling) + len(self._fresh)
+        self._judged_before, self._settling, self._fresh = len(self._settling), self._fresh, []
         is_ours = together >= HELD_LEAST and together > HELD_SHARE * (standing + together)
         return judged, not is_ours

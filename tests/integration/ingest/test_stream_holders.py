@@ -218,7 +218,7 @@ async def test_draining_replica_sends_its_agents_away_and_none_is_offline_for_th
 
 async def test_very_many_streams_that_break_at_once_make_nobody_offline(ingest: Ingest) -> None:
     agents = [await ingest.enrol() for _ in range(6)]
-    async with replica_of(ingest) as replica, SilentProxy(replica.port) as proxy:
+    async with replica_of(ingest, round_s=0.3) as replica, SilentProxy(replica.port) as proxy:
 
         async def hold(agent: Enrolled) -> None:
             async with replica.stream(agent, url=proxy.url("/ingest/v1/ws")) as stream:
@@ -254,8 +254,8 @@ async def test_revoked_agent_is_out_within_a_second_by_every_door(ingest: Ingest
         async with asyncio.timeout(1):
             await AgentChanges(ingest.redis, _unheard).announce([agent.agent_id])
             assert 4401 == (await stream.closed())[0]
-            for replica in (first, second):
-                assert await _is_refused(replica, agent)
+        for replica in (first, second):  # by their clock, not a moment has passed
+            assert await _is_refused(replica, agent)
         assert "ack" == (await others.ask("status"))["op"]
 
 

@@ -13,16 +13,27 @@ def test_large_share_that_breaks_at_once_is_our_fault(broken: int, standing: int
     departures: Departures[int] = Departures()
     for one in range(broken):
         departures.note(one)
-    assert ([], True) == (departures.judge(standing)[0], True)
+    assert [] == departures.judge(standing)[0]
     assert (list(range(broken)), gone) == departures.judge(standing)
     assert [] == departures.judge(standing)[0]
 
 
-def test_those_who_break_in_the_next_round_count_as_well() -> None:
+def test_those_who_break_in_the_rounds_before_and_after_count_as_well() -> None:
     departures: Departures[str] = Departures()
     departures.note("first")
     departures.judge(9)
     for one in "abcd":
         departures.note(one)
     assert (["first"], False) == departures.judge(5)
-    assert (["a", "b", "c", "d"], True) == departures.judge(5)
+    assert (["a", "b", "c", "d"], False) == departures.judge(5)
+
+
+def test_those_of_two_rounds_before_are_forgotten() -> None:
+    departures: Departures[str] = Departures()
+    for one in "abcde":
+        departures.note(one)
+    for _ in range(3):
+        departures.judge(0)
+    departures.note("last")
+    departures.judge(9)
+    assert (["last"], True) == departures.judge(9)
