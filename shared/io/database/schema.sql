@@ -61,7 +61,8 @@ CREATE TABLE public.agents (
     server_id text NOT NULL,
     agent_version text NOT NULL,
     created_at timestamp with time zone NOT NULL,
-    updated_at timestamp with time zone NOT NULL
+    updated_at timestamp with time zone NOT NULL,
+    clock_skew_s double precision
 );
 
 CREATE TABLE public.api_tokens (
