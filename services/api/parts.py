@@ -5,6 +5,7 @@ import msgspec
 from redis.asyncio import Redis
 
 from services.api.accounts import Accounts
+from services.api.agent_identity import AgentIdentities
 from services.api.api_tokens import ApiTokens
 from services.api.audit import AuditReader
 from services.api.enrolment import EnrolmentTokens
@@ -37,6 +38,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     throttle: LoginThrottle
     audit: AuditReader
     enrolment_tokens: EnrolmentTokens
+    agent_identities: AgentIdentities
     users: Users
     workspaces: Workspaces
     invitations: Invitations
@@ -74,6 +76,7 @@ def make_parts(
         throttle=LoginThrottle(redis),
         audit=AuditReader(pool),
         enrolment_tokens=EnrolmentTokens(pool),
+        agent_identities=AgentIdentities(pool),
         users=Users(pool, changes, passwords),
         workspaces=Workspaces(pool, changes),
         invitations=Invitations(pool, changes, passwords),

@@ -22,6 +22,7 @@ from services.ingest.metrics_door import MetricsDoor
 from services.ingest.presence import Presence
 from services.ingest.rates import Rates
 from services.ingest.requests import AgentRequest
+from services.ingest.rotation import Rotation, rotate
 from services.ingest.settings import Admission
 from services.ingest.throttle import Throttle
 from shared.io.changelog.append import ChangeLog
@@ -61,10 +62,13 @@ def build_app(  # noqa: PLR0913  (its parts, by name)
     parts: dict[str, Any] = {
         "enrolments": Enrolments(pool, credentials, presence, shared_token=admission.shared_token),
         "presence": presence,
+        "rotation": Rotation(pool),
         "throttle": Throttle(redis),
     }
-    document = openapi_document(_litestar([*routes.ROUTES, routes.describe_metrics], credentials, parts, _openapi()))
-    served = [*routes.ROUTES, document_route("/ingest/openapi.json", document, routes.FOR_ANYONE)]
+    document = openapi_document(
+        _litestar([*routes.ROUTES, rotate, routes.describe_metrics], credentials, parts, _openapi())
+    )
+    served = [*routes.ROUTES, rotate, document_route("/ingest/openapi.json", document, routes.FOR_ANYONE)]
     litestar = _litestar(served, credentials, parts, None)
 
     def app(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:

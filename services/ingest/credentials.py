@@ -131,9 +131,19 @@ class Credentials:
             for secret_hash in secret_hashes:
                 self._waiting.pop(secret_hash).set_result(found[secret_hash])
 
+    async def _take_up(self, connection: asyncpg.Connection, secret_hashes: list[bytes]) -> None:
+        """Let secrets replace those before them, which are void from now on."""
+        sql = queries("agent_identity")
+        rows = sql.take_up_secrets(connection, secret_hashes=secret_hashes)
+        agent_ids = {row["agent_id"] async for row in rows}
+        self._known.forget_where(lambda known: known.agent_id in agent_ids)
+
     async def _query(self, secret_hashes: list[bytes]) -> dict[bytes, AgentIdentity | Refusal]:
         async with self._pool.acquire() as connection:
             rows = [r async for r in queries("enrolment").find_credentials(connection, secret_hashes=secret_hashes)]
+            offered = [row["secret_hash"] for row in rows if row["offered"] and not row["revoked"]]
+            if offered:
+                await self._take_up(connection, offered)
         found: dict[bytes, AgentIdentity | Refusal] = dict.fromkeys(secret_hashes, _UNKNOWN)
         for row in rows:
             identity = AgentIdentity.of(row["agent_id"], row["server_id"], row["workspace_id"])

@@ -33,6 +33,12 @@ class Enrolled(msgspec.Struct, frozen=True):
     workspace_id: str
 
 
+class Rotated(msgspec.Struct, frozen=True):
+    """The secret that replaces the one before it as soon as it is used; it is told this once."""
+
+    secret: str
+
+
 class Handshake(msgspec.Struct, frozen=True, kw_only=True):
     """What an agent and its machine are, told at each start and whenever it changes."""
 

@@ -7,7 +7,7 @@ from litestar import post
 from litestar.di import NamedDependency
 from litestar.params import HeaderParameter, JSONBody
 
-from services.ingest.enrolment import Enrolments
+from services.ingest.enrolment import Enrolments, Proof
 from services.ingest.messages import Enrolled, Enrolment, Handshake, MetricsTaken, Status, StatusTaken, Welcome
 from services.ingest.presence import Presence
 from services.ingest.registration import interval_granted
@@ -38,7 +38,7 @@ FOR_ANYONE: dict[str, Any] = {"for_anyone": True}
 """The `opt` of a route that wants no secret."""
 
 SECURITY_SCHEME = "agentSecret"
-_AGENTS_ONLY: list[dict[str, list[str]]] = [{SECURITY_SCHEME: []}]
+AGENTS_ONLY: list[dict[str, list[str]]] = [{SECURITY_SCHEME: []}]
 
 
 @post(
@@ -61,13 +61,17 @@ async def enroll(
     throttle: NamedDependency[Throttle],
     idempotency_key: IdempotencyKey = "",
 ) -> Enrolled:
-    """Register a machine. An `agent_id` that exists is proven by its secret in `Authorization`."""
+    """Register a machine. An `agent_id` that exists is proven by its secret in `Authorization`.
+
+    Without it the answer is 409, and people see that the machine claims the agent: once they approve, the same request
+    gives it another secret.
+    """
     peer = request.client.host if request.client else ""
     address = address_of(peer, request.headers.get("x-forwarded-for"))
     await throttle.admit(address)
-    authorization = request.headers.get("authorization", "")
+    proof = Proof(request.headers.get("authorization", ""), idempotency_key, address)
     try:
-        return await enrolments.enrol(data, authorization=authorization, idempotency_key=idempotency_key)
+        return await enrolments.enrol(data, proof)
     except Rejected:
         await throttle.note_refusal(address)
         raise
@@ -78,7 +82,7 @@ async def enroll(
     operation_id="handshake",
     summary="Say what the agent and its machine are",
     status_code=HTTPStatus.OK,
-    security=_AGENTS_ONLY,
+    security=AGENTS_ONLY,
     responses=documented(*_NOT_TAKEN, HTTPStatus.UNAUTHORIZED),
 )
 async def handshake(
@@ -102,7 +106,7 @@ async def handshake(
     operation_id="sendStatus",
     summary="Say how the agent is",
     status_code=HTTPStatus.ACCEPTED,
-    security=_AGENTS_ONLY,
+    security=AGENTS_ONLY,
     responses=documented(*_NOT_TAKEN, HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND),
 )
 async def status(
@@ -122,7 +126,7 @@ async def status(
     operation_id="disconnect",
     summary="Say goodbye",
     status_code=HTTPStatus.NO_CONTENT,
-    security=_AGENTS_ONLY,
+    security=AGENTS_ONLY,
     responses=documented(HTTPStatus.UNAUTHORIZED, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 async def disconnect(request: AgentRequest, presence: NamedDependency[Presence]) -> None:
@@ -135,7 +139,7 @@ async def disconnect(request: AgentRequest, presence: NamedDependency[Presence])
     operation_id="sendMetrics",
     summary="Take samples in",
     status_code=HTTPStatus.ACCEPTED,
-    security=_AGENTS_ONLY,
+    security=AGENTS_ONLY,
     responses=documented(
         *_NOT_TAKEN,
         HTTPStatus.UNAUTHORIZED,

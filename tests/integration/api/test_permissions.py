@@ -48,6 +48,12 @@ TABLE: dict[tuple[str, str], Access] = {
     ("POST", "/api/v1/enrolment-tokens"): "write",
     ("GET", "/api/v1/enrolment-tokens"): "write",
     ("DELETE", "/api/v1/enrolment-tokens/{token_id}"): "write",
+    ("GET", "/api/v1/agents/claims"): "write",
+    ("GET", "/api/v1/agents/{agent_id}/identity"): "write",
+    ("POST", "/api/v1/agents/{agent_id}/claim/approval"): "write",
+    ("DELETE", "/api/v1/agents/{agent_id}/claim"): "write",
+    ("POST", "/api/v1/agents/{agent_id}/rotation"): "write",
+    ("POST", "/api/v1/agents/{agent_id}/revocation"): "write",
     ("GET", "/api/v1/audit"): "manage",
     ("GET", "/api/v1/audit/export"): "manage",
 }
