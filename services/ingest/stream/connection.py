@@ -220,6 +220,7 @@ class Connection:
             heartbeat_s=HEARTBEAT_S,
             window=WINDOW,
             backfill_per_s=BACKFILL_PER_S,
+            rotate=registration.rotation_wanted,
         )
         return configuration(config) + acknowledgement(message.seq)
 
