@@ -19,6 +19,7 @@ from services.api.invitation_routes import INVITATION_ROUTES
 from services.api.parts import Parts
 from services.api.records.history_routes import HISTORY_ROUTES
 from services.api.records.routes import record_routes
+from services.api.relays import RELAY_ROUTES
 from services.api.requests import MAX_BODY_BYTES, ApiRequest, Connection, guard_for, opt, provide_caller, provide_terms
 from services.api.servers import SERVER_ROUTES
 from services.api.sync_routes import SYNC_ROUTES
@@ -56,6 +57,7 @@ def _routes() -> list[Any]:
                 *accounts,
                 *AUDIT_ROUTES,
                 *ENROLMENT_ROUTES,
+                *RELAY_ROUTES,
                 *records,
                 *HISTORY_ROUTES,
                 *SERVER_ROUTES,

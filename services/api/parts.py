@@ -16,6 +16,7 @@ from services.api.records.importing import Imports
 from services.api.records.reader import RecordReader
 from services.api.records.revert import Reverter
 from services.api.records.writer import WAIT_TIMEOUT_S, RecordWriter
+from services.api.relays import Relays
 from services.api.repetition import Repetition
 from services.api.servers import Servers
 from services.api.throttle import LoginThrottle
@@ -37,6 +38,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     throttle: LoginThrottle
     audit: AuditReader
     enrolment_tokens: EnrolmentTokens
+    relays: Relays
     users: Users
     workspaces: Workspaces
     invitations: Invitations
@@ -74,6 +76,7 @@ def make_parts(
         throttle=LoginThrottle(redis),
         audit=AuditReader(pool),
         enrolment_tokens=EnrolmentTokens(pool),
+        relays=Relays(pool),
         users=Users(pool, changes, passwords),
         workspaces=Workspaces(pool, changes),
         invitations=Invitations(pool, changes, passwords),

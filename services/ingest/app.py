@@ -15,12 +15,16 @@ from redis.asyncio import Redis
 from services.ingest import metrics_door, routes
 from services.ingest.authentication import guard_for
 from services.ingest.beacon import Beacon
+from services.ingest.content import ContentDecoder
 from services.ingest.credentials import Credentials
+from services.ingest.door import MAX_BODY_BYTES
 from services.ingest.enrolment import Enrolments
 from services.ingest.intake import Intake
 from services.ingest.metrics_door import MetricsDoor
 from services.ingest.presence import Presence
 from services.ingest.rates import Rates
+from services.ingest.relay_intake import RelayIntake
+from services.ingest.relays import Relays
 from services.ingest.requests import AgentRequest
 from services.ingest.settings import Admission
 from services.ingest.throttle import Throttle
@@ -57,7 +61,9 @@ def build_app(  # noqa: PLR0913  (its parts, by name)
     rates = Rates(
         per_s=admission.samples_per_s, burst=admission.samples_at_once, capacity=MAX_AGENTS_RATED, clock=clock
     )
-    door = MetricsDoor(credentials, Intake(changes, presence, beacon, rates, now=now))
+    intake, decoder = Intake(changes, presence, beacon, rates, now=now), ContentDecoder()
+    relays = Relays(pool, now=now, clock=clock)
+    door = MetricsDoor(credentials, intake, decoder, relays, RelayIntake(intake, relays, rates))
     parts: dict[str, Any] = {
         "enrolments": Enrolments(pool, credentials, presence, shared_token=admission.shared_token),
         "presence": presence,
@@ -85,7 +91,7 @@ def _litestar(
         request_class=AgentRequest,
         guard=guard_for(credentials),
         parts=parts,
-        max_body_bytes=metrics_door.MAX_BODY_BYTES,
+        max_body_bytes=MAX_BODY_BYTES,
         openapi=openapi,
     )
 

@@ -48,6 +48,9 @@ TABLE: dict[tuple[str, str], Access] = {
     ("POST", "/api/v1/enrolment-tokens"): "write",
     ("GET", "/api/v1/enrolment-tokens"): "write",
     ("DELETE", "/api/v1/enrolment-tokens/{token_id}"): "write",
+    ("POST", "/api/v1/relays"): "write",
+    ("GET", "/api/v1/relays"): "write",
+    ("DELETE", "/api/v1/relays/{relay_id}"): "write",
     ("GET", "/api/v1/audit"): "manage",
     ("GET", "/api/v1/audit/export"): "manage",
 }
