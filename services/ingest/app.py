@@ -26,6 +26,10 @@ from services.ingest.rates import Rates
 from services.ingest.relay_intake import RelayIntake
 from services.ingest.relays import Relays
 from services.ingest.requests import AgentRequest
+from services.ingest.senders import otlp_door, remote_write_door
+from services.ingest.senders.otlp_door import OtlpDoor
+from services.ingest.senders.remote_write_door import RemoteWriteDoor
+from services.ingest.senders.sender_intake import SenderIntake
 from services.ingest.settings import Admission
 from services.ingest.throttle import Throttle
 from shared.io.changelog.append import ChangeLog
@@ -63,7 +67,12 @@ def build_app(  # noqa: PLR0913  (its parts, by name)
     )
     intake, decoder = Intake(changes, presence, beacon, rates, now=now), ContentDecoder()
     relays = Relays(pool, now=now, clock=clock)
-    door = MetricsDoor(credentials, intake, decoder, relays, RelayIntake(intake, relays, rates))
+    sender_intake = SenderIntake(intake)
+    doors: dict[str, AsgiApp] = {
+        metrics_door.PATH: MetricsDoor(credentials, intake, decoder, relays, RelayIntake(intake, relays, rates)),
+        otlp_door.PATH: OtlpDoor(credentials, sender_intake, decoder),
+        remote_write_door.PATH: RemoteWriteDoor(credentials, sender_intake),
+    }
     parts: dict[str, Any] = {
         "enrolments": Enrolments(pool, credentials, presence, shared_token=admission.shared_token),
         "presence": presence,
@@ -74,8 +83,10 @@ def build_app(  # noqa: PLR0913  (its parts, by name)
     litestar = _litestar(served, credentials, parts, None)
 
     def app(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        hot = scope["type"] == "http" and scope["path"] == metrics_door.PATH
-        return (door if hot else litestar)(scope, receive, send)  # type: ignore[arg-type]  # Litestar types ASGI narrower
+        door = doors.get(scope["path"]) if scope["type"] == "http" else None
+        if door is not None:
+            return door(scope, receive, send)
+        return litestar(scope, receive, send)  # type: ignore[arg-type]  # Litestar types ASGI narrower
 
     return app
 
