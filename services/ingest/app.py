@@ -17,6 +17,7 @@ from services.ingest.authentication import guard_for
 from services.ingest.beacon import Beacon
 from services.ingest.content import ContentDecoder
 from services.ingest.credentials import Credentials
+from services.ingest.described import DESCRIBED, RELAY_SCHEME
 from services.ingest.door import MAX_BODY_BYTES
 from services.ingest.enrolment import Enrolments
 from services.ingest.intake import Intake
@@ -78,7 +79,7 @@ def build_app(  # noqa: PLR0913  (its parts, by name)
         "presence": presence,
         "throttle": Throttle(redis),
     }
-    document = openapi_document(_litestar([*routes.ROUTES, routes.describe_metrics], credentials, parts, _openapi()))
+    document = openapi_document(_litestar([*routes.ROUTES, *DESCRIBED], credentials, parts, _openapi()))
     served = [*routes.ROUTES, document_route("/ingest/openapi.json", document, routes.FOR_ANYONE)]
     litestar = _litestar(served, credentials, parts, None)
 
@@ -108,11 +109,12 @@ def _litestar(
 
 
 def _openapi() -> OpenAPIConfig:
-    scheme = SecurityScheme(type="http", scheme="bearer", description="the secret that enrolling gave")
+    agent = SecurityScheme(type="http", scheme="bearer", description="the secret that enrolling gave")
+    relay = SecurityScheme(type="http", scheme="bearer", description="the token of a relay, see the api")
     return OpenAPIConfig(
         title="Muster ingest",
         version="1",
         description="What agents call: they enrol once, say what they are, and send samples.",
         use_handler_docstrings=True,
-        components=Components(security_schemes={routes.SECURITY_SCHEME: scheme}),
+        components=Components(security_schemes={routes.SECURITY_SCHEME: agent, RELAY_SCHEME: relay}),
     )

@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import HeaderParameter, JSONBody
 
 from services.ingest.enrolment import Enrolments
-from services.ingest.messages import Enrolled, Enrolment, Handshake, MetricsTaken, Status, StatusTaken, Welcome
+from services.ingest.messages import Enrolled, Enrolment, Handshake, Status, StatusTaken, Welcome
 from services.ingest.presence import Presence
 from services.ingest.registration import interval_granted
 from services.ingest.requests import AgentRequest
@@ -16,7 +16,6 @@ from services.ingest.throttle import Throttle
 from shared.errors import Rejected
 from shared.io.address import address_of
 from shared.io.litestar_problems import documented
-from shared.resources.metrics import Sample
 
 IdempotencyKey = Annotated[
     str,
@@ -128,27 +127,6 @@ async def status(
 async def disconnect(request: AgentRequest, presence: NamedDependency[Presence]) -> None:
     """Put the server offline at once."""
     await presence.leave(request.user)
-
-
-@post(
-    "/ingest/v1/metrics",
-    operation_id="sendMetrics",
-    summary="Take samples in",
-    status_code=HTTPStatus.ACCEPTED,
-    security=_AGENTS_ONLY,
-    responses=documented(
-        *_NOT_TAKEN,
-        HTTPStatus.UNAUTHORIZED,
-        HTTPStatus.NOT_FOUND,
-        HTTPStatus.REQUEST_TIMEOUT,
-        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-        HTTPStatus.TOO_MANY_REQUESTS,
-    ),
-)
-async def describe_metrics(data: JSONBody[Sample | list[Sample]]) -> MetricsTaken:
-    """Take one sample or an array of up to 1,000: the good ones are kept when others are bad."""
-    # MetricsDoor is what answers; this one is never served, but stands in the OpenAPI document
-    raise NotImplementedError
 
 
 ROUTES = (enroll, handshake, status, disconnect)

@@ -54,7 +54,7 @@ def failure(error: MusterError, media_type: bytes) -> tuple[int, bytes, list[tup
     body = (
         Status(code=code, message=message).SerializeToString()
         if media_type == PROTOBUF
-        else otlp_json.encode(otlp_json.Status(code, message))
+        else otlp_json.encode(otlp_json.RpcStatus(code, message))
     )
     return problem.status, body, [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 

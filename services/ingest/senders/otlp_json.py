@@ -89,7 +89,7 @@ class ResourceMetrics(_Message, frozen=True):
     scope_metrics: list[ScopeMetrics] | None = None
 
 
-class Export(_Message, frozen=True):
+class ExportRequest(_Message, frozen=True):
     """ExportMetricsServiceRequest."""
 
     resource_metrics: list[ResourceMetrics] | None = None
@@ -108,12 +108,12 @@ class ExportTaken(msgspec.Struct, rename="camel", omit_defaults=True):
     partial_success: PartialSuccess | None = None
 
 
-class Status(msgspec.Struct):
+class RpcStatus(msgspec.Struct):
     """google.rpc.Status, without details."""
 
     code: int
     message: str
 
 
-decode: Any = msgspec.json.Decoder(Export).decode
+decode: Any = msgspec.json.Decoder(ExportRequest).decode
 encode = msgspec.json.Encoder().encode
