@@ -17,7 +17,7 @@ from services.ingest.authentication import guard_for
 from services.ingest.beacon import Beacon
 from services.ingest.content import ContentDecoder
 from services.ingest.credentials import Credentials
-from services.ingest.described import DESCRIBED, RELAY_SCHEME
+from services.ingest.described import DESCRIBED
 from services.ingest.door import MAX_BODY_BYTES
 from services.ingest.enrolment import Enrolments
 from services.ingest.intake import Intake
@@ -79,7 +79,9 @@ def build_app(  # noqa: PLR0913  (its parts, by name)
         "presence": presence,
         "throttle": Throttle(redis),
     }
-    document = openapi_document(_litestar([*routes.ROUTES, *DESCRIBED], credentials, parts, _openapi()))
+    document = openapi_document(
+        _litestar([*routes.ROUTES, routes.describe_metrics, *DESCRIBED], credentials, parts, _openapi())
+    )
     served = [*routes.ROUTES, document_route("/ingest/openapi.json", document, routes.FOR_ANYONE)]
     litestar = _litestar(served, credentials, parts, None)
 
@@ -116,5 +118,5 @@ def _openapi() -> OpenAPIConfig:
         version="1",
         description="What agents call: they enrol once, say what they are, and send samples.",
         use_handler_docstrings=True,
-        components=Components(security_schemes={routes.SECURITY_SCHEME: agent, RELAY_SCHEME: relay}),
+        components=Components(security_schemes={routes.SECURITY_SCHEME: agent, routes.RELAY_SCHEME: relay}),
     )

@@ -7,8 +7,9 @@ from litestar import post
 from litestar.di import NamedDependency
 from litestar.params import HeaderParameter, JSONBody
 
+from services.ingest.bodies_described import MetricsOperation
 from services.ingest.enrolment import Enrolments
-from services.ingest.messages import Enrolled, Enrolment, Handshake, Status, StatusTaken, Welcome
+from services.ingest.messages import Enrolled, Enrolment, Handshake, MetricsTaken, Status, StatusTaken, Welcome
 from services.ingest.presence import Presence
 from services.ingest.registration import interval_granted
 from services.ingest.requests import AgentRequest
@@ -16,6 +17,7 @@ from services.ingest.throttle import Throttle
 from shared.errors import Rejected
 from shared.io.address import address_of
 from shared.io.litestar_problems import documented
+from shared.resources.metrics import Sample
 
 IdempotencyKey = Annotated[
     str,
@@ -36,7 +38,7 @@ _NOT_TAKEN = (
 FOR_ANYONE: dict[str, Any] = {"for_anyone": True}
 """The `opt` of a route that wants no secret."""
 
-SECURITY_SCHEME = "agentSecret"
+SECURITY_SCHEME, RELAY_SCHEME = "agentSecret", "relayToken"
 _AGENTS_ONLY: list[dict[str, list[str]]] = [{SECURITY_SCHEME: []}]
 
 
@@ -127,6 +129,33 @@ async def status(
 async def disconnect(request: AgentRequest, presence: NamedDependency[Presence]) -> None:
     """Put the server offline at once."""
     await presence.leave(request.user)
+
+
+@post(
+    "/ingest/v1/metrics",
+    operation_id="sendMetrics",
+    operation_class=MetricsOperation,
+    summary="Take samples in",
+    status_code=HTTPStatus.ACCEPTED,
+    security=[*_AGENTS_ONLY, {RELAY_SCHEME: []}],
+    responses=documented(
+        *_NOT_TAKEN,
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.REQUEST_TIMEOUT,
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        HTTPStatus.TOO_MANY_REQUESTS,
+    ),
+)
+async def describe_metrics(data: JSONBody[Sample | list[Sample]]) -> MetricsTaken:
+    """Take one sample, or up to 1,000 in an array or as lines: the good ones are kept when others are bad.
+
+    A body has at most 1,000,000 bytes, and 4,000,000 once its encoding is undone. The samples of a relay have
+    `server_id` or `agent_id`, too, to say whose each is; those that are not for it to send are rejected with
+    `unknown_server`, whether there is such a server or not.
+    """
+    # MetricsDoor is what answers; this one is never served, but stands in the OpenAPI document
+    raise NotImplementedError
 
 
 ROUTES = (enroll, handshake, status, disconnect)
