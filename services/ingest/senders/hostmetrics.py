@@ -54,7 +54,7 @@ MEANINGS: Mapping[str, Meaning] = {
     "system.filesystem.usage": Meaning(
         "filesystem",
         "device",
-        {"used": "used", "free": "rest", "reserved": "rest"},
+        {"used": "used", "free": "rest", "reserved": "reserved"},
         counts=lambda attributes: is_storage(attributes.get("type", "")),
     ),
     "system.disk.io": Meaning(

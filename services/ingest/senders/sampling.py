@@ -90,10 +90,10 @@ def _total_as(name: str) -> _Measure:
 
 
 def _used_and_total(readings: Sequence[Reading]) -> tuple[float | None, float | None]:
-    """Return what is used of storage and how much there is, from two or more of `used`, `rest`, `total`, `free`."""
+    """Return what is used of storage and how much there is, from two or more values of it."""
     used, rest, total, free = (_sum(_of_kind(readings, kind)) for kind in ("used", "rest", "total", "free"))
     if total is None and used is not None and rest is not None:
-        total = used + rest
+        total = used + rest + (_sum(_of_kind(readings, "reserved")) or 0.0)
     if used is None and total is not None and free is not None:
         used = max(total - free, 0.0)
     return used, total
