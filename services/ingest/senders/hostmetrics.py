@@ -47,7 +47,15 @@ MEANINGS: Mapping[str, Meaning] = {
     "system.cpu.time": Meaning("cpu_time", "cpu", _BUSY, other="busy"),
     "system.cpu.utilization": Meaning("cpu_share", "cpu", _BUSY, other="busy"),
     "system.memory.usage": Meaning(
-        "memory", kinds={"used": "used", "free": "rest", "buffered": "rest", "cached": "rest", "inactive": "rest"}
+        "memory",
+        kinds={
+            "total": "total",
+            "used": "used",
+            "free": "rest",
+            "buffered": "rest",
+            "cached": "rest",
+            "inactive": "rest",
+        },
     ),
     "system.memory.limit": Meaning("memory", other="total"),
     "system.paging.usage": Meaning("swap", "device", {"used": "used", "free": "rest"}),
