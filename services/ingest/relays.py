@@ -17,7 +17,7 @@ from shared.names import is_id
 from shared.tokens import RELAY_TOKEN_PREFIX
 
 _SCHEME = b"bearer "
-_START = len(_SCHEME)
+_BEGINNING = _SCHEME + RELAY_TOKEN_PREFIX.encode()
 _LONGEST_TOKEN = 200
 
 
@@ -58,7 +58,7 @@ class Relays:
         """
         if not may_be_a_relays(authorization):
             return None
-        relay = await self._relays.get(sha256(authorization[_START:]).digest())
+        relay = await self._relays.get(sha256(authorization[len(_SCHEME) :]).digest())
         is_over = relay is not None and relay.expires_at is not None and relay.expires_at <= self._now()
         return None if is_over else relay
 
@@ -91,5 +91,4 @@ class Relays:
 
 def may_be_a_relays(authorization: bytes) -> bool:
     """Whether that could be a relay's; the secret of an agent may look like it, too."""
-    is_bearer = authorization[:_START].lower() == _SCHEME and len(authorization) <= _LONGEST_TOKEN
-    return is_bearer and authorization[_START:].startswith(RELAY_TOKEN_PREFIX.encode())
+    return authorization[: len(_BEGINNING)].lower() == _BEGINNING and len(authorization) <= _LONGEST_TOKEN

@@ -12,7 +12,7 @@ from shared.io.problem import HttpError
 
 MAX_ENCODED_BYTES = 1_000_000
 MAX_DECODED_BYTES = 2_000_000
-"""How large a request may be once its encoding is undone: small messages take up to 35 times their size in memory."""
+"""How large a request may be once its encoding is undone: empty messages take up to 50 times their size in memory."""
 
 _SLICE = 500
 _SHOWN = 5

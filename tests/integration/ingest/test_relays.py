@@ -10,6 +10,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 
+from services.ingest.relays import Address, Relay, Relays
 from shared.names import Topic
 from shared.operation import Draft, Operation
 from tests.support.ingest import WORKSPACE, Enrolled, Ingest, running_ingest
@@ -116,6 +117,25 @@ async def test_agents_of_others_and_of_nobody_are_answered_for_alike(
     assert {("unknown_server", NOBODYS)} == {(each["code"], each["message"]) for each in rejected}
     assert await ingest.record("metrics", revoked.server_id) is None
     assert sample(1) == await ingest.record("metrics", ours.server_id)
+
+
+async def test_agents_of_another_workspace_are_not_even_found(
+    ingest: Ingest, agents: list[Enrolled], foreign: Enrolled
+) -> None:
+    relays = Relays(ingest.pool, now=ingest.clock.now)
+    ours = agents[0]
+    addresses = [
+        Address("server", ours.server_id),
+        Address("agent", ours.agent_id),
+        Address("server", foreign.server_id),
+        Address("agent", foreign.agent_id),
+    ]
+    found = await relays.agents(Relay("r_1", WORKSPACE, None), addresses)
+    assert dict.fromkeys(addresses[:2], (ours.agent_id, ours.server_id)) == {
+        address: (agent.agent_id, agent.server_id) for address, agent in found.items()
+    }
+    found = await relays.agents(Relay("r_2", OTHER, None), addresses)
+    assert addresses[2:] == [*found]
 
 
 async def test_relays_of_two_workspaces_do_not_meet(ingest: Ingest, agents: list[Enrolled], foreign: Enrolled) -> None:

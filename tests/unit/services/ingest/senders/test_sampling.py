@@ -81,6 +81,18 @@ def test_same_readings_have_the_same_identity_and_others_another() -> None:
     assert first[0].boot_id != others[0].boot_id
 
 
+def test_device_whose_counter_began_anew_takes_nothing_from_the_rate_of_others() -> None:
+    counts = {1_700_000_000: {"eth0": 100.0, "eth1": 900.0}, 1_700_000_010: {"eth0": 200.0, "eth1": 50.0}}
+    readings = [
+        reading("network_io", "rx", count, at_s, device)
+        for at_s, each in counts.items()
+        for device, count in each.items()
+    ]
+    assert [(None, 1000), (10.0, 250)] == [
+        (sample.net_rx_rate, sample.net_rx_total) for sample in samples_of(scrapes(readings))
+    ]
+
+
 def test_readings_that_say_nothing_by_themselves_make_no_sample() -> None:
     assert [] == samples_of(scrapes([reading("disk_io", "read", 5.0), reading("cpu_time", "busy", 5.0)]))
 
