@@ -11,14 +11,16 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from itertools import pairwise
 from math import isfinite
+from typing import get_args
 
 import msgspec
 
 from services.ingest.senders.readings import Quantity, Reading, Scrape
+from shared.resources.declaration import Amount, Count
 from shared.resources.metrics import Sample
 
 _NS = 1_000_000_000
-_LARGEST = 2**53 - 1
+_LARGEST_AMOUNT, _LARGEST_COUNT = (get_args(declared)[1].le for declared in (Amount, Count))
 _IDENTITY_BYTES = 12
 
 _encode = msgspec.json.Encoder().encode
@@ -61,14 +63,14 @@ _AMOUNTS = frozenset({"load1", "load5", "load15", "uptime_s"})
 
 
 def _valid(name: str, value: float | None) -> float | int | None:
-    """Return a value as a sample may have it: none that is not finite, negative or beyond what JSON holds exactly."""
-    if value is None or not isfinite(value) or not 0 <= value <= _LARGEST:
+    """Return a value as a sample may have it: none that is not finite, or not within what is declared."""
+    if value is None or not isfinite(value) or value < 0:
         return None
     if name == "cpu_percent":
         return round(min(value, 100.0), 2)
-    if name in _AMOUNTS:
-        return value
-    return round(value, 1) if name.endswith("_rate") else round(value)
+    if name in _AMOUNTS or name.endswith("_rate"):
+        return round(value, 3) if value <= _LARGEST_AMOUNT else None
+    return round(value) if value <= _LARGEST_COUNT else None
 
 
 _Earlier = Mapping[str, Reading]
@@ -174,7 +176,7 @@ def _uptime(readings: Sequence[Reading], _: _Earlier) -> _Measured:
 
 
 def _boot_time(readings: Sequence[Reading], _: _Earlier) -> _Measured:
-    return {"uptime_s": round(readings[0].at_ns / _NS - readings[0].value, 3)}
+    return {"uptime_s": readings[0].at_ns / _NS - readings[0].value}
 
 
 _MEASURES: Mapping[Quantity, _Measure] = {

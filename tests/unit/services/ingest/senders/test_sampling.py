@@ -17,6 +17,7 @@ S = 1_000_000_000
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 KINDS: dict[Quantity, tuple[str, ...]] = {
     "load1": ("",),
+    "load5": ("",),
     "cpu_time": ("idle", "busy"),
     "cpu_share": ("idle", "busy"),
     "memory": ("used", "rest", "total", "free"),
@@ -119,7 +120,7 @@ def test_whatever_was_read_the_samples_are_such_as_an_agent_may_send(readings: l
         msgspec.json.decode(draft.data, type=Sample)  # within all bounds
 
 
-@pytest.mark.parametrize("value", [2.0**53, -0.5, float("inf")])
-def test_value_beyond_all_bounds_is_left_out(value: float) -> None:
-    sample = only(reading("tcp", "", value), reading("load1", "", 1.0))
-    assert (None, 1.0) == (sample.tcp_connections, sample.load1)
+@pytest.mark.parametrize(("tcp", "load5"), [(2.0**53, 1e15 + 1), (-0.5, -0.1), (float("inf"), float("inf"))])
+def test_value_beyond_what_is_declared_is_left_out(tcp: float, load5: float) -> None:
+    sample = only(reading("tcp", "", tcp), reading("load5", "", load5), reading("load1", "", 1e15))
+    assert (None, None, 1e15) == (sample.tcp_connections, sample.load5, sample.load1)
