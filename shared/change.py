@@ -28,6 +28,17 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     data: msgspec.Raw | None = None
 
 
+_EMPTY_RECORD = b"{}"
+
+
+def put_before(head: str, data: bytes | None) -> bytes:
+    """Return a record's JSON with fields in front of its own, whose bytes are not touched; without data, these alone.
+
+    `head` is a JSON object that lacks its last brace.
+    """
+    return head.encode() + (b"}" if data is None or data == _EMPTY_RECORD else b"," + data[1:])
+
+
 class ChangeSet(msgspec.Struct, frozen=True):
     """One entry of the log: the changes `prev + 1 … version` of one topic, in order.
 

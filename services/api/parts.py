@@ -26,7 +26,7 @@ from shared.io.changelog.append import ChangeLog
 from shared.io.changelog.read import LogReader
 from shared.io.commits import CommitWaiter
 from shared.io.identity import Identity
-from shared.io.identity_changes import IdentityChanges
+from shared.io.identity_changes import AgentChanges, IdentityChanges
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,6 +87,10 @@ def make_parts(
         reverter=Reverter(pool, reader, writer),
         exports=Exports(pool),
         imports=Imports(reader, writer),
-        servers=Servers(pool, reader, writer),
+        servers=Servers(pool, reader, writer, AgentChanges(redis, _nothing)),
         log_reader=reader,
     )
+
+
+async def _nothing(_: frozenset[str] | None) -> None:
+    """Stand for what hears nothing: no credential of an agent is remembered here."""

@@ -1,4 +1,4 @@
-"""Bodies that Litestar cannot describe in the OpenAPI document: of other types than JSON, and encoded."""
+"""Bodies that Litestar cannot describe in the OpenAPI document: of other types than JSON."""
 
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -9,34 +9,16 @@ from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
 _PROTOBUF = "application/x-protobuf"
 
 
-def _encoded_as(*encodings: str, required: bool = False) -> Parameter:
-    schema = Schema(type=OpenAPIType.STRING, enum=list(encodings))
-    return Parameter(name="Content-Encoding", param_in="header", schema=schema, required=required)
-
-
 def _binary(what: str) -> OpenAPIMediaType:
     return OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY, description=what))
 
 
 @dataclass
-class MetricsOperation(Operation):
-    """Samples as one a line, too, and encoded."""
-
-    def __post_init__(self) -> None:
-        """Add what Litestar does not know."""
-        self.parameters = [_encoded_as("gzip", "x-gzip", "zstd", "identity")]
-        lines = Schema(type=OpenAPIType.STRING, description="one Sample as JSON in each line")
-        assert isinstance(self.request_body, RequestBody)  # noqa: S101  (it has a `data`)
-        self.request_body.content["application/x-ndjson"] = OpenAPIMediaType(schema=lines)
-
-
-@dataclass
 class OtlpOperation(Operation):
-    """Each body as protobuf, too, and encoded."""
+    """Each body as protobuf, too."""
 
     def __post_init__(self) -> None:
         """Add what Litestar does not know."""
-        self.parameters = [_encoded_as("gzip", "x-gzip", "zstd", "identity")]
         assert isinstance(self.request_body, RequestBody)  # noqa: S101  (it has a `data`)
         self.request_body.content[_PROTOBUF] = _binary(
             "opentelemetry.proto.collector.metrics.v1.ExportMetricsServiceRequest"
@@ -57,5 +39,6 @@ class RemoteWriteOperation(Operation):
 
     def __post_init__(self) -> None:
         """Add what Litestar does not know."""
-        self.parameters = [_encoded_as("snappy", required=True)]
+        encoding = Schema(type=OpenAPIType.STRING, enum=["snappy"])
+        self.parameters = [Parameter(name="Content-Encoding", param_in="header", schema=encoding, required=True)]
         self.request_body = RequestBody(content={_PROTOBUF: _binary("prometheus.WriteRequest")}, required=True)

@@ -44,7 +44,8 @@ _AGENTS_ONLY: list[dict[str, list[str]]] = [{SECURITY_SCHEME: []}]
 async def describe_otlp(data: JSONBody[ExportRequest]) -> ExportTaken:
     """Make samples of host metrics, as OTLP over HTTP has it; `partialSuccess` names what is not kept here.
 
-    A body has at most 1,000,000 bytes, and 2,000,000 once its encoding is undone.
+    A body may be encoded with gzip or zstd (`Content-Encoding`), and has at most 2,000,000 bytes then once that is
+    undone.
     """
     raise NotImplementedError
 
@@ -61,7 +62,7 @@ async def describe_otlp(data: JSONBody[ExportRequest]) -> ExportTaken:
 async def describe_remote_write() -> None:
     """Make samples of what node_exporter measures, as remote write 1.0 has it; other series are passed by.
 
-    A body has at most 1,000,000 bytes, and 2,000,000 once its encoding is undone.
+    A body is a block of Snappy, and has at most 2,000,000 bytes once that is undone.
     """
     raise NotImplementedError
 

@@ -77,8 +77,7 @@ class Intake:
         if result.failures:
             _look_at_failures(result)
         if result.absent:
-            await self._presence.revive(identity)
-            counts.REVIVED.inc()
+            await self._presence.note_beat(identity)
         self._beacon.heard = True
         counts.TALLY.note(len(batch.drafts), waited_s)
         return MetricsTaken(len(batch.drafts), batch.rejected)

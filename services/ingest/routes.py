@@ -3,21 +3,32 @@
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from litestar import post
+from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import HeaderParameter, JSONBody
 
-from services.ingest.bodies_described import MetricsOperation
 from services.ingest.enrolment import Enrolments
-from services.ingest.messages import Enrolled, Enrolment, Handshake, MetricsTaken, Status, StatusTaken, Welcome
+from services.ingest.messages import (
+    MAX_INVENTORY_DEPTH,
+    Enrolled,
+    Enrolment,
+    Handshake,
+    MetricsTaken,
+    Status,
+    StatusTaken,
+    Welcome,
+)
 from services.ingest.presence import Presence
 from services.ingest.registration import interval_granted
+from services.ingest.registrations import Registrations
 from services.ingest.requests import AgentRequest
+from services.ingest.samples_schema import SamplesOperation
 from services.ingest.throttle import Throttle
 from shared.errors import Rejected
 from shared.io.address import address_of
 from shared.io.litestar_problems import documented
 from shared.resources.metrics import Sample
+from shared.validation import is_deeper_than
 
 IdempotencyKey = Annotated[
     str,
@@ -85,11 +96,14 @@ async def enroll(
 async def handshake(
     request: AgentRequest,
     data: JSONBody[Handshake],
-    enrolments: NamedDependency[Enrolments],
+    registrations: NamedDependency[Registrations],
     presence: NamedDependency[Presence],
 ) -> Welcome:
     """Put the server online; the answer says how often to send samples."""
-    registration = await enrolments.registration(request.user)
+    if is_deeper_than(data.inventory, MAX_INVENTORY_DEPTH):
+        too_deep = f"it is nested more than {MAX_INVENTORY_DEPTH} deep"
+        raise Rejected(too_deep, code="invalid", field="inventory")
+    registration = await registrations.of(request.user)
     await presence.introduce(request.user, registration, data)
     return Welcome(
         server_id=request.user.server_id,
@@ -109,12 +123,14 @@ async def handshake(
 async def status(
     request: AgentRequest,
     data: JSONBody[Status],
-    enrolments: NamedDependency[Enrolments],
+    registrations: NamedDependency[Registrations],
     presence: NamedDependency[Presence],
 ) -> StatusTaken:
-    """Keep how an agent is; what is left out stays as it was."""
-    registration = await enrolments.registration(request.user)
-    await presence.report(request.user, registration, data)
+    """Keep how an agent is; what is left out stays as it was, and nothing at all is a sign of life."""
+    if data.says_nothing:
+        await presence.touch(request.user)
+    else:
+        await presence.report(request.user, await registrations.of(request.user), data)
     return StatusTaken(server_time=presence.now())
 
 
@@ -134,7 +150,7 @@ async def disconnect(request: AgentRequest, presence: NamedDependency[Presence])
 @post(
     "/ingest/v1/metrics",
     operation_id="sendMetrics",
-    operation_class=MetricsOperation,
+    operation_class=SamplesOperation,
     summary="Take samples in",
     status_code=HTTPStatus.ACCEPTED,
     security=[*_AGENTS_ONLY, {RELAY_SCHEME: []}],
@@ -147,14 +163,34 @@ async def disconnect(request: AgentRequest, presence: NamedDependency[Presence])
         HTTPStatus.TOO_MANY_REQUESTS,
     ),
 )
-async def describe_metrics(data: JSONBody[Sample | list[Sample]]) -> MetricsTaken:
+async def describe_metrics(data: JSONBody[Sample]) -> MetricsTaken:
     """Take one sample, or up to 1,000 in an array or as lines: the good ones are kept when others are bad.
 
-    A body has at most 1,000,000 bytes, and 4,000,000 once its encoding is undone. The samples of a relay have
+    A body may be encoded with gzip or zstd (`Content-Encoding`), and has at most 4,000,000 bytes then once that is
+    undone; other encodings are answered with 415, which names these in `Accept-Encoding`. The samples of a relay have
     `server_id` or `agent_id`, too, to say whose each is; those that are not for it to send are rejected with
     `unknown_server`, whether there is such a server or not.
     """
     # MetricsDoor is what answers; this one is never served, but stands in the OpenAPI document
+    raise NotImplementedError
+
+
+@get(
+    "/ingest/v1/ws",
+    operation_id="openStream",
+    summary="Open the stream of an agent",
+    security=_AGENTS_ONLY,
+    status_code=HTTPStatus.SWITCHING_PROTOCOLS,
+    responses=documented(
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.UPGRADE_REQUIRED,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    ),
+)
+async def describe_stream() -> None:
+    """Upgrade to a WebSocket, over which the agent says all that it has to say."""
+    # StreamDoor is what answers; this one stands in the OpenAPI document
     raise NotImplementedError
 
 

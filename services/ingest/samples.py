@@ -14,6 +14,7 @@ from shared.errors import Malformed, Rejected
 from shared.names import is_id
 from shared.operation import Draft
 from shared.resources.metrics import MEASUREMENTS, Sample
+from shared.validation import decode
 
 MAX_SKEW = timedelta(minutes=5)
 """A sample further in the future than this gets the server's time."""
@@ -38,8 +39,9 @@ _Found = TypeVar("_Found")
 
 _decode_one = msgspec.json.Decoder(KnownSample).decode
 _decode_many = msgspec.json.Decoder(list[KnownSample]).decode
-_decode_lenient = msgspec.json.Decoder(Sample).decode
+_decode_names = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode
+_NAMES = frozenset(Sample.__struct_fields__)
 
 
 def read_batch(body: bytes, server_id: str, now: datetime) -> Batch:
@@ -120,10 +122,10 @@ class _Reader:
         except UNREADABLE:
             pass
         try:
-            sample = _decode_lenient(body)
+            sample = decode(body, Sample)
+            self.batch.with_unknown_fields += _has_unknown_fields(body)
         except UNREADABLE as error:
             raise fault_of(body, error, code=_BAD) from error
-        self.batch.with_unknown_fields += 1
         return sample
 
     def take(self, samples: Iterable[Sample]) -> None:
@@ -154,6 +156,11 @@ class _Reader:
         return msgspec.structs.replace(sample, ts=ts)
 
 
+def _has_unknown_fields(body: bytes | msgspec.Raw) -> bool:
+    """Whether this JSON object has names that no sample has."""
+    return not _decode_names(body).keys() <= _NAMES
+
+
 def _check_form(boot_id: str) -> None:
     if boot_id and not is_id(boot_id):
         raise Rejected("`boot_id` has letters, digits, `_` and `-` only", code=_BAD, field="boot_id")
@@ -170,6 +177,8 @@ def _has_measurement(sample: Sample) -> bool:
 
 def _in_order_of_seq(batch: Batch) -> Batch:
     """Put the samples of each boot in the order of `seq`: one after a later one would be late, for history alone."""
+    if len(batch.drafts) == 1:
+        return batch
     identities = [draft.sample or UNIDENTIFIED for draft in batch.drafts]
     if all(map(le, identities, identities[1:])):
         return batch

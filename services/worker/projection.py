@@ -10,13 +10,12 @@ from functools import cache
 import msgspec
 
 from shared.audit import Event, Origin
-from shared.change import Change, ChangeSet
+from shared.change import Change, ChangeSet, put_before
 from shared.journal import EVENT_TYPES, payload_of
 from shared.names import Topic
 from shared.resources import METRICS, RESOURCES, Resource
 from shared.resources.metrics import DETAILS, Sample
 
-_EMPTY_RECORD = b"{}"
 _BESIDE = {METRICS.name: ("sample_window",)}
 """The columns that are not fields of the record, but change with it."""
 
@@ -120,17 +119,11 @@ def _rows(records: dict[tuple[str, str], Change], windows: Mapping[tuple[str, st
             deletions[1].append(record_id)
             deletions[2].append(change.version)
         else:
-            row = _row(workspace_id, change, bytes(change.data))
+            key = f'{{"workspace_id":"{workspace_id}","id":"{change.id}","version":{change.version}'
             if windows is not None:
-                row = b'%b,"sample_window":"%b"}' % (row[:-1], windows.get((workspace_id, record_id), "").encode())
-            upserts.append(row)
+                key += f',"sample_window":"{windows.get((workspace_id, record_id), "")}"'
+            upserts.append(put_before(key, bytes(change.data)))
     return Rows(b"[%b]" % b",".join(upserts), deletions)
-
-
-def _row(workspace_id: str, change: Change, data: bytes) -> bytes:
-    """Put the key in front of the record's own fields; its bytes are not touched."""
-    key = f'{{"workspace_id":"{workspace_id}","id":"{change.id}","version":{change.version}'.encode()
-    return key + (b"}" if data == _EMPTY_RECORD else b"," + data[1:])
 
 
 HISTORY_COLUMNS = (

@@ -14,6 +14,7 @@ _LONGEST_NAME = 100
 _HOST = ("host.id", "host.name")
 _DELTA = frozenset({1, "AGGREGATION_TEMPORALITY_DELTA"})
 _NO_RECORDED_VALUE = 1
+_LATEST = 2**64 - 1
 _CUMULABLE = frozenset({"cpu_time", "disk_io", "network_io"})
 _ALL_KINDS = ("gauge", "sum", "histogram", "exponential_histogram", "summary")
 
@@ -71,10 +72,10 @@ class OtlpReader:
     def _read_points(self, name: str, meaning: Meaning, points: Iterable[Any], *, is_delta: bool) -> Iterator[Reading]:
         for point in points:
             attributes = self._attributes(point.attributes)
-            kind, value, at_ns = meaning.kind_of(attributes), _value(point), int(point.time_unix_nano or 0)
+            kind, value, at_ns = meaning.kind_of(attributes), _value(point), _time(point.time_unix_nano)
             if kind is None:  # part of a metric that is known, but of nothing that counts
                 continue
-            if isnan(value) or at_ns <= 0:
+            if isnan(value) or not at_ns:
                 self._drop(name, 1)
                 continue
             yield Reading(
@@ -84,7 +85,7 @@ class OtlpReader:
                 series=repr((name, sorted(attributes.items()))),
                 value=value,
                 at_ns=at_ns,
-                since_ns=int(point.start_time_unix_nano or 0),
+                since_ns=_time(point.start_time_unix_nano),
                 is_delta=is_delta,
             )
 
@@ -98,11 +99,17 @@ def _value(point: Any) -> float:  # noqa: ANN401  (likewise)
     """Return the value of a data point, one that is not a number where it has none."""
     if (point.flags or 0) & _NO_RECORDED_VALUE:
         return nan
-    if point.HasField("as_int"):
-        return float(int(point.as_int))
-    if point.HasField("as_double"):
-        try:
+    try:
+        if point.HasField("as_int"):
+            return float(int(point.as_int))
+        if point.HasField("as_double"):
             return float(point.as_double)  # of JSON, "NaN" and "Infinity" are texts
-        except ValueError:
-            return nan
+    except (ValueError, OverflowError):
+        pass
     return nan
+
+
+def _time(nanoseconds: int | str | None) -> int:
+    """Return a time, 0 for none and for what is none: numbers of JSON have any size."""
+    found = int(nanoseconds or 0)
+    return found if 0 <= found <= _LATEST else 0

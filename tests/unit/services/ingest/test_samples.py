@@ -46,6 +46,16 @@ def test_what_is_stored_is_canonical() -> None:
     assert 1 == batch.with_unknown_fields
 
 
+def test_what_is_not_known_of_an_entry_is_left_out() -> None:
+    (sample,) = stored(read({"ts": TS, "disks": [{"device": "/dev/sda1", "used": 5, "colour": [1]}]}))
+    assert [{"device": "/dev/sda1", "used": 5}] == sample["disks"]
+
+
+def test_that_there_are_none_is_kept() -> None:
+    (sample,) = stored(read({"ts": TS, "load1": 1, "failed_units": []}))
+    assert [] == sample["failed_units"]
+
+
 def test_time_far_in_the_future_becomes_ours_and_is_counted() -> None:
     just_ahead, too_far = NOW + timedelta(minutes=5), NOW + timedelta(minutes=5, microseconds=1)
     batch = read([{"ts": just_ahead, "load1": 1}, {"ts": too_far, "load1": 2}])

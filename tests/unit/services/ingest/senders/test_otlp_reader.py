@@ -182,3 +182,19 @@ def test_json_has_integers_as_numbers_or_as_texts(time: bytes, value: bytes) -> 
     body = b'{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"system.uptime","gauge":{"dataPoints":[{'
     samples, _ = sampled(otlp_json.decode(body + b'"timeUnixNano":' + time + b"," + value + b"}]}}]}]}]}"))
     assert [{"ts": "2026-01-02T03:04:05Z", "uptime_s": 7.0}] == samples
+
+
+@pytest.mark.parametrize(
+    ("point", "samples"),
+    [
+        (b'"timeUnixNano":"1","asInt":' + b"9" * 400, 0),
+        (b'"timeUnixNano":"1","asDouble":"many"', 0),
+        (b'"timeUnixNano":"1","asDouble":"1e999"', 0),
+        (b'"timeUnixNano":' + b"9" * 400 + b',"asInt":1', 0),
+        (b'"timeUnixNano":-1,"asInt":1', 0),
+        (b'"timeUnixNano":"18446744073709551615","startTimeUnixNano":' + b"9" * 400 + b',"asInt":1', 1),
+    ],
+)
+def test_json_has_numbers_of_any_size(point: bytes, samples: int) -> None:
+    body = b'{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"system.uptime","gauge":{"dataPoints":[{'
+    assert samples == len(sampled(otlp_json.decode(body + point + b"}]}}]}]}]}"))[0])
