@@ -20,6 +20,7 @@ from services.api.invitation_routes import INVITATION_ROUTES
 from services.api.parts import Parts
 from services.api.records.history_routes import HISTORY_ROUTES
 from services.api.records.routes import record_routes
+from services.api.relays import RELAY_ROUTES
 from services.api.requests import MAX_BODY_BYTES, ApiRequest, Connection, guard_for, opt, provide_caller, provide_terms
 from services.api.servers import SERVER_ROUTES
 from services.api.sync_routes import SYNC_ROUTES
@@ -58,6 +59,7 @@ def _routes() -> list[Any]:
                 *AUDIT_ROUTES,
                 *ENROLMENT_ROUTES,
                 *AGENT_IDENTITY_ROUTES,
+                *RELAY_ROUTES,
                 *records,
                 *HISTORY_ROUTES,
                 *SERVER_ROUTES,

@@ -17,6 +17,7 @@ from services.api.records.importing import Imports
 from services.api.records.reader import RecordReader
 from services.api.records.revert import Reverter
 from services.api.records.writer import WAIT_TIMEOUT_S, RecordWriter
+from services.api.relays import Relays
 from services.api.repetition import Repetition
 from services.api.servers import Servers
 from services.api.throttle import LoginThrottle
@@ -39,6 +40,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     audit: AuditReader
     enrolment_tokens: EnrolmentTokens
     agent_identities: AgentIdentities
+    relays: Relays
     users: Users
     workspaces: Workspaces
     invitations: Invitations
@@ -77,6 +79,7 @@ def make_parts(
         audit=AuditReader(pool),
         enrolment_tokens=EnrolmentTokens(pool),
         agent_identities=AgentIdentities(pool, agent_changes),
+        relays=Relays(pool),
         users=Users(pool, changes, passwords),
         workspaces=Workspaces(pool, changes),
         invitations=Invitations(pool, changes, passwords),

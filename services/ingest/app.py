@@ -16,15 +16,24 @@ from redis.asyncio import Redis
 from services.ingest import metrics_door, routes
 from services.ingest.authentication import guard_for
 from services.ingest.beacon import Beacon
+from services.ingest.content import ContentDecoder
 from services.ingest.credentials import Credentials
+from services.ingest.described import DESCRIBED
+from services.ingest.door import MAX_BODY_BYTES
 from services.ingest.enrolment import Enrolments
 from services.ingest.intake import Intake
 from services.ingest.metrics_door import MetricsDoor
 from services.ingest.presence import Presence
 from services.ingest.rates import Rates
 from services.ingest.registrations import Registrations
+from services.ingest.relay_intake import RelayIntake
+from services.ingest.relays import Relays
 from services.ingest.requests import AgentRequest
 from services.ingest.rotation import Rotation, rotate
+from services.ingest.senders import otlp_door, remote_write_door
+from services.ingest.senders.otlp_door import OtlpDoor
+from services.ingest.senders.remote_write_door import RemoteWriteDoor
+from services.ingest.senders.sender_intake import SenderIntake
 from services.ingest.settings import Admission, Streaming
 from services.ingest.stream import door
 from services.ingest.stream.connections import ROUND_S, Connections
@@ -105,27 +114,34 @@ def build_app(  # noqa: PLR0913  (its parts, by name)
         "rotation": Rotation(pool),
         "throttle": Throttle(redis),
     }
+    decoder, relays, sender_intake = ContentDecoder(), Relays(pool, now=now, clock=clock), SenderIntake(intake)
     app = _with_doors(
-        _with_document(credentials, parts), MetricsDoor(credentials, intake), StreamDoor(credentials, streams)
+        _with_document(credentials, parts),
+        {
+            metrics_door.PATH: MetricsDoor(credentials, intake, decoder, relays, RelayIntake(intake, relays, rates)),
+            otlp_door.PATH: OtlpDoor(credentials, sender_intake, decoder),
+            remote_write_door.PATH: RemoteWriteDoor(credentials, sender_intake),
+        },
+        StreamDoor(credentials, streams),
     )
     return Ingest(app=app, streams=streams, background=(streams.watch, agent_changes.run, claims.run))
 
 
-def _with_doors(litestar: AsgiApp, metrics: MetricsDoor, stream: StreamDoor) -> AsgiApp:
+def _with_doors(litestar: AsgiApp, doors: Mapping[str, AsgiApp], stream: StreamDoor) -> AsgiApp:
     """Return the application that lets the hot paths past Litestar."""
 
     def app(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] == "websocket" or scope["path"] == door.PATH:
             return stream(scope, receive, send)
-        hot = scope["type"] == "http" and scope["path"] == metrics_door.PATH
-        return (metrics if hot else litestar)(scope, receive, send)
+        own = doors.get(scope["path"]) if scope["type"] == "http" else None
+        return (own or litestar)(scope, receive, send)
 
     return app
 
 
 def describe(credentials: Credentials, parts: Mapping[str, object]) -> bytes:
     """Return the OpenAPI document of the routes and of the doors beside them."""
-    described = [*ROUTES, routes.describe_metrics, routes.describe_stream]
+    described = [*ROUTES, routes.describe_metrics, routes.describe_stream, *DESCRIBED]
     return openapi_document(_litestar(described, credentials, parts, _openapi()))
 
 
@@ -147,18 +163,19 @@ def _litestar(
         request_class=AgentRequest,
         guard=guard_for(credentials),
         parts=parts,
-        max_body_bytes=metrics_door.MAX_BODY_BYTES,
+        max_body_bytes=MAX_BODY_BYTES,
         openapi=openapi,
     )
 
 
 def _openapi() -> OpenAPIConfig:
-    scheme = SecurityScheme(type="http", scheme="bearer", description="the secret that enrolling gave")
+    agent = SecurityScheme(type="http", scheme="bearer", description="the secret that enrolling gave")
+    relay = SecurityScheme(type="http", scheme="bearer", description="the token of a relay, see the api")
     return OpenAPIConfig(
         title="Muster ingest",
         version="1",
         description="What agents call: they enrol once, say what they are, and send samples. "
-        + stated_bounds(metrics_door.MAX_BODY_BYTES),
+        + stated_bounds(MAX_BODY_BYTES),
         use_handler_docstrings=True,
-        components=Components(security_schemes={routes.SECURITY_SCHEME: scheme}),
+        components=Components(security_schemes={routes.SECURITY_SCHEME: agent, routes.RELAY_SCHEME: relay}),
     )

@@ -10,10 +10,11 @@ import msgspec
 from services.ingest import counts
 from services.ingest.beacon import Beacon
 from services.ingest.credentials import AgentIdentity
+from services.ingest.items import TooManySamples
 from services.ingest.messages import MetricsTaken
 from services.ingest.presence import Presence
 from services.ingest.rates import Rates
-from services.ingest.samples import Batch, TooManySamples, batch_of, batch_of_each, read_batch
+from services.ingest.samples import Batch, batch_of, batch_of_each, read_batch
 from shared.errors import Malformed, NotFound, Rejected
 from shared.io.changelog.append import ChangeLog
 from shared.io.problem import HttpError

@@ -49,7 +49,7 @@ _NOT_TAKEN = (
 FOR_ANYONE: dict[str, Any] = {"for_anyone": True}
 """The `opt` of a route that wants no secret."""
 
-SECURITY_SCHEME = "agentSecret"
+SECURITY_SCHEME, RELAY_SCHEME = "agentSecret", "relayToken"
 AGENTS_ONLY: list[dict[str, list[str]]] = [{SECURITY_SCHEME: []}]
 
 
@@ -158,7 +158,7 @@ async def disconnect(request: AgentRequest, presence: NamedDependency[Presence])
     operation_class=SamplesOperation,
     summary="Take samples in",
     status_code=HTTPStatus.ACCEPTED,
-    security=AGENTS_ONLY,
+    security=[*AGENTS_ONLY, {RELAY_SCHEME: []}],
     responses=documented(
         *_NOT_TAKEN,
         HTTPStatus.UNAUTHORIZED,
@@ -169,7 +169,13 @@ async def disconnect(request: AgentRequest, presence: NamedDependency[Presence])
     ),
 )
 async def describe_metrics(data: JSONBody[Sample]) -> MetricsTaken:
-    """Take one sample or an array of up to 1,000: the good ones are kept when others are bad."""
+    """Take one sample, or up to 1,000 in an array or as lines: the good ones are kept when others are bad.
+
+    A body may be encoded with gzip or zstd (`Content-Encoding`), and has at most 4,000,000 bytes then once that is
+    undone; other encodings are answered with 415, which names these in `Accept-Encoding`. The samples of a relay have
+    `server_id` or `agent_id`, too, to say whose each is; those that are not for it to send are rejected with
+    `unknown_server`, whether there is such a server or not.
+    """
     # MetricsDoor is what answers; this one is never served, but stands in the OpenAPI document
     raise NotImplementedError
 

@@ -8,15 +8,13 @@ from typing import TypeVar
 import msgspec
 
 from services.ingest.faults import UNREADABLE, fault_of, not_json
+from services.ingest.items import MAX_SAMPLES, TooManySamples, items_of
 from services.ingest.messages import BadSample
-from shared.errors import Malformed, MusterError, Rejected
+from shared.errors import Malformed, Rejected
 from shared.names import is_id
 from shared.operation import Draft
 from shared.resources.metrics import MEASUREMENTS, Sample
 from shared.validation import decode
-
-MAX_SAMPLES = 1000
-"""How many samples one request may carry."""
 
 MAX_SKEW = timedelta(minutes=5)
 """A sample further in the future than this gets the server's time."""
@@ -35,19 +33,12 @@ class Batch(msgspec.Struct):
     with_unknown_fields: int = 0
 
 
-class TooManySamples(MusterError):
-    """The array is longer than `MAX_SAMPLES`: send it in parts."""
-
-    code = "too_many_samples"
-
-
 UNIDENTIFIED = ("", 0)
 _BAD = "invalid_sample"
 _Found = TypeVar("_Found")
 
 _decode_one = msgspec.json.Decoder(KnownSample).decode
 _decode_many = msgspec.json.Decoder(list[KnownSample]).decode
-_decode_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_names = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode
 _NAMES = frozenset(Sample.__struct_fields__)
@@ -94,7 +85,7 @@ class _Reader:
             samples: Sequence[Sample] = _decode_many(body)
         except UNREADABLE:
             try:
-                return self.read_one_by_one(_decode_array(body))
+                return self.read_one_by_one(items_of(body))
             except UNREADABLE as error:
                 raise not_json(error) from error
         return self.batch_of(samples)
@@ -177,7 +168,7 @@ def _check_form(boot_id: str) -> None:
 
 def _check_count(count: int) -> None:
     if count > MAX_SAMPLES:
-        raise TooManySamples(f"{count} samples in one request, at most {MAX_SAMPLES} are taken")
+        raise TooManySamples
 
 
 def _has_measurement(sample: Sample) -> bool:

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
 
-from services.ingest.samples import MAX_SAMPLES
+from services.ingest.items import MAX_SAMPLES
 from shared.resources.metrics import DETAILS, MEASUREMENTS
 
 _SAMPLE = {"$ref": "#/components/schemas/Sample"}
@@ -13,7 +13,7 @@ _SAMPLE = {"$ref": "#/components/schemas/Sample"}
 
 @dataclass
 class SamplesOperation(Operation):
-    """An operation that takes one sample, or an array whose elements are judged one by one."""
+    """An operation that takes one sample, or an array or lines that are judged one by one."""
 
     def __post_init__(self) -> None:
         """Put the schema of the body in the place of that of a sample."""
@@ -24,6 +24,8 @@ class SamplesOperation(Operation):
         }
         schema = {"oneOf": [{**_SAMPLE, "anyOf": [_having(name) for name in MEASUREMENTS]}, array]}
         content = {"application/json": OpenAPIMediaType(schema=cast("Schema", schema))}
+        lines = {"description": "One Sample as JSON in each line; anything else is reported in `rejected`, by itself"}
+        content["application/x-ndjson"] = OpenAPIMediaType(schema=cast("Schema", lines))
         self.request_body = RequestBody(required=True, content=content)
 
 

@@ -375,6 +375,17 @@ CREATE TABLE public.refresh_tokens (
     spent_at timestamp with time zone
 );
 
+CREATE TABLE public.relays (
+    id text NOT NULL,
+    workspace_id text NOT NULL,
+    name text NOT NULL,
+    token_hash bytea NOT NULL,
+    created_by text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone,
+    last_used_at timestamp with time zone
+);
+
 CREATE TABLE public.roles (
     workspace_id text NOT NULL,
     id text NOT NULL,
@@ -567,6 +578,12 @@ ALTER TABLE ONLY public.products
 ALTER TABLE ONLY public.refresh_tokens
     ADD CONSTRAINT refresh_tokens_pkey PRIMARY KEY (token_hash);
 
+ALTER TABLE ONLY public.relays
+    ADD CONSTRAINT relays_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.relays
+    ADD CONSTRAINT relays_token_hash_key UNIQUE (token_hash);
+
 ALTER TABLE ONLY public.roles
     ADD CONSTRAINT roles_pkey PRIMARY KEY (workspace_id, id);
 
@@ -642,6 +659,8 @@ CREATE INDEX products_name ON public.products USING btree (workspace_id, name, i
 
 CREATE INDEX refresh_tokens_session ON public.refresh_tokens USING btree (session_id);
 
+CREATE INDEX relays_workspace ON public.relays USING btree (workspace_id, created_at);
+
 CREATE INDEX roles_name ON public.roles USING btree (workspace_id, name, id);
 
 CREATE INDEX servers_name ON public.servers USING btree (workspace_id, name, id);
@@ -696,6 +715,9 @@ ALTER TABLE ONLY public.members
 
 ALTER TABLE ONLY public.refresh_tokens
     ADD CONSTRAINT refresh_tokens_session_id_fkey FOREIGN KEY (session_id) REFERENCES public.sessions(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.relays
+    ADD CONSTRAINT relays_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES public.workspaces(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.sessions
     ADD CONSTRAINT sessions_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;

@@ -60,6 +60,11 @@ _of_ingest = schemathesis.auth(refresh_interval=None).apply_to(path_regex=r"^/in
 _of_ingest(Agent)
 
 
+# what these bodies are made of is beyond a schema: they are made as any bytes, and as any text
+schemathesis.serializer.alias("application/x-protobuf", "application/octet-stream")
+schemathesis.serializer.alias("application/x-ndjson", "text/plain")
+
+
 def is_valid(case: Case[Any]) -> bool:
     """Whether Schemathesis means this request to be taken."""
     return case.meta is None or case.meta.generation.mode == GenerationMode.POSITIVE

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from services.ingest.metrics_door import MAX_BODY_BYTES
+from services.ingest.door import MAX_BODY_BYTES
 from tests.support import valkey
 from tests.support.ingest import HANDSHAKE, MACHINE, SHARED_TOKEN, Enrolled, Ingest, running_ingest
 from tests.support.log import open_log
@@ -199,11 +199,6 @@ async def test_other_methods_and_paths(ingest: Ingest, agent: Enrolled) -> None:
         assert "POST" in answer.headers["allow"]
     answer = await ingest.http.post("/ingest/v1/nothing", headers=agent.headers)
     assert (404, "not_found") == (answer.status_code, answer.json()["code"])
-
-
-async def test_compressed_body_is_refused(ingest: Ingest, agent: Enrolled) -> None:
-    answer = await ingest.post("metrics", b"\x1f\x8b", agent, {"Content-Encoding": "gzip"})
-    assert (415, "unsupported_encoding") == (answer.status_code, answer.json()["code"])
 
 
 async def test_body_without_a_length_is_cut_off(ingest: Ingest, agent: Enrolled) -> None:

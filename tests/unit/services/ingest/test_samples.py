@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.samples import MAX_SAMPLES, Batch, TooManySamples, read_batch
+from services.ingest.items import MAX_SAMPLES, TooManySamples
+from services.ingest.samples import Batch, read_batch
 from shared.errors import Malformed, Rejected
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
