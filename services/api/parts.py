@@ -5,6 +5,7 @@ import msgspec
 from redis.asyncio import Redis
 
 from services.api.accounts import Accounts
+from services.api.agent_identity import AgentIdentities
 from services.api.api_tokens import ApiTokens
 from services.api.audit import AuditReader
 from services.api.enrolment import EnrolmentTokens
@@ -38,6 +39,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     throttle: LoginThrottle
     audit: AuditReader
     enrolment_tokens: EnrolmentTokens
+    agent_identities: AgentIdentities
     relays: Relays
     users: Users
     workspaces: Workspaces
@@ -67,7 +69,7 @@ def make_parts(
     async def heard(user_ids: frozenset[str] | None) -> None:
         identity.forget(user_ids)
 
-    changes = IdentityChanges(redis, heard)
+    changes, agent_changes = IdentityChanges(redis, heard), AgentChanges(redis, _nothing)
     writer = RecordWriter(log, reader, commits, Repetition(redis), wait_timeout_s=wait_timeout_s)
     return Parts(
         identity=identity,
@@ -76,6 +78,7 @@ def make_parts(
         throttle=LoginThrottle(redis),
         audit=AuditReader(pool),
         enrolment_tokens=EnrolmentTokens(pool),
+        agent_identities=AgentIdentities(pool, agent_changes),
         relays=Relays(pool),
         users=Users(pool, changes, passwords),
         workspaces=Workspaces(pool, changes),
@@ -87,7 +90,7 @@ def make_parts(
         reverter=Reverter(pool, reader, writer),
         exports=Exports(pool),
         imports=Imports(reader, writer),
-        servers=Servers(pool, reader, writer, AgentChanges(redis, _nothing)),
+        servers=Servers(pool, reader, writer, agent_changes),
         log_reader=reader,
     )
 

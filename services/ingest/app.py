@@ -1,7 +1,7 @@
 """Puts ingest together: the plain doors for samples and streams before Litestar, which answers everything else."""
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,6 +29,7 @@ from services.ingest.registrations import Registrations
 from services.ingest.relay_intake import RelayIntake
 from services.ingest.relays import Relays
 from services.ingest.requests import AgentRequest
+from services.ingest.rotation import Rotation, rotate
 from services.ingest.senders import otlp_door, remote_write_door
 from services.ingest.senders.otlp_door import OtlpDoor
 from services.ingest.senders.remote_write_door import RemoteWriteDoor
@@ -50,6 +51,7 @@ from shared.names import AGENT_CLAIMS
 from shared.settings import Liveness
 
 MAX_AGENTS_RATED = 50_000
+ROUTES = (*routes.ROUTES, rotate)
 DEFAULT_STREAMING = Streaming()
 
 
@@ -80,7 +82,11 @@ def build_app(  # noqa: PLR0913  (its parts, by name)
     round_s: float = ROUND_S,
 ) -> Ingest:
     """Put ingest together; `now` is the time of day, `clock` counts seconds from anywhere."""
-    credentials, registrations = Credentials(pool, clock=clock), Registrations(pool)
+
+    async def taken_up(agent_ids: Collection[str]) -> None:
+        await agent_changes.announce(agent_ids)
+
+    credentials, registrations = Credentials(pool, taken_up=taken_up, clock=clock), Registrations(pool)
     offline_after_ms = int(liveness.offline_after_s * 1000)
     presence = Presence(redis, changes, registrations, beacon, offline_after_ms=offline_after_ms, now=now)
     rates = Rates(
@@ -105,6 +111,7 @@ def build_app(  # noqa: PLR0913  (its parts, by name)
         "enrolments": enrolments,
         "registrations": registrations,
         "presence": presence,
+        "rotation": Rotation(pool),
         "throttle": Throttle(redis),
     }
     decoder, relays, sender_intake = ContentDecoder(), Relays(pool, now=now, clock=clock), SenderIntake(intake)
@@ -134,14 +141,14 @@ def _with_doors(litestar: AsgiApp, doors: Mapping[str, AsgiApp], stream: StreamD
 
 def describe(credentials: Credentials, parts: Mapping[str, object]) -> bytes:
     """Return the OpenAPI document of the routes and of the doors beside them."""
-    described = [*routes.ROUTES, routes.describe_metrics, routes.describe_stream, *DESCRIBED]
+    described = [*ROUTES, routes.describe_metrics, routes.describe_stream, *DESCRIBED]
     return openapi_document(_litestar(described, credentials, parts, _openapi()))
 
 
 def _with_document(credentials: Credentials, parts: Mapping[str, object]) -> AsgiApp:
     """Return Litestar with all other routes, and with the document that describes them and those of the doors."""
     document = describe(credentials, parts)
-    served = [*routes.ROUTES, document_route("/ingest/openapi.json", document, routes.FOR_ANYONE)]
+    served = [*ROUTES, document_route("/ingest/openapi.json", document, routes.FOR_ANYONE)]
     return _litestar(served, credentials, parts, None)  # type: ignore[return-value]  # Litestar types ASGI narrower
 
 

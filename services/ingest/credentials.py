@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 from hashlib import sha256
 from typing import Self
@@ -72,10 +72,20 @@ def secret_hash_of(authorization: bytes) -> bytes:
 
 
 class Credentials:
-    """Tells agents by their secrets. Looks up many at once: while one query is under way, others wait for the next."""
+    """Tells agents by their secrets. Looks up many at once: while one query is under way, others wait for the next.
 
-    def __init__(self, pool: asyncpg.Pool, *, clock: Callable[[], float] = time.monotonic) -> None:
+    `taken_up` is called with the agents who have used the secret that was to replace the one before it.
+    """
+
+    def __init__(
+        self,
+        pool: asyncpg.Pool,
+        *,
+        taken_up: Callable[[Collection[str]], Awaitable[None]] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._pool = pool
+        self._taken_up = taken_up
         self._known: ExpiringMemory[bytes, AgentIdentity] = ExpiringMemory(
             capacity=MAX_REMEMBERED, lifetime_s=MEMORY_S, clock=clock
         )
@@ -141,10 +151,21 @@ class Credentials:
             for secret_hash in secret_hashes:
                 self._waiting.pop(secret_hash).set_result(found[secret_hash])
 
+    async def _take_up(self, secret_hashes: list[bytes]) -> None:
+        """Let secrets replace those before them, which are void from now on."""
+        rows = queries("agent_identity").take_up_secrets(self._pool, secret_hashes=secret_hashes)
+        agent_ids = {row["agent_id"] async for row in rows}
+        self._known.forget_where(lambda known: known.agent_id in agent_ids)
+        if self._taken_up is not None:
+            await self._taken_up(agent_ids)
+
     async def _query(self, secret_hashes: list[bytes]) -> dict[bytes, AgentIdentity | Refusal]:
         changes = self._changes
         async with self._pool.acquire() as connection:
             rows = [r async for r in queries("enrolment").find_credentials(connection, secret_hashes=secret_hashes)]
+        offered = [row["secret_hash"] for row in rows if row["offered"] and not row["revoked"]]
+        if offered:
+            await self._take_up(offered)
         found: dict[bytes, AgentIdentity | Refusal] = dict.fromkeys(secret_hashes, _UNKNOWN)
         for row in rows:
             identity = AgentIdentity.of(row["agent_id"], row["server_id"], row["workspace_id"])

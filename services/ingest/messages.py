@@ -41,6 +41,12 @@ class Enrolled(msgspec.Struct, frozen=True):
     workspace_id: str
 
 
+class Rotated(msgspec.Struct, frozen=True):
+    """The secret that replaces the one before it as soon as it is used; it is told this once."""
+
+    secret: str
+
+
 class Handshake(msgspec.Struct, frozen=True, kw_only=True):
     """What an agent and its machine are, told at each start and whenever it changes; `ts` is the agent's own time."""
 
@@ -53,11 +59,12 @@ class Handshake(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Welcome(msgspec.Struct, frozen=True):
-    """The answer to a handshake: the agent is to send samples every `interval_s` seconds."""
+    """The answer to a handshake: the agent is to send samples every `interval_s` seconds, and may be to rotate."""
 
     server_id: str
     server_time: datetime
     interval_s: float
+    rotate: bool = False
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):

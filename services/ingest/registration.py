@@ -22,6 +22,8 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True):
     machine_id: str
     groups: tuple[str, ...]
     created_at: datetime
+    rotation_wanted: bool = False
+    """Whether a person has asked for another secret."""
 
 
 def server_with_status(server: Server, status: Literal["online", "offline"], now: datetime) -> Server:

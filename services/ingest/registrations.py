@@ -42,4 +42,5 @@ def registration_of(row: Any) -> Registration:  # noqa: ANN401  (a row of asyncp
         machine_id=row["machine_id"],
         groups=tuple(row["groups"]),
         created_at=row["created_at"],
+        rotation_wanted=row.get("rotation_wanted", False),
     )

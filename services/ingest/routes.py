@@ -7,7 +7,7 @@ from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import HeaderParameter, JSONBody
 
-from services.ingest.enrolment import Enrolments
+from services.ingest.enrolment import Enrolments, Proof
 from services.ingest.messages import (
     MAX_INVENTORY_DEPTH,
     Enrolled,
@@ -50,7 +50,7 @@ FOR_ANYONE: dict[str, Any] = {"for_anyone": True}
 """The `opt` of a route that wants no secret."""
 
 SECURITY_SCHEME, RELAY_SCHEME = "agentSecret", "relayToken"
-_AGENTS_ONLY: list[dict[str, list[str]]] = [{SECURITY_SCHEME: []}]
+AGENTS_ONLY: list[dict[str, list[str]]] = [{SECURITY_SCHEME: []}]
 
 
 @post(
@@ -73,13 +73,17 @@ async def enroll(
     throttle: NamedDependency[Throttle],
     idempotency_key: IdempotencyKey = "",
 ) -> Enrolled:
-    """Register a machine. An `agent_id` that exists is proven by its secret in `Authorization`."""
+    """Register a machine. An `agent_id` that exists is proven by its secret in `Authorization`.
+
+    Without it the answer is 409, and people see that the machine claims the agent: once they approve, the same request
+    gives it another secret.
+    """
     peer = request.client.host if request.client else ""
     address = address_of(peer, request.headers.get("x-forwarded-for"))
     await throttle.admit(address)
-    authorization = request.headers.get("authorization", "")
+    proof = Proof(request.headers.get("authorization", ""), idempotency_key, address)
     try:
-        return await enrolments.enrol(data, authorization=authorization, idempotency_key=idempotency_key)
+        return await enrolments.enrol(data, proof)
     except Rejected:
         await throttle.note_refusal(address)
         raise
@@ -90,7 +94,7 @@ async def enroll(
     operation_id="handshake",
     summary="Say what the agent and its machine are",
     status_code=HTTPStatus.OK,
-    security=_AGENTS_ONLY,
+    security=AGENTS_ONLY,
     responses=documented(*_NOT_TAKEN, HTTPStatus.UNAUTHORIZED),
 )
 async def handshake(
@@ -109,6 +113,7 @@ async def handshake(
         server_id=request.user.server_id,
         server_time=presence.now(),
         interval_s=interval_granted(data.interval_s, presence.offline_after_ms / 1000),
+        rotate=registration.rotation_wanted,
     )
 
 
@@ -117,7 +122,7 @@ async def handshake(
     operation_id="sendStatus",
     summary="Say how the agent is",
     status_code=HTTPStatus.ACCEPTED,
-    security=_AGENTS_ONLY,
+    security=AGENTS_ONLY,
     responses=documented(*_NOT_TAKEN, HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND),
 )
 async def status(
@@ -139,7 +144,7 @@ async def status(
     operation_id="disconnect",
     summary="Say goodbye",
     status_code=HTTPStatus.NO_CONTENT,
-    security=_AGENTS_ONLY,
+    security=AGENTS_ONLY,
     responses=documented(HTTPStatus.UNAUTHORIZED, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 async def disconnect(request: AgentRequest, presence: NamedDependency[Presence]) -> None:
@@ -153,7 +158,7 @@ async def disconnect(request: AgentRequest, presence: NamedDependency[Presence])
     operation_class=SamplesOperation,
     summary="Take samples in",
     status_code=HTTPStatus.ACCEPTED,
-    security=[*_AGENTS_ONLY, {RELAY_SCHEME: []}],
+    security=[*AGENTS_ONLY, {RELAY_SCHEME: []}],
     responses=documented(
         *_NOT_TAKEN,
         HTTPStatus.UNAUTHORIZED,
@@ -179,7 +184,7 @@ async def describe_metrics(data: JSONBody[Sample]) -> MetricsTaken:
     "/ingest/v1/ws",
     operation_id="openStream",
     summary="Open the stream of an agent",
-    security=_AGENTS_ONLY,
+    security=AGENTS_ONLY,
     status_code=HTTPStatus.SWITCHING_PROTOCOLS,
     responses=documented(
         HTTPStatus.BAD_REQUEST,

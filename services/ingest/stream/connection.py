@@ -211,7 +211,7 @@ class Connection:
             surroundings.claimed(self)
         agent = await surroundings.presence.introduce(identity, registration, message)
         interval_s = interval_granted(message.interval_s, surroundings.presence.offline_after_ms / 1000)
-        self._session.introduced(message.boot_id, interval_s, surroundings.clock())
+        self._session.introduced(interval_s, surroundings.clock())
         self._skew = SkewEstimate(message.boot_id, agent.clock_skew_s)
         config = Config(
             server_id=identity.server_id,
@@ -220,6 +220,7 @@ class Connection:
             heartbeat_s=HEARTBEAT_S,
             window=WINDOW,
             backfill_per_s=BACKFILL_PER_S,
+            rotate=registration.rotation_wanted,
         )
         return configuration(config) + acknowledgement(message.seq)
 

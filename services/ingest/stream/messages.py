@@ -57,8 +57,8 @@ Message = Introduction | Metrics | Report | Goodbye | LooseMetrics | Unusable
 class Config(msgspec.Struct, frozen=True, tag_field="op", tag="config"):
     """What the agent is to keep to.
 
-    An interval of samples, a longest silence, how many messages may be unanswered, and how many samples of an outage
-    it may send in a second.
+    An interval of samples, a longest silence, how many messages may be unanswered, how many samples of an outage it
+    may send in a second, and whether it is to take another secret.
     """
 
     server_id: str
@@ -67,6 +67,7 @@ class Config(msgspec.Struct, frozen=True, tag_field="op", tag="config"):
     heartbeat_s: float
     window: int
     backfill_per_s: int
+    rotate: bool = False
 
 
 class Refusal(msgspec.Struct, frozen=True, tag_field="op", tag="error", omit_defaults=True):

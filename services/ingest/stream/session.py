@@ -32,7 +32,6 @@ class CloseCode(IntEnum):
 
     GOODBYE = 1000
     DRAINING = 1012
-    UNAVAILABLE = 1013
     MALFORMED = 4400
     REVOKED = 4401
     SILENT = 4408
@@ -53,12 +52,10 @@ SUPERSEDED = Ending(CloseCode.SUPERSEDED, "the agent has opened another stream")
 class Session:
     """A stream from its opening to its end."""
 
-    __slots__ = ("_expected_seq", "_patience_s", "_refusals", "_silent_at", "boot_id", "is_introduced")
+    __slots__ = ("_expected_seq", "_patience_s", "_refusals", "_silent_at", "is_introduced")
 
     def __init__(self, now_s: float) -> None:
         self.is_introduced = False
-        self.boot_id = ""
-        """That of the agent's start, once it has shaken hands."""
         self._expected_seq = 1
         self._refusals = 0
         self._patience_s = HANDSHAKE_WITHIN_S
@@ -81,10 +78,9 @@ class Session:
             self._silent_at = now_s + self._patience_s
         return read
 
-    def introduced(self, boot_id: str, interval_s: float, now_s: float) -> None:
+    def introduced(self, interval_s: float, now_s: float) -> None:
         """Go on after a handshake that was taken."""
         self.is_introduced = True
-        self.boot_id = boot_id
         self._patience_s = 2 * max(interval_s, HEARTBEAT_S)
         self._silent_at = now_s + self._patience_s
 

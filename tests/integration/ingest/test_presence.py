@@ -45,7 +45,8 @@ def assert_expected_to_be_heard(deadlines: dict[str, int], agent: Enrolled) -> N
 
 async def test_handshake_says_what_the_machine_is(ingest: Ingest, agent: Enrolled) -> None:
     answer = await ingest.post("handshake", HANDSHAKE, agent)
-    assert {"server_id": agent.server_id, "server_time": NOW, "interval_s": 5.0} == answer.json()
+    answered = {"server_id": agent.server_id, "server_time": NOW, "interval_s": 5.0, "rotate": False}
+    assert answered == answer.json()
     server = await ingest.record("servers", agent.server_id)
     told = {"os": HANDSHAKE["os"], "agent_version": "1.2.3", "status": "online", "last_seen": NOW, **MACHINE}
     assert told.items() <= server.items()

@@ -36,6 +36,7 @@ async def test_all_that_an_agent_says_goes_over_one_stream(ingest: Ingest, agent
             "server_time": "2026-01-02T03:04:05Z",
             "interval_s": 5.0,
             "heartbeat_s": 15.0,
+            "rotate": False,
             "window": 8,
             "backfill_per_s": 100,
         } == await stream.shake_hands()

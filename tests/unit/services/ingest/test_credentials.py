@@ -31,6 +31,7 @@ class FakeConnection:
                 "server_id": f"s_{secret}",
                 "workspace_id": "w_1",
                 "revoked": secret in revoked,
+                "offered": False,
             }
             for secret in (*secrets, *revoked)
         ]

@@ -15,7 +15,7 @@ TOO_MUCH = HttpError(429, "too_many_requests", "too much", retry_after_s=2.5)
 def introduced(interval_s: float = 5.0) -> Session:
     session = Session(NOW)
     assert isinstance(session.receive(HANDSHAKE, NOW), Introduction)
-    session.introduced("b", interval_s, NOW)
+    session.introduced(interval_s, NOW)
     return session
 
 
