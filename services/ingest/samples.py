@@ -168,7 +168,7 @@ def _check_form(boot_id: str) -> None:
 
 def _check_count(count: int) -> None:
     if count > MAX_SAMPLES:
-        raise TooManySamples
+        raise TooManySamples(f"{count} samples in one request, at most {MAX_SAMPLES} are taken")
 
 
 def _has_measurement(sample: Sample) -> bool:
