@@ -50,7 +50,7 @@ class Sampler:
     def sample(self) -> Sample:
         """Measure now, and encode."""
         encoded = json.dumps(self.fields(), allow_nan=False, separators=(",", ":")).encode()
-        return Sample(self._seq, encoded)
+        return Sample(self._boot_id, self._seq, encoded)
 
     def run(self, exchange: Exchange) -> None:
         """Sample until the exchange is stopped."""

@@ -9,10 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
+from urllib.parse import urlsplit
 
-import httpx
-
-from muster_agent import __version__
+from muster_agent import __version__, channel
 from muster_agent.errors import SettingsError
 
 DEFAULT_INTERVAL_S = 5.0
@@ -20,7 +19,10 @@ SHORTEST_INTERVAL_S = 0.1
 LONGEST_INTERVAL_S = 3600.0
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LONGEST_NAME = 200
-LARGEST_PORT = 65_535
+DEFAULT_KEEP_HOURS = 24.0
+LONGEST_KEEP_HOURS = 24.0 * 366
+DEFAULT_KEEP_MB = 50.0
+LARGEST_KEEP_MB = 100_000.0
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,9 @@ class Settings:
     name: str
     log_level: str
     once: bool
+    transport: str = channel.AUTO
+    keep_hours: float = DEFAULT_KEEP_HOURS
+    keep_mb: float = DEFAULT_KEEP_MB
 
 
 class _Parser(argparse.ArgumentParser):
@@ -57,6 +62,9 @@ def load(arguments: Sequence[str], environ: Mapping[str, str], *, is_root: bool)
         name=_name(given.name),
         log_level=given.log_level,
         once=given.once,
+        transport=_transport(given.transport, environ),
+        keep_hours=_amount(given.keep_hours, "--keep-hours", environ, DEFAULT_KEEP_HOURS, LONGEST_KEEP_HOURS),
+        keep_mb=_amount(given.keep_mb, "--keep-mb", environ, DEFAULT_KEEP_MB, LARGEST_KEEP_MB),
     )
 
 
@@ -67,13 +75,14 @@ def is_valid_interval(interval_s: float) -> bool:
 
 def is_exposed(server_url: str) -> bool:
     """Tell whether what is sent to this URL can be read on the way: plain HTTP to another machine."""
-    url = httpx.URL(server_url)
+    url = urlsplit(server_url)
+    host = url.hostname or ""
     if url.scheme == "https":
         return False
     try:
-        return not ipaddress.ip_address(url.host).is_loopback
+        return not ipaddress.ip_address(host).is_loopback
     except ValueError:
-        return url.host != "localhost" and not url.host.endswith(".localhost")
+        return host != "localhost" and not host.endswith(".localhost")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -94,6 +103,13 @@ def _parser() -> argparse.ArgumentParser:
         help="seconds between samples (default 5); the server may decide on another",
     )
     add("--name", metavar="NAME", default="", help="how the server shall call this machine (default: hostname)")
+    add("--transport", metavar="HOW", help="auto, stream or http (default auto) (MUSTER_AGENT_TRANSPORT)")
+    add(
+        "--keep-hours",
+        metavar="H",
+        help="of an outage, keep this long in detail (default 24) (MUSTER_AGENT_KEEP_HOURS)",
+    )
+    add("--keep-mb", metavar="MB", help="and at most this much on disk (default 50) (MUSTER_AGENT_KEEP_MB)")
     add("--log-level", choices=LOG_LEVELS, default="info", help="how much to say on stderr (default info)")
     add("--once", action="store_true", help="print one sample as JSON, without any server, and exit")
     add("--version", action="version", version=f"muster-agent {__version__}")
@@ -112,6 +128,29 @@ def _interval_s(text: str) -> float:
     return interval_s
 
 
+def _transport(given: str | None, environ: Mapping[str, str]) -> str:
+    text = _first(given, environ.get("MUSTER_AGENT_TRANSPORT")) or channel.AUTO
+    if text not in channel.CHOICES:
+        source = "argument --transport" if given else "MUSTER_AGENT_TRANSPORT"
+        raise SettingsError(f"{source}: {text!r} is none of {', '.join(channel.CHOICES)}")
+    return text
+
+
+def _amount(given: str | None, flag: str, environ: Mapping[str, str], default: float, most: float) -> float:
+    variable = "MUSTER_AGENT" + flag[1:].replace("-", "_").upper()
+    text = _first(given, environ.get(variable))
+    if not text:
+        return default
+    try:
+        amount = float(text)
+    except ValueError:
+        amount = math.nan
+    if not 0 < amount <= most:
+        source = f"argument {flag}" if given else variable
+        raise SettingsError(f"{source}: {text!r} is not a number above 0 and up to {most:g}")
+    return amount
+
+
 def _server_url(given: str | None, environ: Mapping[str, str]) -> str:
     text = _first(given, environ.get("MUSTER_SERVER"))
     if not text:
@@ -124,11 +163,12 @@ def _server_url(given: str | None, environ: Mapping[str, str]) -> str:
 
 def _is_server_url(text: str) -> bool:
     try:
-        url = httpx.URL(text)
-    except httpx.InvalidURL:
+        url = urlsplit(text)
+        port = url.port
+    except ValueError:
         return False
-    has_more = bool(url.query or url.fragment or url.userinfo)
-    is_reachable = bool(url.host) and " " not in text and (url.port is None or 0 < url.port <= LARGEST_PORT)
+    has_more = bool(url.query or url.fragment or "@" in url.netloc)
+    is_reachable = bool(url.hostname) and text.isprintable() and " " not in text and port != 0
     return url.scheme in {"http", "https"} and is_reachable and not has_more
 
 

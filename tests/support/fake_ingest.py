@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.support.fake_stream import FakeStream
+
 DEADLINE_S = 10.0
 
 
@@ -39,6 +41,15 @@ class FakeIngest:
         self.requests: list[str] = []
         self.largest_batch = 0
         self.most_at_once = 0
+        # What the stream says in a `config`, beside the interval.
+        self.terms: dict[str, Any] = {"heartbeat_s": 5.0, "window": 8, "backfill_per_s": 1000}
+        self.upgrade_refusal: FakeAnswer | None = None
+        self.upgrades = 0
+        self.streams: list[FakeStream] = []
+        # (boot_id, seq) of what the server would hold, by the rules of "Samples that come late".
+        self.history: list[tuple[str, int]] = []
+        self._newest: dict[str, int] = {}
+        self._newest_late: dict[str, int] = {}
         self._scripted: dict[str, list[FakeAnswer]] = {}
         self._under_way = 0
         self._changed = threading.Condition()
@@ -86,9 +97,13 @@ class FakeIngest:
         self._may_answer.set()
 
     def script(self, path: str, *scripted: FakeAnswer) -> None:
-        """Answer the next requests to `path` (after `/ingest/v1`) with these, in this order."""
+        """Answer the next requests to `path` (after `/ingest/v1`) with these, in this order.
+
+        A path without a slash is the `op` of a message of the stream.
+        """
         with self._changed:
-            self._scripted.setdefault(f"/ingest/v1{path}", []).extend(scripted)
+            key = f"/ingest/v1{path}" if path.startswith("/") else path
+            self._scripted.setdefault(key, []).extend(scripted)
 
     def wait_until(self, condition: Callable[[FakeIngest], bool], deadline_s: float = DEADLINE_S) -> None:
         """Block until the condition holds for what has arrived; fail when the deadline has passed."""
@@ -105,6 +120,74 @@ class FakeIngest:
         with self._changed:
             times = Counter((sample["boot_id"], sample["seq"]) for sample in self.samples)
         return sum(times.values()) - len(times)
+
+    def missing(self) -> list[tuple[str, int]]:
+        """Give the samples that never arrived, although later ones of the same start did."""
+        with self._changed:
+            held = set(self.history)
+            newest = {boot_id: max(seq for boot, seq in held if boot == boot_id) for boot_id, _ in held}
+        return [
+            (boot_id, seq) for boot_id, last in newest.items() for seq in range(1, last) if (boot_id, seq) not in held
+        ]
+
+    def messages(self, op: str) -> list[dict[str, Any]]:
+        """Give what came over streams, of all connections in turn."""
+        with self._changed:
+            return [each for stream in self.streams for each in stream.received if each["op"] == op]
+
+    def reconfigure(self, **terms: Any) -> None:  # noqa: ANN401 - JSON is of any type
+        """Tell the newest stream that the server wishes something else."""
+        self.terms |= terms
+        self.streams[-1].send({"op": "config", **terms})
+
+    def close_streams(self, code: int, reason: str = "") -> None:
+        """Close every stream with a code."""
+        for stream in list(self.streams):
+            stream.close(code, reason)
+
+    def go_silent(self) -> None:
+        """Take what comes over the streams that are open, and never answer there again."""
+        for stream in self.streams:
+            stream.is_silent = True
+
+    def refuse_upgrade(self) -> FakeAnswer | None:
+        """Note that a stream is asked for; give the answer where it is not to be."""
+        with self._changed:
+            self.upgrades += 1
+            self._changed.notify_all()
+            return self.upgrade_refusal
+
+    def serve_stream(self, stream: FakeStream) -> None:
+        """Serve one stream until it ends."""
+        with self._changed:
+            self.streams.append(stream)
+        while (messages := stream.receive()) is not None:
+            self._may_answer.wait()
+            for message in messages:
+                self._hear(stream, message)
+
+    def _hear(self, stream: FakeStream, message: dict[str, Any]) -> None:
+        with self._changed:
+            if stream.is_silent or self._server is None:
+                return
+            answers = self._replies(message)
+            self._changed.notify_all()
+        for answer in answers:
+            stream.send(answer)
+        if message["op"] == "goodbye":
+            stream.close(1000)
+
+    def _replies(self, message: dict[str, Any]) -> list[dict[str, Any]]:
+        op, seq = message["op"], message["seq"]
+        self.requests.append(op)
+        if self._scripted.get(op):
+            return [{"seq": seq, **self._scripted[op].pop(0).body}]
+        if op == "handshake":
+            answer = self._shake_hands(message)
+            return [{"op": "config", **answer.body, **self.terms}, {"op": "ack", "seq": seq}]
+        if op == "metrics":
+            return [{"op": "ack", "seq": seq, **self._store(message["samples"]).body}]
+        return [{"op": "ack", "seq": seq}]
 
     def answer(self, path: str, headers: Mapping[str, str], body: bytes) -> FakeAnswer:
         """Serve one request. Raises ConnectionAbortedError when the service was stopped meanwhile."""
@@ -146,8 +229,20 @@ class FakeIngest:
 
     def _store(self, samples: list[dict[str, Any]]) -> FakeAnswer:
         self.samples += samples
+        for sample in samples:
+            self._keep(sample["boot_id"], sample["seq"])
         self.largest_batch = max(self.largest_batch, len(samples))
         return FakeAnswer(202, {"accepted": len(samples), "rejected": []})
+
+    def _keep(self, boot_id: str, seq: int) -> None:
+        newest = self._newest.get(boot_id, 0)
+        is_late = seq < newest or (self.handshakes and self.handshakes[-1]["boot_id"] != boot_id)
+        if is_late and seq <= self._newest_late.get(boot_id, 0):
+            return
+        if (boot_id, seq) in self.history:
+            return
+        self.history.append((boot_id, seq))
+        (self._newest_late if is_late else self._newest)[boot_id] = seq
 
     def _summary(self) -> str:
         return f"{len(self.samples)} samples, {len(self.handshakes)} handshakes, requests {self.requests[-10:]}"
@@ -196,10 +291,27 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     server: _Server
 
+    def do_GET(self) -> None:
+        """Open a stream, if one is asked for and may be."""
+        ingest = self.server.ingest
+        refusal = ingest.refuse_upgrade()
+        if refusal is None and self.headers.get("Authorization") != f"Bearer {ingest.secret}":
+            refusal = FakeAnswer(401, {"code": "unauthenticated", "detail": "unknown secret"})
+        if refusal is not None:
+            self._answer(refusal)
+            return
+        head = self.raw_requestline + bytes(self.headers) + b"\r\n"
+        stream = FakeStream(self.connection)
+        stream.accept(head.replace(b"\r\n", b"\n").rstrip(b"\n").replace(b"\n", b"\r\n") + b"\r\n\r\n")
+        self.close_connection = True
+        ingest.serve_stream(stream)
+
     def do_POST(self) -> None:
         """Answer a request."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        answer = self.server.ingest.answer(self.path, dict(self.headers.items()), body)
+        self._answer(self.server.ingest.answer(self.path, dict(self.headers.items()), body))
+
+    def _answer(self, answer: FakeAnswer) -> None:
         encoded = b"" if answer.status == 204 else json.dumps(answer.body).encode()
         self.send_response(answer.status)
         for name, value in answer.headers.items():

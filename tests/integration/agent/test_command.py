@@ -62,7 +62,9 @@ def reporting(start: Start, ingest: FakeIngest, tmp_path: Path) -> subprocess.Po
     """Give an agent whose samples arrive."""
     state_dir = str(tmp_path / "state")
     process = start(
-        *("--server", ingest.url, "--state-dir", state_dir, "--interval", "0.1"), MUSTER_ENROL_TOKEN=ingest.token
+        *("--server", ingest.url, "--state-dir", state_dir, "--interval", "0.1"),
+        MUSTER_ENROL_TOKEN=ingest.token,
+        MUSTER_AGENT_TRANSPORT="http",
     )
     ingest.wait_until(lambda server: len(server.samples) >= 2, DEADLINE_S)
     return process
