@@ -45,18 +45,18 @@ class Backlog:
         self._disk_failed_s: float | None = None
 
     def __len__(self) -> int:
-        written = len(self._spool) if self._spool else 0
+        written = len(self._spool) if self._spool is not None else 0
         unwritten = sum(1 for each in self._live.values() if not each.is_written)
         return written + unwritten + len(self._memory)
 
     @property
     def thinned(self) -> int:
         """How many samples were given up for want of room."""
-        return self._memory.thinned + (self._spool.thinned if self._spool else 0)
+        return self._memory.thinned + (self._spool.thinned if self._spool is not None else 0)
 
     def resize(self, capacity: int) -> None:
         """Keep at most `capacity` samples on disk."""
-        if self._spool:
+        if self._spool is not None:
             self._spool.resize(capacity)
 
     def add(self, sample: Sample, now_s: float) -> None:
@@ -105,7 +105,7 @@ class Backlog:
 
         None beyond a sample that is still live: late ones must arrive in ascending order.
         """
-        kept: Sequence[Sample] = self._spool.oldest(limit, limit_bytes) if self._spool else []
+        kept: Sequence[Sample] = self._spool.oldest(limit, limit_bytes) if self._spool is not None else []
         if not kept and not (self._spool and len(self._spool)):
             kept = self._memory.oldest(limit)
         batch: list[Sample] = []
@@ -140,7 +140,7 @@ class Backlog:
         self._disk_failed_s = None
         self._miss(list(self._live.values()), now_s)
         self._empty_memory(now_s)
-        if self._spool:
+        if self._spool is not None:
             try:
                 self._spool.sync()
             except OSError as error:
@@ -149,7 +149,7 @@ class Backlog:
     def close(self) -> None:
         """Touch the disk no more."""
         spool, self._spool = self._spool, None
-        if spool:
+        if spool is not None:
             spool.close()
 
     def _miss(self, held: Sequence[_Live], now_s: float) -> None:

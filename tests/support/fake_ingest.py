@@ -45,6 +45,8 @@ class FakeIngest:
         self.terms: dict[str, Any] = {"heartbeat_s": 5.0, "window": 8, "backfill_per_s": 1000}
         self.upgrade_refusal: FakeAnswer | None = None
         self.upgrades = 0
+        # Streams are opened, and nothing comes through.
+        self.is_mute = False
         self.streams: list[FakeStream] = []
         # (boot_id, seq) of what the server would hold, by the rules of "Samples that come late".
         self.history: list[tuple[str, int]] = []
@@ -160,7 +162,9 @@ class FakeIngest:
     def serve_stream(self, stream: FakeStream) -> None:
         """Serve one stream until it ends."""
         with self._changed:
+            stream.is_silent = self.is_mute
             self.streams.append(stream)
+            self._changed.notify_all()
         while (messages := stream.receive()) is not None:
             self._may_answer.wait()
             for message in messages:
