@@ -142,14 +142,16 @@ class Conversation:
 
     def wake_s(self, *, has_late: bool) -> float:
         """Give when to ask again if nothing happens until then."""
-        instants = [self._held_until_s if self._wants_handshake else self._sent_s + self.terms.heartbeat_s]
-        if self._held_until_s > self._sent_s:
+        if self._said_goodbye or len(self._unanswered) >= self.terms.window:
+            return self.broken_s()
+        instants = [math.inf]
+        if self._wants_handshake:
             instants.append(self._held_until_s)
-        if has_late and self._is_open and not self._has_unanswered(Kind.LATE):
+        if self._is_open:
+            instants.append(self._sent_s + self.terms.heartbeat_s)
+        if self._is_open and has_late and not self._has_unanswered(Kind.LATE):
             instants.append(self._pace.next_s)
-        if len(self._unanswered) >= self.terms.window:
-            instants = []
-        return min([*instants, self.broken_s()])
+        return min(max(min(instants), self._held_until_s), self.broken_s())
 
     def broken_s(self) -> float:
         """Give when the connection counts as broken unless an answer comes."""

@@ -304,9 +304,9 @@ class _Handler(BaseHTTPRequestHandler):
         if refusal is not None:
             self._answer(refusal)
             return
-        head = self.raw_requestline + bytes(self.headers) + b"\r\n"
+        fields = "".join(f"{name}: {value}\r\n" for name, value in self.headers.items())
         stream = FakeStream(self.connection)
-        stream.accept(head.replace(b"\r\n", b"\n").rstrip(b"\n").replace(b"\n", b"\r\n") + b"\r\n\r\n")
+        stream.accept(f"{self.requestline}\r\n{fields}\r\n".encode())
         self.close_connection = True
         ingest.serve_stream(stream)
 

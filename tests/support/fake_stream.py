@@ -52,7 +52,7 @@ class FakeStream:
                 self._protocol.receive_eof()
             frames = [event for event in self._protocol.events_received() if isinstance(event, Frame)]
             self._flush()
-        messages = [json.loads(frame.data) for frame in frames if frame.opcode is Opcode.TEXT]
+        messages = [json.loads(bytes(frame.data)) for frame in frames if frame.opcode is Opcode.TEXT]
         self.received += messages
         return messages if data and self._protocol.state is State.OPEN else messages or None
 

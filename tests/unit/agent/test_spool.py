@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -125,7 +126,7 @@ def test_what_does_not_fit_on_the_disk_is_kept_as_a_whole_or_not_at_all(
     kept.append(samples(1, 2), 0.0)
 
     def half(descriptor: int, data: bytes) -> None:
-        segment_file.os.write(descriptor, data[: len(data) // 2])
+        os.write(descriptor, data[: len(data) // 2])
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patched:
@@ -162,7 +163,7 @@ def test_a_smaller_bound_holds_at_once(kept: Spool) -> None:
 def test_where_there_is_no_room_to_thin_the_oldest_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with closing(Spool(tmp_path, 8)) as full:
         full.append(samples(1, 8), 0.0)
-        monkeypatch.setattr(segment_file.Path, "replace", fails)
+        monkeypatch.setattr(Path, "replace", fails)
         full.append(samples(9, 9), 0.0)
         assert len(full) <= 8
         full.append(samples(10, 10), 0.0)
@@ -176,7 +177,7 @@ def fails(_path: Path, _target: Path) -> Path:
 def test_the_disk_is_made_to_keep_it_once_a_minute_at_most(kept: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[int] = []
     monkeypatch.setattr(spool, "SEGMENT_BYTES", 10_000)
-    monkeypatch.setattr(segment_file.os, "fsync", synced.append)
+    monkeypatch.setattr(os, "fsync", synced.append)
     for second in range(180):
         kept.append(samples(second + 1, second + 1), float(second))
     assert 2 == len(synced)
@@ -240,7 +241,8 @@ def whole_lines(directory: Path) -> set[int]:
 def test_bounds_and_order_hold_whatever_happens(capacity: int, steps: list[tuple[str, int]]) -> None:
     directory = Path(tempfile.mkdtemp())
     kept = Spool(directory, capacity)
-    seq, start, answered = 0, 1, set()
+    seq, start = 0, 1
+    answered: set[tuple[str, int]] = set()
     try:
         for step, count in steps:
             if step == "keep":
