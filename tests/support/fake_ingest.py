@@ -44,6 +44,7 @@ class FakeIngest:
         # What the stream says in a `config`, beside the interval.
         self.terms: dict[str, Any] = {"heartbeat_s": 5.0, "window": 8, "backfill_per_s": 1000}
         self.upgrade_refusal: FakeAnswer | None = None
+        self.connections = 0
         self.upgrades = 0
         # Streams are opened, and nothing comes through.
         self.is_mute = False
@@ -264,6 +265,7 @@ class _Server(ThreadingHTTPServer):
 
     def process_request(self, request: socket.socket | tuple[bytes, socket.socket], client_address: Any) -> None:  # noqa: ANN401 - the type is socketserver's
         """Remember the connection while it is open."""
+        self.ingest.connections += 1
         if isinstance(request, socket.socket):
             self._connections.add(request)
         super().process_request(request, client_address)
