@@ -28,6 +28,8 @@ PLAIN_MEANINGS: dict[int, type[DeliveryError]] = {
     4409: Displaced,
 }
 OVERLOADED = 1013
+# Codes from here on are no proxy's.
+FIRST_OF_MUSTER = 4000
 THROTTLED = 4429
 # Said by gateways whose server is away, not of streams.
 GATEWAY_FAILURES = {502, 504}
@@ -52,7 +54,7 @@ def error_of_close(closed: Closed, *, was_answered: bool) -> DeliveryError:
         return PLAIN_MEANINGS[closed.code](text)
     if closed.code == THROTTLED:
         return Throttled(text, _retry_after_s(closed.reason))
-    if closed.code == OVERLOADED or was_answered:
+    if closed.code == OVERLOADED or closed.code >= FIRST_OF_MUSTER or was_answered:
         return Unavailable(text, _retry_after_s(closed.reason))
     return StreamUnusable("the stream broke before its first answer" if closed.code == ABNORMAL else text)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import time
 import uuid
 from dataclasses import dataclass, field, replace
 
 from muster_agent.credential import Credential, StateDirectory
 from muster_agent.facts import Facts
+from muster_agent.sampler import rfc3339
 from muster_agent.terms import Terms
 from muster_agent.transport import Transport
 
@@ -69,7 +71,8 @@ class Membership:
     def facts(self, now_s: float) -> dict[str, object]:
         """Read the machine, and give what a handshake tells."""
         self._facts_checked_s = now_s
-        return self._facts.read()
+        # How far this clock is off is for the server to say.
+        return {**self._facts.read(), "ts": rfc3339(time.time())}
 
     def shake_hands(self, now_s: float) -> Terms:
         """Tell the facts in a plain request; give what the server wishes.

@@ -51,7 +51,7 @@ def test_a_new_machine_enrols_introduces_itself_and_reports(
     assert "/ingest/v1/disconnect" == ingest.requests[-1]
     assert "Ada's machine" == ingest.enrolments[0]["name"]
     handshake = ingest.handshakes[0]
-    assert {"boot_id", "agent_version", "interval_s", "os", "inventory"} == handshake.keys()
+    assert {"ts", "boot_id", "agent_version", "interval_s", "os", "inventory"} == handshake.keys()
     assert {handshake["boot_id"]} == {sample["boot_id"] for sample in ingest.samples}
     assert list(range(1, len(ingest.samples) + 1)) == ingest.sequence_numbers()
     for sample in ingest.samples[1:]:

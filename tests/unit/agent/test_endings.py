@@ -53,7 +53,7 @@ def test_a_stream_that_does_not_survive_its_first_answer_may_be_a_proxys_fault(c
     assert isinstance(error_of_close(Closed(code, ""), was_answered=False), StreamUnusable)
 
 
-@pytest.mark.parametrize("code", [1012, 4401, 1013])
+@pytest.mark.parametrize("code", [1012, 4401, 4408, 1013])
 def test_a_reason_that_the_server_gives_is_no_proxys_fault(code: int) -> None:
     assert not isinstance(error_of_close(Closed(code, ""), was_answered=False), StreamUnusable)
 
