@@ -12,6 +12,7 @@ from typing import NoReturn
 from urllib.parse import urlsplit
 
 from muster_agent import __version__, channel
+from muster_agent.collectors import catalogue
 from muster_agent.errors import SettingsError
 
 DEFAULT_INTERVAL_S = 5.0
@@ -23,11 +24,16 @@ DEFAULT_KEEP_HOURS = 24.0
 LONGEST_KEEP_HOURS = 24.0 * 366
 DEFAULT_KEEP_MB = 50.0
 LARGEST_KEEP_MB = 100_000.0
+DEFAULT_FOOTPRINT_S = 60.0
+LONGEST_FOOTPRINT_S = 86_400.0
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the user asked for. `server_url` has no trailing slash; empty means: the one enrolled with."""
+    """What the user asked for. `server_url` has no trailing slash; empty means: the one enrolled with.
+
+    `without` are the collectors that are turned off. With a `footprint_s` the agent measures itself for so long.
+    """
 
     server_url: str
     token: str = field(repr=False)
@@ -36,6 +42,8 @@ class Settings:
     name: str
     log_level: str
     once: bool
+    without: frozenset[str] = frozenset()
+    footprint_s: float | None = None
     transport: str = channel.AUTO
     keep_hours: float = DEFAULT_KEEP_HOURS
     keep_mb: float = DEFAULT_KEEP_MB
@@ -62,6 +70,8 @@ def load(arguments: Sequence[str], environ: Mapping[str, str], *, is_root: bool)
         name=_name(given.name),
         log_level=given.log_level,
         once=given.once,
+        without=_without(given.without, environ),
+        footprint_s=given.footprint,
         transport=_transport(given.transport, environ),
         keep_hours=_amount(given.keep_hours, "--keep-hours", environ, DEFAULT_KEEP_HOURS, LONGEST_KEEP_HOURS),
         keep_mb=_amount(given.keep_mb, "--keep-mb", environ, DEFAULT_KEEP_MB, LARGEST_KEEP_MB),
@@ -76,9 +86,9 @@ def is_valid_interval(interval_s: float) -> bool:
 def is_exposed(server_url: str) -> bool:
     """Tell whether what is sent to this URL can be read on the way: plain HTTP to another machine."""
     url = urlsplit(server_url)
-    host = url.hostname or ""
     if url.scheme == "https":
         return False
+    host = url.hostname or ""
     try:
         return not ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -89,6 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="muster-agent",
         description="Measures this machine and reports to a Muster server. Reads only.",
+        epilog=f"What --without can turn off: {', '.join(catalogue.NAMES)}.",
         allow_abbrev=False,
     )
     add = parser.add_argument
@@ -111,6 +122,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--keep-mb", metavar="MB", help="and at most this much on disk (default 50) (MUSTER_AGENT_KEEP_MB)")
     add("--log-level", choices=LOG_LEVELS, default="info", help="how much to say on stderr (default info)")
+    add("--without", metavar="NAME[,NAME]", help="what not to measure, see below (MUSTER_AGENT_WITHOUT)")
+    add(
+        "--footprint",
+        metavar="S",
+        type=_footprint_s,
+        nargs="?",
+        const=DEFAULT_FOOTPRINT_S,
+        help="measure for S seconds (60) without any server, print what that took, and exit",
+    )
     add("--once", action="store_true", help="print one sample as JSON, without any server, and exit")
     add("--version", action="version", version=f"muster-agent {__version__}")
     return parser
@@ -126,6 +146,16 @@ def _interval_s(text: str) -> float:
             f"{text!r} is not a number of seconds from {SHORTEST_INTERVAL_S:g} to {LONGEST_INTERVAL_S:g}"
         )
     return interval_s
+
+
+def _footprint_s(text: str) -> float:
+    try:
+        duration_s = float(text)
+    except ValueError:
+        duration_s = math.nan
+    if not 1 <= duration_s <= LONGEST_FOOTPRINT_S:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 1 to {LONGEST_FOOTPRINT_S:g}")
+    return duration_s
 
 
 def _transport(given: str | None, environ: Mapping[str, str]) -> str:
@@ -166,10 +196,23 @@ def _is_server_url(text: str) -> bool:
         url = urlsplit(text)
         port = url.port
     except ValueError:
+        # a port out of bounds, or brackets without an IPv6 address
         return False
     has_more = bool(url.query or url.fragment or "@" in url.netloc)
-    is_reachable = bool(url.hostname) and text.isprintable() and " " not in text and port != 0
-    return url.scheme in {"http", "https"} and is_reachable and not has_more
+    is_plain = text.isprintable() and " " not in text
+    return url.scheme in {"http", "https"} and bool(url.hostname) and port != 0 and is_plain and not has_more
+
+
+def _without(given: str | None, environ: Mapping[str, str]) -> frozenset[str]:
+    source = "argument --without" if given else "MUSTER_AGENT_WITHOUT"
+    text = _first(given, environ.get("MUSTER_AGENT_WITHOUT"))
+    names = frozenset(name.strip() for name in text.split(",") if name.strip())
+    unknown = ", ".join(repr(name) for name in sorted(names - set(catalogue.NAMES)))
+    if unknown:
+        raise SettingsError(f"{source}: nothing is called {unknown}; there are {', '.join(catalogue.NAMES)}")
+    if names >= catalogue.INDISPENSABLE:
+        raise SettingsError(f"{source}: one of {', '.join(sorted(catalogue.INDISPENSABLE))} has to stay")
+    return names
 
 
 def _state_dir(given: str | None, environ: Mapping[str, str], *, is_root: bool) -> Path:

@@ -27,7 +27,7 @@ from services.ingest.throttle import Throttle
 from shared.io.changelog.append import ChangeLog
 from shared.io.changelog.read import LogReader
 from shared.io.litestar_app import litestar_app
-from shared.io.litestar_openapi import document_route, openapi_document
+from shared.io.litestar_openapi import document_route, openapi_document, stated_bounds
 from shared.io.probes import AsgiApp, Receive, Scope, Send
 from shared.settings import Liveness
 
@@ -95,7 +95,8 @@ def _openapi() -> OpenAPIConfig:
     return OpenAPIConfig(
         title="Muster ingest",
         version="1",
-        description="What agents call: they enrol once, say what they are, and send samples.",
+        description="What agents call: they enrol once, say what they are, and send samples. "
+        + stated_bounds(metrics_door.MAX_BODY_BYTES),
         use_handler_docstrings=True,
         components=Components(security_schemes={routes.SECURITY_SCHEME: scheme}),
     )

@@ -6,11 +6,19 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from shared.resources.declaration import Count, Labels, Line
+from shared.resources.declaration import Count, Identifier, Labels, Line
 from shared.resources.servers import OperatingSystem
 
 RequiredLine = Annotated[Line, Meta(min_length=1)]
-Identifier = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-]+(?!\n)$")]
+
+MAX_INVENTORY_DEPTH = 32
+Inventory = Annotated[
+    dict[Line, Any],
+    Meta(
+        max_length=1000,
+        description=f"What the machine has: any JSON, nested at most {MAX_INVENTORY_DEPTH} deep",
+    ),
+]
 
 
 class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +48,7 @@ class Handshake(msgspec.Struct, frozen=True, kw_only=True):
     agent_version: Line = ""
     interval_s: Annotated[float, Meta(gt=0, le=86_400)] = 5.0
     os: OperatingSystem = OperatingSystem()
-    inventory: dict[str, Any] = {}
+    inventory: Inventory = {}
 
 
 class Welcome(msgspec.Struct, frozen=True):

@@ -13,7 +13,7 @@ from shared.errors import NotFound, Rejected, RetryLater
 from shared.io.changelog.append import ChangeLog
 from shared.io.changelog.read import LogReader
 from shared.names import Topic, held_deadline_of, new_id
-from shared.operation import Deadline, Draft, Operation
+from shared.operation import Deadline, Draft, Operation, Start
 from shared.resources.agents import Agent
 from shared.resources.servers import Server
 
@@ -54,6 +54,7 @@ class Presence:
             identity,
             lambda server: server_introduced(server, registration, handshake, now),
             self._expected(identity),
+            start=Start(identity.metrics, identity.server_id, handshake.boot_id) if handshake else None,
             beside=self._agent_operation(identity, agent),
         )
         self._beacon.heard = True
@@ -100,6 +101,7 @@ class Presence:
         edit: _Edit,
         deadlines: tuple[Deadline, ...],
         *,
+        start: Start | None = None,
         beside: Operation | None = None,
     ) -> None:
         """Append an edit and its deadlines together; `beside` goes into the same call, once."""
@@ -124,6 +126,7 @@ class Presence:
                 actor=f"agent:{identity.agent_id}",
                 id=new_id("op"),
                 deadlines=deadlines,
+                start=start,
             )
             result, *_ = await self._changes.append_all([operation, beside] if beside else [operation])
             if not isinstance(result, Rejected):

@@ -8,15 +8,26 @@ from litestar.di import NamedDependency
 from litestar.params import HeaderParameter, JSONBody
 
 from services.ingest.enrolment import Enrolments
-from services.ingest.messages import Enrolled, Enrolment, Handshake, MetricsTaken, Status, StatusTaken, Welcome
+from services.ingest.messages import (
+    MAX_INVENTORY_DEPTH,
+    Enrolled,
+    Enrolment,
+    Handshake,
+    MetricsTaken,
+    Status,
+    StatusTaken,
+    Welcome,
+)
 from services.ingest.presence import Presence
 from services.ingest.registration import interval_granted
 from services.ingest.requests import AgentRequest
+from services.ingest.samples_schema import SamplesOperation
 from services.ingest.throttle import Throttle
 from shared.errors import Rejected
 from shared.io.address import address_of
 from shared.io.litestar_problems import documented
 from shared.resources.metrics import Sample
+from shared.validation import is_deeper_than
 
 IdempotencyKey = Annotated[
     str,
@@ -88,6 +99,9 @@ async def handshake(
     presence: NamedDependency[Presence],
 ) -> Welcome:
     """Put the server online; the answer says how often to send samples."""
+    if is_deeper_than(data.inventory, MAX_INVENTORY_DEPTH):
+        too_deep = f"it is nested more than {MAX_INVENTORY_DEPTH} deep"
+        raise Rejected(too_deep, code="invalid", field="inventory")
     registration = await enrolments.registration(request.user)
     await presence.introduce(request.user, registration, data)
     return Welcome(
@@ -133,6 +147,7 @@ async def disconnect(request: AgentRequest, presence: NamedDependency[Presence])
 @post(
     "/ingest/v1/metrics",
     operation_id="sendMetrics",
+    operation_class=SamplesOperation,
     summary="Take samples in",
     status_code=HTTPStatus.ACCEPTED,
     security=_AGENTS_ONLY,
@@ -145,7 +160,7 @@ async def disconnect(request: AgentRequest, presence: NamedDependency[Presence])
         HTTPStatus.TOO_MANY_REQUESTS,
     ),
 )
-async def describe_metrics(data: JSONBody[Sample | list[Sample]]) -> MetricsTaken:
+async def describe_metrics(data: JSONBody[Sample]) -> MetricsTaken:
     """Take one sample or an array of up to 1,000: the good ones are kept when others are bad."""
     # MetricsDoor is what answers; this one is never served, but stands in the OpenAPI document
     raise NotImplementedError

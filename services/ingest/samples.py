@@ -12,6 +12,7 @@ from shared.errors import Malformed, MusterError, Rejected
 from shared.names import is_id
 from shared.operation import Draft
 from shared.resources.metrics import MEASUREMENTS, Sample
+from shared.validation import decode
 
 MAX_SAMPLES = 1000
 """How many samples one request may carry."""
@@ -39,13 +40,15 @@ class TooManySamples(MusterError):
     code = "too_many_samples"
 
 
+UNIDENTIFIED = ("", 0)
 _BAD = "invalid_sample"
 
 _decode_one = msgspec.json.Decoder(_KnownSample).decode
 _decode_many = msgspec.json.Decoder(list[_KnownSample]).decode
-_decode_lenient = msgspec.json.Decoder(Sample).decode
 _decode_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_decode_names = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode
+_NAMES = frozenset(Sample.__struct_fields__)
 
 
 def read_batch(body: bytes, server_id: str, now: datetime) -> Batch:
@@ -106,10 +109,10 @@ class _Reader:
         except UNREADABLE:
             pass
         try:
-            sample = _decode_lenient(body)
+            sample = decode(body, Sample)
+            self.batch.with_unknown_fields += _has_unknown_fields(body)
         except UNREADABLE as error:
             raise fault_of(body, error, code=_BAD) from error
-        self.batch.with_unknown_fields += 1
         return sample
 
     def take(self, samples: Iterable[Sample]) -> None:
@@ -125,7 +128,7 @@ class _Reader:
             taken = sample
             if sample.ts.tzinfo is not UTC or sample.ts > latest:
                 taken = self._at_a_good_time(sample)
-            identity = (boot_id, sample.seq) if boot_id and sample.seq else None
+            identity = (boot_id, sample.seq) if boot_id and sample.seq else UNIDENTIFIED
             drafts.append(Draft(id=server_id, action="put", data=_encode(taken), sample=identity))
 
     def _at_a_good_time(self, sample: Sample) -> Sample:
@@ -138,6 +141,11 @@ class _Reader:
             ts = self._now
             self.batch.skewed += 1
         return msgspec.structs.replace(sample, ts=ts)
+
+
+def _has_unknown_fields(body: bytes | msgspec.Raw) -> bool:
+    """Whether this JSON object has names that no sample has."""
+    return not _decode_names(body).keys() <= _NAMES
 
 
 def _check_form(boot_id: str) -> None:
@@ -155,8 +163,8 @@ def _has_measurement(sample: Sample) -> bool:
 
 
 def _in_order_of_seq(batch: Batch) -> Batch:
-    """Put the samples of each boot in the order of `seq`: one after a later one would be taken for a repetition."""
-    identities = [draft.sample or ("", 0) for draft in batch.drafts]
+    """Put the samples of each boot in the order of `seq`: one after a later one would be late, for history alone."""
+    identities = [draft.sample or UNIDENTIFIED for draft in batch.drafts]
     if all(map(le, identities, identities[1:])):
         return batch
     first: dict[str, int] = {}

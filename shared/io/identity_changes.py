@@ -4,13 +4,15 @@ An announcement that is lost costs time only: every process also looks the login
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import Any
 
 import msgspec
 import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from shared.io.announcements import cancel, listen
 from shared.io.telemetry import Counter
 from shared.names import IDENTITY_CHANGES
 
@@ -18,8 +20,6 @@ ANNOUNCED_WITHIN_S = 1.0
 """How long an announcement may keep the answer to a request waiting."""
 
 _LISTEN_PAUSE_S = 0.25
-_MESSAGE_TIMEOUT_S = 5.0
-_CANCEL_AGAIN_S = 0.2
 
 _UNHEARD = Counter("muster_identity_changes_unannounced_total", "Changes of logins that could not be announced")
 
@@ -57,21 +57,13 @@ class IdentityChanges:
         async with asyncio.TaskGroup() as group:
             listening = group.create_task(self._listen())
             await ending.wait()
-            while not listening.done():
-                # more than once: redis-py's wait_for may swallow a cancellation, https://bugs.python.org/issue37658
-                listening.cancel()
-                await asyncio.wait([listening], timeout=_CANCEL_AGAIN_S)
+            await cancel([listening])
 
     async def _listen(self) -> None:
-        while True:
-            try:
-                async with self._redis.pubsub(ignore_subscribe_messages=True) as channel:
-                    await channel.subscribe(IDENTITY_CHANGES)
-                    await self._heard(None)  # for what was announced before
-                    while True:
-                        message = await channel.get_message(timeout=_MESSAGE_TIMEOUT_S)
-                        if message is not None:
-                            await self._heard(frozenset(msgspec.json.decode(message["data"], type=list[str])))
-            except (RedisError, OSError) as error:
-                log.warning("changes of logins are not heard", reason=repr(error))
-                await asyncio.sleep(_LISTEN_PAUSE_S)
+        async def begun() -> None:
+            await self._heard(None)  # for what was announced before
+
+        async def heard(message: Mapping[str, Any]) -> None:
+            await self._heard(frozenset(msgspec.json.decode(message["data"], type=list[str])))
+
+        await listen(self._redis, [IDENTITY_CHANGES], begun=begun, heard=heard, pause_s=_LISTEN_PAUSE_S)
