@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 from tests.support.fake_stream import FakeStream
@@ -28,10 +30,12 @@ class FakeAnswer:
 class FakeIngest:
     """Speaks the agents' part of the HTTP interface on loopback, from `start` to `stop`, always on the same port.
 
-    Everything that arrived stands in its attributes; `wait_until` waits for it.
+    With a `certificate` (and its key, in one file) it speaks TLS. Everything that arrived stands in its attributes;
+    `wait_until` waits for it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, certificate: Path | None = None) -> None:
+        self._certificate = certificate
         self.token = "enrol-me"
         self.secret = "the-agents-secret"
         self.interval_s: float | None = None
@@ -65,7 +69,7 @@ class FakeIngest:
     @property
     def url(self) -> str:
         """Where an agent finds it."""
-        return f"http://127.0.0.1:{self._port}"
+        return f"{'https' if self._certificate else 'http'}://127.0.0.1:{self._port}"
 
     @property
     def goodbyes(self) -> int:
@@ -76,6 +80,8 @@ class FakeIngest:
         """Listen: on a free port the first time, on the same one later."""
         self._server = _Server(("127.0.0.1", self._port), self)
         self._port = self._server.server_address[1]
+        if self._certificate:
+            self._server.speak_tls(self._certificate)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), name="fake ingest")
         self._thread.start()
 
@@ -262,6 +268,12 @@ class _Server(ThreadingHTTPServer):
         self.ingest = ingest
         self._connections: set[socket.socket] = set()
         super().__init__(address, _Handler)
+
+    def speak_tls(self, certificate: Path) -> None:
+        """Shake hands with each connection as soon as it is read from, in its own thread."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
 
     def process_request(self, request: socket.socket | tuple[bytes, socket.socket], client_address: Any) -> None:  # noqa: ANN401 - the type is socketserver's
         """Remember the connection while it is open."""

@@ -17,6 +17,7 @@ from tests.support.forward_proxy import ForwardProxy
 from tests.support.running_agent import RunningAgent
 
 AUTHORISED = {"Authorization": "Bearer the-agents-secret", "Content-Type": "application/json"}
+CERTIFICATE = Path(__file__).parents[2] / "support" / "loopback.pem"
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 
@@ -148,3 +149,44 @@ def test_authorities_of_the_environment_replace_the_usual_ones(monkeypatch: pyte
     monkeypatch.delenv("SSL_CERT_FILE")
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
     assert 0 == tls_context().cert_store_stats()["x509_ca"]
+
+
+@pytest.fixture
+def secure_ingest() -> Iterator[FakeIngest]:
+    server = FakeIngest(CERTIFICATE)
+    server.start()
+    yield server
+    server.release_answers()
+    server.stop()
+
+
+@pytest.mark.parametrize("transport", ["stream", "http"])
+def test_samples_arrive_over_tls_from_whom_the_authorities_vouch_for(
+    secure_ingest: FakeIngest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, transport: str
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
+    agent = RunningAgent(secure_ingest.url, tmp_path, secure_ingest.token, transport=transport)
+    secure_ingest.wait_until(lambda server: len(server.samples) >= 5 and not server.missing())
+    assert agent.stop()
+    assert (1 if transport == "stream" else 0) == len(secure_ingest.streams)
+
+
+def test_a_stream_over_tls_goes_through_a_tunnel_as_well(
+    secure_ingest: FakeIngest, proxy: ForwardProxy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
+    agent = RunningAgent(secure_ingest.url, tmp_path, secure_ingest.token, transport="stream")
+    secure_ingest.wait_until(lambda server: len(server.samples) >= 2)
+    assert agent.stop()
+    assert [secure_ingest.url.removeprefix("https://")] * 2 == proxy.tunnels
+
+
+def test_nothing_is_told_to_a_server_that_nobody_vouches_for(
+    secure_ingest: FakeIngest, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    agent = RunningAgent(secure_ingest.url, tmp_path, secure_ingest.token, transport="auto")
+    agent.wait_for_backlog(3)
+    agent.stop()
+    assert [] == secure_ingest.requests
+    assert "CERTIFICATE_VERIFY_FAILED" in caplog.text
