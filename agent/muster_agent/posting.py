@@ -54,7 +54,7 @@ class Posting:
     def idle_s(self) -> float:
         """Give how long nothing is due unless there is a new sample."""
         late_s = self._pace.next_s - self._delivery.now_s() if self._exchange.has_late() else FACTS_CHECK_S
-        return min(max(0.0, late_s), FACTS_CHECK_S, self._terms.heartbeat_s)
+        return min(max(0.0, late_s), FACTS_CHECK_S)
 
     def say_goodbye(self, timeout_s: float) -> None:
         """Tell the server that this machine goes offline on purpose. Raises DeliveryError."""
