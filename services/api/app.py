@@ -11,6 +11,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import Guard
 
+from services.api.agent_identity_routes import AGENT_IDENTITY_ROUTES
 from services.api.api_tokens import API_TOKEN_ROUTES
 from services.api.audit import AUDIT_ROUTES
 from services.api.auth_routes import AUTH_ROUTES
@@ -56,6 +57,7 @@ def _routes() -> list[Any]:
                 *accounts,
                 *AUDIT_ROUTES,
                 *ENROLMENT_ROUTES,
+                *AGENT_IDENTITY_ROUTES,
                 *records,
                 *HISTORY_ROUTES,
                 *SERVER_ROUTES,

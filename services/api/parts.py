@@ -5,6 +5,7 @@ import msgspec
 from redis.asyncio import Redis
 
 from services.api.accounts import Accounts
+from services.api.agent_identity import AgentIdentities
 from services.api.api_tokens import ApiTokens
 from services.api.audit import AuditReader
 from services.api.enrolment import EnrolmentTokens
@@ -25,7 +26,7 @@ from shared.io.changelog.append import ChangeLog
 from shared.io.changelog.read import LogReader
 from shared.io.commits import CommitWaiter
 from shared.io.identity import Identity
-from shared.io.identity_changes import IdentityChanges
+from shared.io.identity_changes import AgentChanges, IdentityChanges
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +38,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     throttle: LoginThrottle
     audit: AuditReader
     enrolment_tokens: EnrolmentTokens
+    agent_identities: AgentIdentities
     users: Users
     workspaces: Workspaces
     invitations: Invitations
@@ -65,7 +67,7 @@ def make_parts(
     async def heard(user_ids: frozenset[str] | None) -> None:
         identity.forget(user_ids)
 
-    changes = IdentityChanges(redis, heard)
+    changes, agent_changes = IdentityChanges(redis, heard), AgentChanges(redis, _nothing)
     writer = RecordWriter(log, reader, commits, Repetition(redis), wait_timeout_s=wait_timeout_s)
     return Parts(
         identity=identity,
@@ -74,6 +76,7 @@ def make_parts(
         throttle=LoginThrottle(redis),
         audit=AuditReader(pool),
         enrolment_tokens=EnrolmentTokens(pool),
+        agent_identities=AgentIdentities(pool, agent_changes),
         users=Users(pool, changes, passwords),
         workspaces=Workspaces(pool, changes),
         invitations=Invitations(pool, changes, passwords),
@@ -84,6 +87,10 @@ def make_parts(
         reverter=Reverter(pool, reader, writer),
         exports=Exports(pool),
         imports=Imports(reader, writer),
-        servers=Servers(pool, reader, writer),
+        servers=Servers(pool, reader, writer, agent_changes),
         log_reader=reader,
     )
+
+
+async def _nothing(_: frozenset[str] | None) -> None:
+    """Stand for what hears nothing: no credential of an agent is remembered here."""

@@ -1,8 +1,9 @@
 """Reads a body of metrics: which samples are good, as they will be stored, and what is wrong with the others. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from operator import le
+from typing import TypeVar
 
 import msgspec
 
@@ -21,7 +22,7 @@ MAX_SKEW = timedelta(minutes=5)
 """A sample further in the future than this gets the server's time."""
 
 
-class _KnownSample(Sample, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class KnownSample(Sample, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A sample in which every name is known: as agents of our own version send it."""
 
 
@@ -42,9 +43,10 @@ class TooManySamples(MusterError):
 
 UNIDENTIFIED = ("", 0)
 _BAD = "invalid_sample"
+_Found = TypeVar("_Found")
 
-_decode_one = msgspec.json.Decoder(_KnownSample).decode
-_decode_many = msgspec.json.Decoder(list[_KnownSample]).decode
+_decode_one = msgspec.json.Decoder(KnownSample).decode
+_decode_many = msgspec.json.Decoder(list[KnownSample]).decode
 _decode_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_names = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode
@@ -64,6 +66,19 @@ def read_batch(body: bytes, server_id: str, now: datetime) -> Batch:
     return reader.batch
 
 
+def batch_of(samples: Sequence[Sample], server_id: str, now: datetime) -> Batch:
+    """Make a batch of samples that are decoded already.
+
+    Raises TooManySamples; the bad ones are left out and reported.
+    """
+    return _Reader(server_id, now).batch_of(samples)
+
+
+def batch_of_each(raw_samples: Sequence[msgspec.Raw], server_id: str, now: datetime) -> Batch:
+    """Make a batch of samples of which some may be no samples at all; else as `batch_of`."""
+    return _Reader(server_id, now).read_one_by_one(raw_samples)
+
+
 class _Reader:
     """Fills one batch."""
 
@@ -78,24 +93,31 @@ class _Reader:
         try:
             samples: Sequence[Sample] = _decode_many(body)
         except UNREADABLE:
-            return self._read_one_by_one(body)
+            try:
+                return self.read_one_by_one(_decode_array(body))
+            except UNREADABLE as error:
+                raise not_json(error) from error
+        return self.batch_of(samples)
+
+    def batch_of(self, samples: Sequence[Sample]) -> Batch:
+        """Take all samples at once; only where that fails, one by one."""
         _check_count(len(samples))
         try:
             self.take(samples)
         except Rejected:
             self.batch = Batch([])
-            return self._read_one_by_one(body)
+            return self._each(samples, lambda sample: sample)
         return _in_order_of_seq(self.batch)
 
-    def _read_one_by_one(self, body: bytes) -> Batch:
-        try:
-            raw_samples = _decode_array(body)
-        except UNREADABLE as error:
-            raise not_json(error) from error
+    def read_one_by_one(self, raw_samples: Sequence[msgspec.Raw]) -> Batch:
+        """Take those that are good, and report the others."""
         _check_count(len(raw_samples))
-        for index, raw in enumerate(raw_samples):
+        return self._each(raw_samples, self.decode)
+
+    def _each(self, found: Sequence[_Found], sample_of: Callable[[_Found], Sample]) -> Batch:
+        for index, one in enumerate(found):
             try:
-                self.take([self.decode(raw)])
+                self.take([sample_of(one)])
             except (Rejected, Malformed) as error:
                 field = getattr(error, "field", None)
                 message = f"{field}: {error}" if field else str(error)
@@ -164,6 +186,8 @@ def _has_measurement(sample: Sample) -> bool:
 
 def _in_order_of_seq(batch: Batch) -> Batch:
     """Put the samples of each boot in the order of `seq`: one after a later one would be late, for history alone."""
+    if len(batch.drafts) == 1:
+        return batch
     identities = [draft.sample or UNIDENTIFIED for draft in batch.drafts]
     if all(map(le, identities, identities[1:])):
         return batch

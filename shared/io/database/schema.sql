@@ -45,7 +45,15 @@ CREATE TABLE public.agent_credentials (
     machine_id text NOT NULL,
     groups text[] DEFAULT '{}'::text[] NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    revoked_at timestamp with time zone
+    revoked_at timestamp with time zone,
+    next_secret_hash bytea,
+    rotated_at timestamp with time zone,
+    rotation_wanted boolean DEFAULT false NOT NULL,
+    claimed_at timestamp with time zone,
+    claim_machine_id text,
+    claim_hostname text,
+    claim_address text,
+    approved_until timestamp with time zone
 );
 
 CREATE TABLE public.agents (
@@ -61,7 +69,8 @@ CREATE TABLE public.agents (
     server_id text NOT NULL,
     agent_version text NOT NULL,
     created_at timestamp with time zone NOT NULL,
-    updated_at timestamp with time zone NOT NULL
+    updated_at timestamp with time zone NOT NULL,
+    clock_skew_s double precision
 );
 
 CREATE TABLE public.api_tokens (
@@ -484,6 +493,9 @@ ALTER TABLE ONLY public.agent_credentials
     ADD CONSTRAINT agent_credentials_enrolment_hash_key UNIQUE (enrolment_hash);
 
 ALTER TABLE ONLY public.agent_credentials
+    ADD CONSTRAINT agent_credentials_next_secret_hash_key UNIQUE (next_secret_hash);
+
+ALTER TABLE ONLY public.agent_credentials
     ADD CONSTRAINT agent_credentials_pkey PRIMARY KEY (agent_id);
 
 ALTER TABLE ONLY public.agent_credentials
@@ -587,6 +599,8 @@ ALTER TABLE ONLY public.ws_events
 
 ALTER TABLE ONLY public.zones
     ADD CONSTRAINT zones_pkey PRIMARY KEY (workspace_id, id);
+
+CREATE INDEX agent_credentials_claims ON public.agent_credentials USING btree (workspace_id, claimed_at) WHERE (claimed_at IS NOT NULL);
 
 CREATE INDEX agent_credentials_server ON public.agent_credentials USING btree (workspace_id, server_id);
 

@@ -6,22 +6,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-from litestar import Litestar
 
 import services.api.app as api
 import services.ingest.app as ingest
-from services.ingest import routes
-from shared.io.litestar_openapi import openapi_document
 from shared.validation import words_of
 
 Schema = Mapping[str, Any]
 
 
 def ingest_document() -> bytes:
-    parts = dict.fromkeys(("enrolments", "presence", "throttle"))
     nobody: Any = None
-    described: Litestar = ingest._litestar([*routes.ROUTES, routes.describe_metrics], nobody, parts, ingest._openapi())
-    return openapi_document(described)
+    return ingest.describe(nobody, dict.fromkeys(("enrolments", "registrations", "presence", "rotation", "throttle")))
 
 
 DOCUMENTS: dict[str, Any] = {"api": json.loads(api._document()), "ingest": json.loads(ingest_document())}

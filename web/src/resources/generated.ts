@@ -2,7 +2,7 @@
 
 import type { Descriptor } from "./descriptor.ts";
 
-/** A registration. `last_heartbeat` is that of its last handshake or status message. */
+/** A registration. */
 export interface Agent {
   readonly name: string;
   readonly groups: readonly string[];
@@ -14,6 +14,7 @@ export interface Agent {
   readonly agent_version: string;
   readonly created_at: string;
   readonly updated_at: string;
+  readonly clock_skew_s: number | null;
 }
 
 /** A question about a product; a choice is among its `options`. */
@@ -295,6 +296,7 @@ export const RESOURCES: { readonly [Name in keyof Records]: Descriptor } = {
       {"name": "agent_version", "label": "Agent version", "kind": "text", "isEditable": false, "isRequired": false, "isNullable": false, "default": "", "maxLength": 200, "pattern": "^[^\\x00-\\x1f]*$(?!\\n)"},
       {"name": "created_at", "label": "Created at", "kind": "time", "isEditable": false, "isRequired": true, "isNullable": false, "default": null},
       {"name": "updated_at", "label": "Updated at", "kind": "time", "isEditable": false, "isRequired": true, "isNullable": false, "default": null},
+      {"name": "clock_skew_s", "label": "Clock skew s", "kind": "number", "isEditable": false, "isRequired": false, "isNullable": true, "default": null},
     ],
   },
   attributes: {
