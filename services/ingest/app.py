@@ -18,6 +18,7 @@ from services.ingest.beacon import Beacon
 from services.ingest.credentials import Credentials
 from services.ingest.enrolment import Enrolments
 from services.ingest.intake import Intake
+from services.ingest.inventories import Inventories
 from services.ingest.metrics_door import MetricsDoor
 from services.ingest.presence import Presence
 from services.ingest.rates import Rates
@@ -53,7 +54,9 @@ def build_app(  # noqa: PLR0913  (its parts, by name)
     """Return ingest's ASGI application; `now` is the time of day, `clock` counts seconds from anywhere."""
     credentials = Credentials(pool, clock=clock)
     offline_after_ms = int(liveness.offline_after_s * 1000)
-    presence = Presence(changes, LogReader(redis), beacon, offline_after_ms=offline_after_ms, now=now)
+    presence = Presence(
+        changes, LogReader(redis), beacon, Inventories(pool), offline_after_ms=offline_after_ms, now=now
+    )
     rates = Rates(
         per_s=admission.samples_per_s, burst=admission.samples_at_once, capacity=MAX_AGENTS_RATED, clock=clock
     )

@@ -7,6 +7,7 @@ import msgspec
 
 from services.ingest.beacon import Beacon
 from services.ingest.credentials import AgentIdentity
+from services.ingest.inventories import Inventories
 from services.ingest.messages import Handshake, Status
 from services.ingest.registration import Registration, agent_heard, server_introduced, server_with_status
 from shared.errors import NotFound, Rejected, RetryLater
@@ -29,11 +30,12 @@ class Presence:
     All methods raise RetryLater when the log is closed, or when a record changed too often meanwhile.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (what it works with)
         self,
         changes: ChangeLog,
         reader: LogReader,
         beacon: Beacon,
+        inventories: Inventories,
         *,
         offline_after_ms: int,
         now: Callable[[], datetime],
@@ -41,14 +43,21 @@ class Presence:
         self._changes = changes
         self._reader = reader
         self._beacon = beacon
+        self._inventories = inventories
         self.offline_after_ms = offline_after_ms
         self.now = now
 
     async def introduce(
         self, identity: AgentIdentity, registration: Registration, handshake: Handshake | None = None
     ) -> None:
-        """Make or update the records of a server and its agent, and expect to hear of it again."""
+        """Make or update the records of a server and its agent, and expect to hear of it again.
+
+        Raises Rejected for an inventory that cannot be kept.
+        """
         now = self.now()
+        if handshake is not None:
+            # first: a handshake that is answered is kept as a whole
+            await self._inventories.keep(identity, handshake, now)
         agent = agent_heard(await self._agent(identity), registration, now, handshake=handshake)
         await self._edit_server(
             identity,
