@@ -294,10 +294,10 @@ CREATE TABLE public.metrics (
 );
 
 CREATE TABLE public.metrics_15m (
-    ts timestamp with time zone CONSTRAINT metrics_1m_ts_not_null NOT NULL,
+    ts timestamp with time zone NOT NULL,
     net_rx_total_max bigint,
     net_tx_total_max bigint,
-    samples integer CONSTRAINT metrics_1m_samples_not_null NOT NULL,
+    samples integer NOT NULL,
     uptime_s_max real,
     cpu_percent_avg real,
     cpu_percent_min real,
@@ -350,17 +350,17 @@ CREATE TABLE public.metrics_15m (
     processes_avg real,
     processes_min real,
     processes_max real,
-    workspace_id text CONSTRAINT metrics_1m_workspace_id_not_null NOT NULL,
-    server_id text CONSTRAINT metrics_1m_server_id_not_null NOT NULL,
+    workspace_id text NOT NULL,
+    server_id text NOT NULL,
     counts integer[]
 )
 PARTITION BY RANGE (ts);
 
 CREATE TABLE public.metrics_1d (
-    ts timestamp with time zone CONSTRAINT metrics_1m_ts_not_null NOT NULL,
+    ts timestamp with time zone NOT NULL,
     net_rx_total_max bigint,
     net_tx_total_max bigint,
-    samples integer CONSTRAINT metrics_1m_samples_not_null NOT NULL,
+    samples integer NOT NULL,
     uptime_s_max real,
     cpu_percent_avg real,
     cpu_percent_min real,
@@ -413,17 +413,17 @@ CREATE TABLE public.metrics_1d (
     processes_avg real,
     processes_min real,
     processes_max real,
-    workspace_id text CONSTRAINT metrics_1m_workspace_id_not_null NOT NULL,
-    server_id text CONSTRAINT metrics_1m_server_id_not_null NOT NULL,
+    workspace_id text NOT NULL,
+    server_id text NOT NULL,
     counts integer[]
 )
 PARTITION BY RANGE (ts);
 
 CREATE TABLE public.metrics_1h (
-    ts timestamp with time zone CONSTRAINT metrics_1m_ts_not_null NOT NULL,
+    ts timestamp with time zone NOT NULL,
     net_rx_total_max bigint,
     net_tx_total_max bigint,
-    samples integer CONSTRAINT metrics_1m_samples_not_null NOT NULL,
+    samples integer NOT NULL,
     uptime_s_max real,
     cpu_percent_avg real,
     cpu_percent_min real,
@@ -476,8 +476,8 @@ CREATE TABLE public.metrics_1h (
     processes_avg real,
     processes_min real,
     processes_max real,
-    workspace_id text CONSTRAINT metrics_1m_workspace_id_not_null NOT NULL,
-    server_id text CONSTRAINT metrics_1m_server_id_not_null NOT NULL,
+    workspace_id text NOT NULL,
+    server_id text NOT NULL,
     counts integer[]
 )
 PARTITION BY RANGE (ts);

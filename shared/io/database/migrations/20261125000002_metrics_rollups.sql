@@ -17,37 +17,42 @@ CREATE INDEX metrics_history_ts ON metrics_history USING brin (ts) WITH (autosum
 -- What the samples of a bucket amount to. Of counters only the greatest is kept. A column that some of the samples
 -- lack has its own number of samples in `counts`; where none does, that is NULL. The fixed widths come first, the
 -- widest of them in front, so that nothing is lost between them.
-CREATE TABLE metrics_1m (
-    ts timestamptz NOT NULL,
-    net_rx_total_max bigint,
-    net_tx_total_max bigint,
-    samples integer NOT NULL,
-    uptime_s_max real,
-    cpu_percent_avg real, cpu_percent_min real, cpu_percent_max real,
-    load1_avg real, load1_min real, load1_max real,
-    load5_avg real, load5_min real, load5_max real,
-    load15_avg real, load15_min real, load15_max real,
-    mem_used_avg real, mem_used_min real, mem_used_max real,
-    mem_total_avg real, mem_total_min real, mem_total_max real,
-    swap_used_avg real, swap_used_min real, swap_used_max real,
-    swap_total_avg real, swap_total_min real, swap_total_max real,
-    disk_used_avg real, disk_used_min real, disk_used_max real,
-    disk_total_avg real, disk_total_min real, disk_total_max real,
-    disk_read_rate_avg real, disk_read_rate_min real, disk_read_rate_max real,
-    disk_write_rate_avg real, disk_write_rate_min real, disk_write_rate_max real,
-    net_rx_rate_avg real, net_rx_rate_min real, net_rx_rate_max real,
-    net_tx_rate_avg real, net_tx_rate_min real, net_tx_rate_max real,
-    tcp_connections_avg real, tcp_connections_min real, tcp_connections_max real,
-    udp_connections_avg real, udp_connections_min real, udp_connections_max real,
-    processes_avg real, processes_min real, processes_max real,
-    workspace_id text NOT NULL,
-    server_id text NOT NULL,
-    counts integer[],
-    PRIMARY KEY (workspace_id, server_id, ts)
-) PARTITION BY RANGE (ts);
-CREATE TABLE metrics_15m (LIKE metrics_1m, PRIMARY KEY (workspace_id, server_id, ts)) PARTITION BY RANGE (ts);
-CREATE TABLE metrics_1h (LIKE metrics_1m, PRIMARY KEY (workspace_id, server_id, ts)) PARTITION BY RANGE (ts);
-CREATE TABLE metrics_1d (LIKE metrics_1m, PRIMARY KEY (workspace_id, server_id, ts)) PARTITION BY RANGE (ts);
+DO $$
+DECLARE
+    name text;
+BEGIN
+    FOREACH name IN ARRAY ARRAY['metrics_1m', 'metrics_15m', 'metrics_1h', 'metrics_1d'] LOOP
+        EXECUTE format('CREATE TABLE %I (
+            ts timestamptz NOT NULL,
+            net_rx_total_max bigint,
+            net_tx_total_max bigint,
+            samples integer NOT NULL,
+            uptime_s_max real,
+            cpu_percent_avg real, cpu_percent_min real, cpu_percent_max real,
+            load1_avg real, load1_min real, load1_max real,
+            load5_avg real, load5_min real, load5_max real,
+            load15_avg real, load15_min real, load15_max real,
+            mem_used_avg real, mem_used_min real, mem_used_max real,
+            mem_total_avg real, mem_total_min real, mem_total_max real,
+            swap_used_avg real, swap_used_min real, swap_used_max real,
+            swap_total_avg real, swap_total_min real, swap_total_max real,
+            disk_used_avg real, disk_used_min real, disk_used_max real,
+            disk_total_avg real, disk_total_min real, disk_total_max real,
+            disk_read_rate_avg real, disk_read_rate_min real, disk_read_rate_max real,
+            disk_write_rate_avg real, disk_write_rate_min real, disk_write_rate_max real,
+            net_rx_rate_avg real, net_rx_rate_min real, net_rx_rate_max real,
+            net_tx_rate_avg real, net_tx_rate_min real, net_tx_rate_max real,
+            tcp_connections_avg real, tcp_connections_min real, tcp_connections_max real,
+            udp_connections_avg real, udp_connections_min real, udp_connections_max real,
+            processes_avg real, processes_min real, processes_max real,
+            workspace_id text NOT NULL,
+            server_id text NOT NULL,
+            counts integer[],
+            PRIMARY KEY (workspace_id, server_id, ts)
+        ) PARTITION BY RANGE (ts)', name);
+    END LOOP;
+END
+$$;
 
 CREATE FUNCTION ensure_metrics_partition(parent text, first_moment timestamptz, length interval) RETURNS void
 LANGUAGE plpgsql AS $$
