@@ -4,8 +4,9 @@ Everything is done in slices, each one transaction that says how far it came. Th
 killed; who finds another at work leaves it to them.
 """
 
+import contextlib
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import asyncpg
@@ -70,10 +71,18 @@ async def close_until(pool: Pool, moment: dt.datetime, *, partitions: int = PART
     before, and rolled up, or it hears of the new moment. Raises one of `ELSEWHERE` when a batch takes too long.
     """
     for partition in range(partitions):
-        async with pool.acquire() as connection, connection.transaction():
-            await connection.execute("SET LOCAL lock_timeout = '5s'")
+        async with _waiting_briefly(pool) as connection:
             await _SQL.close_partition(connection, partition=partition, moment=moment)
-    await _SQL.closed(pool, moment=moment)
+    async with _waiting_briefly(pool) as connection:
+        await _SQL.closed(connection, moment=moment)
+
+
+@contextlib.asynccontextmanager
+async def _waiting_briefly(pool: Pool) -> AsyncIterator[Connection]:
+    """Give a connection in a transaction that waits for no lock for long."""
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("SET LOCAL lock_timeout = '5s'")
+        yield connection
 
 
 async def lock_levels(connection: Connection) -> dict[str, Standing]:

@@ -7,6 +7,7 @@ import asyncpg
 import pytest_asyncio
 
 from services.worker.history_retention import forget_history, forget_level
+from services.worker.jobs import forget_old_metrics, roll_up_metrics
 from services.worker.rollups import roll_up
 from shared.io.database.pool import connect, create_pool
 from shared.levels import ONE_DAY, ONE_HOUR, ONE_MINUTE, QUARTER_HOUR, ROLLUPS
@@ -154,3 +155,15 @@ async def test_who_is_writing_is_not_waited_for_long(pool: asyncpg.Pool, writer:
         assert START == min(await raw_times(pool))
     await forget_history(pool, History(), NOW)
     assert set() == await raw_times(pool)
+
+
+async def test_jobs_do_so_as_time_goes_by(pool: asyncpg.Pool, writer: HistoryWriter) -> None:
+    told = hourly(START, 20)
+    await writer.commit(told)
+    context = {"pool": pool, "history": History()}
+    for _ in range(2):
+        await roll_up_metrics(context)
+        await forget_old_metrics(context)
+    assert dt.datetime.now(dt.UTC) - 3 * DAY < min(await raw_times(pool))
+    for level in (QUARTER_HOUR, ONE_HOUR, ONE_DAY):
+        assert_alike(amounts(told, level), await stored(pool, level))
