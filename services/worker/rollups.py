@@ -162,8 +162,8 @@ async def _add(connection: Connection, levels: Mapping[str, Standing], late: Seq
             rolled_until,
         )
     if late:
-        workspace_ids, server_ids, buckets = zip(*late, strict=True)
-        await _SQL.delete_samples(connection, workspace_ids=workspace_ids, server_ids=server_ids, buckets=buckets)
+        names = ("workspace_id", "server_id", "bucket")
+        await _SQL.delete_samples(connection, [dict(zip(names, place, strict=True)) for place in late])
 
 
 def _places(
@@ -195,11 +195,13 @@ def _places_of(source: Level | None, *, first_argument: int = 1) -> str:
     parts = rollup_parts() if source else raw_parts()
     table = source.table if source else "metrics_history"
     one, two, three, four, five = (f"${first_argument + number}" for number in range(5))
+    # OFFSET 0: each place is looked up in the index, whatever the planner thinks of reading everything instead
     return (
-        f"SELECT {parts} FROM unnest({one}::text[], {two}::text[], {three}::timestamptz[]) "  # noqa: S608  (declared names)
-        f"AS place (workspace_id, server_id, bucket) JOIN {table} {alias} "
-        f"ON {alias}.workspace_id = place.workspace_id AND {alias}.server_id = place.server_id "
-        f"AND {alias}.ts >= place.bucket AND {alias}.ts < least(place.bucket + {four}::interval, {five}::timestamptz)"
+        f"SELECT part.* FROM unnest({one}::text[], {two}::text[], {three}::timestamptz[]) "  # noqa: S608  (declared names)
+        f"AS place (workspace_id, server_id, bucket) CROSS JOIN LATERAL (SELECT {parts} FROM {table} {alias} "
+        f"WHERE {alias}.workspace_id = place.workspace_id AND {alias}.server_id = place.server_id "
+        f"AND {alias}.ts >= place.bucket AND {alias}.ts < least(place.bucket + {four}::interval, {five}::timestamptz) "
+        "OFFSET 0) AS part"
     )
 
 
