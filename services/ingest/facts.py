@@ -9,7 +9,7 @@ import msgspec
 from services.ingest.messages import Handshake
 from shared.errors import Rejected
 
-MAX_INVENTORY_BYTES = 32_768
+MAX_INVENTORY_BYTES = 65_536
 MAX_DEPTH = 6
 """So deep lists and objects may be nested, the inventory itself included."""
 MAX_NAME_CHARACTERS = 64

@@ -93,7 +93,7 @@ class Jobs:
                 cron(forget_operations, hour=None, minute=37),
                 cron(forget_old_events, hour=None, minute=set(range(3, 60, 10))),
                 cron(roll_up_metrics, hour=None, minute=None, second=5),
-                cron(forget_old_metrics, hour=None, minute=set(range(7, 60, 20))),
+                cron(forget_old_metrics, hour=None, minute=set(range(7, 60, 20)), run_at_startup=True),
                 cron(forget_lost_inventories, hour=None, minute=27),
             ],
             ctx={"pool": self._pool, "journal": self._journal, "history": self._history},

@@ -13,6 +13,7 @@ KEYS = ("workspace_id", "server_id", "ts")
 BEGINNING = "timestamptz '1970-01-01 00:00:00+00'"
 """What buckets are counted from: `shared.levels.EPOCH`."""
 
+_LEAST = "1e-37"
 _GAUGE_PLACE = {gauge: place for place, gauge in enumerate(GAUGES, 1)}
 
 
@@ -63,7 +64,9 @@ def _sum(column: str) -> str:
     if kind != "avg":
         return f"{kind}(part.{column})"
     weight = f"coalesce(part.counts[{_GAUGE_PLACE[field]}], part.samples)"
-    return f"(sum(part.{column}::float8 * {weight}) / nullif({_count(field)}, 0))::real"
+    average = f"sum(part.{column}::float8 * {weight}) / nullif({_count(field)}, 0)"
+    # PostgreSQL refuses to make a `real` of what is too small for it, and one such sample would hold up everything
+    return f"(CASE WHEN {average} < {_LEAST} THEN 0 ELSE {average} END)::real"
 
 
 def _count(gauge: str) -> str:

@@ -94,8 +94,8 @@ async def test_only_so_many_versions_are_kept(ingest: Ingest, agent: Enrolled) -
         ({"": 1}, "inventory"),
         ({"a\0": 1}, "inventory"),
         ({"cores": 2**64}, "inventory.cores"),
-        ({"text": "x" * 40_000}, "inventory"),
-        ({"list": list(range(10_000))}, "inventory"),
+        ({"text": "x" * 70_000}, "inventory"),
+        ({"list": list(range(20_000))}, "inventory"),
     ],
 )
 async def test_inventory_that_cannot_be_kept_is_refused(

@@ -71,6 +71,14 @@ async def test_column_that_only_some_samples_have_is_averaged_over_those(
     await assert_rolled_up(pool, told)
 
 
+async def test_number_too_small_to_be_stored_holds_nothing_up(pool: asyncpg.Pool, writer: HistoryWriter) -> None:
+    await writer.commit(
+        [sample(MINUTE, load1=1.5e-45), sample(MINUTE * 1.5, load1=0.0), sample(MINUTE * 1.6, load1=0.0)]
+    )
+    await roll_up(pool, LATER)
+    assert {0.0} == {row["load1_avg"] for row in (await stored(pool, ONE_DAY)).values()}
+
+
 async def test_buckets_are_made_once_they_are_closed(pool: asyncpg.Pool, writer: HistoryWriter) -> None:
     told = [sample(n * MINUTE / 2) for n in range(40)]
     await writer.commit(told)
