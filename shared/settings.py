@@ -79,6 +79,13 @@ class Liveness(msgspec.Struct, frozen=True):
     disconnect_grace_s: Seconds = field(name="DISCONNECT_GRACE", default=5.0)
 
 
+class StaleAgents(msgspec.Struct, frozen=True):
+    """When the registration of an agent that is heard no more is removed, and how often such ones are looked for."""
+
+    agent_stale_threshold_s: Seconds = field(name="AGENT_STALE_THRESHOLD", default=600.0)
+    agent_cleanup_interval_s: Seconds = field(name="AGENT_CLEANUP_INTERVAL", default=300.0)
+
+
 class Journal(msgspec.Struct, frozen=True):
     """How long the events of the journal are kept, and about how many of the whole installation."""
 

@@ -10,9 +10,9 @@ import socket
 import sys
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
-from muster_agent import __version__, logs, settings
+from muster_agent import __version__, footprint, logs, settings
 from muster_agent.agent import Agent
 from muster_agent.backoff import Backoff
 from muster_agent.buffer import SampleBuffer
@@ -41,7 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         chosen = settings.load(sys.argv[1:] if arguments is None else arguments, os.environ, is_root=_is_root())
         logs.configure(chosen.log_level)
         if chosen.once:
-            print_one_sample()
+            print_one_sample(chosen.without)
+            return 0
+        if chosen.footprint_s is not None:
+            sys.stdout.write(footprint.measure(chosen.footprint_s, chosen.interval_s, chosen.without) + "\n")
             return 0
         return serve(chosen)
     except SettingsError as error:
@@ -52,11 +55,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_FAILURE
 
 
-def print_one_sample() -> None:
+def print_one_sample(without: Collection[str] = ()) -> None:
     """Show on stdout what would be sent, without sending it."""
-    sampler = Sampler(catalogue.sample_collectors(), _boot_id())
+    sampler = Sampler(catalogue.sample_collectors(without), _boot_id())
     sampler.warm_up()
     time.sleep(WARM_UP_S)
+    sampler.settle()
     sys.stdout.write(json.dumps(sampler.fields(), indent=2, allow_nan=False) + "\n")
 
 
@@ -80,10 +84,10 @@ def build(chosen: Settings, state: StateDirectory, credential: Credential | None
     hostname = printable(socket.gethostname()) or "unknown"
     application = Application(chosen.token, hostname, machine_id(state.random_machine_id), chosen.name)
     exchange = Exchange(SampleBuffer(), chosen.interval_s)
-    facts = Facts(boot_id, chosen.interval_s, catalogue.os_collectors(), catalogue.inventory_collectors())
+    facts = Facts(boot_id, chosen.interval_s, catalogue.os_collectors(), catalogue.inventory_collectors(chosen.without))
     membership = Membership(state, transport, application, facts, credential)
     reporter = Reporter(transport, exchange, membership, Backoff())
-    sampler = Sampler(catalogue.sample_collectors(), boot_id)
+    sampler = Sampler(catalogue.sample_collectors(chosen.without), boot_id)
     return Agent(sampler, reporter, exchange, transport)
 
 

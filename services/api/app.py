@@ -27,7 +27,7 @@ from services.api.sync_routes import SYNC_ROUTES
 from services.api.user_routes import USER_ROUTES
 from services.api.workspace_routes import WORKSPACE_ROUTES
 from shared.io.litestar_app import litestar_app
-from shared.io.litestar_openapi import document_route, openapi_document
+from shared.io.litestar_openapi import document_route, openapi_document, stated_bounds
 from shared.resources import RESOURCES
 
 
@@ -88,6 +88,7 @@ def _openapi() -> OpenAPIConfig:
     return OpenAPIConfig(
         title="Muster api",
         version="1",
+        description="What people and programs call. " + stated_bounds(MAX_BODY_BYTES),
         use_handler_docstrings=True,
         components=Components(security_schemes={"bearer": bearer}),
         security=[{"bearer": []}],

@@ -27,7 +27,7 @@ from shared.io.changelog.append import ChangeLog
 from shared.io.changelog.read import LogReader
 from shared.io.commits import CommitWaiter
 from shared.io.identity import Identity
-from shared.io.identity_changes import IdentityChanges
+from shared.io.identity_changes import AgentChanges, IdentityChanges
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,8 +88,12 @@ def make_parts(
         reverter=Reverter(pool, reader, writer),
         exports=Exports(pool),
         imports=Imports(reader, writer),
-        servers=Servers(pool, reader, writer),
+        servers=Servers(pool, reader, writer, AgentChanges(redis, _nothing)),
         metric_history=MetricHistory(pool),
         inventories=InventoryReader(pool),
         log_reader=reader,
     )
+
+
+async def _nothing(_: frozenset[str] | None) -> None:
+    """Stand for what hears nothing: no credential of an agent is remembered here."""

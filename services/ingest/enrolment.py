@@ -12,9 +12,11 @@ from services.ingest.credentials import AgentIdentity, Credentials, hash_secret
 from services.ingest.messages import Enrolled, Enrolment
 from services.ingest.presence import Presence
 from services.ingest.registration import Registration
+from services.ingest.registrations import registration_of
 from shared.errors import AlreadyExists, Forbidden, RetryLater, Unauthenticated
 from shared.io.database.queries import queries
 from shared.io.faults import as_retry_later
+from shared.io.identity_changes import AgentChanges
 from shared.names import new_id
 
 log = structlog.get_logger(__name__)
@@ -31,9 +33,16 @@ class Enrolments:
     """Enrols agents. `shared_token` is that of the environment; empty when there is none."""
 
     def __init__(
-        self, pool: asyncpg.Pool, credentials: Credentials, presence: Presence, *, shared_token: str = ""
+        self,
+        pool: asyncpg.Pool,
+        credentials: Credentials,
+        presence: Presence,
+        agent_changes: AgentChanges,
+        *,
+        shared_token: str = "",
     ) -> None:
         self._pool = pool
+        self._agent_changes = agent_changes
         self._credentials = credentials
         self._presence = presence
         self._shared_token = shared_token
@@ -52,23 +61,10 @@ class Enrolments:
         async with self._pool.acquire() as connection, connection.transaction():
             row = await self._register(connection, request, proven, hash_secret(secret), enrolment_hash)
         registration = registration_of(row)
-        if proven:
-            self._credentials.forget(hash_secret(authorization.partition(" ")[2]))
+        if proven:  # its earlier secret is good for nothing any more, wherever it is remembered
+            await self._agent_changes.announce([registration.agent_id])
         await self._introduce(registration)
         return Enrolled(registration.agent_id, secret, registration.server_id, registration.workspace_id)
-
-    async def registration(self, identity: AgentIdentity) -> Registration:
-        """Return what an agent said when it enrolled, and end the time in which it could repeat that.
-
-        Raises Unauthenticated when its credential was revoked a moment ago.
-        """
-        async with self._pool.acquire() as connection:
-            row = await self._sql.find_registration(connection, agent_id=identity.agent_id)
-            if row is None:
-                raise Unauthenticated("this agent was removed", code="credential_revoked")
-            if row["is_repeatable"]:
-                await self._sql.end_enrolment(connection, agent_id=identity.agent_id)
-        return registration_of(row)
 
     async def _proven(self, request: Enrolment, authorization: str) -> AgentIdentity | None:
         """Return the agent that asks to be enrolled again, if it has shown its secret."""
@@ -144,17 +140,3 @@ class Enrolments:
                 raise
             # the agent must get its secret; the handshake makes the records as well
             log.warning("enrolled without records", agent_id=registration.agent_id, error=str(error))
-
-
-def registration_of(row: Any) -> Registration:  # noqa: ANN401  (a row of asyncpg, which has no types)
-    """Read what an agent said when it enrolled."""
-    return Registration(
-        agent_id=row["agent_id"],
-        server_id=row["server_id"],
-        workspace_id=row["workspace_id"],
-        name=row["name"],
-        hostname=row["hostname"],
-        machine_id=row["machine_id"],
-        groups=tuple(row["groups"]),
-        created_at=row["created_at"],
-    )

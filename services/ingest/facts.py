@@ -1,18 +1,14 @@
 """What machines are made of: whether an inventory can be kept, and how it differs from the one before. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any
 
 import msgspec
 
-from services.ingest.messages import Handshake
+from services.ingest.messages import MAX_INVENTORY_BYTES, MAX_INVENTORY_DEPTH, Handshake
 from shared.errors import Rejected
-
-MAX_INVENTORY_BYTES = 65_536
-MAX_DEPTH = 6
-"""So deep lists and objects may be nested, the inventory itself included."""
-MAX_NAME_CHARACTERS = 64
+from shared.validation import is_deeper_than
 
 PASSING = frozenset({"boot_time", "packages"})
 """What changes without the machine becoming another one."""
@@ -44,7 +40,10 @@ class Facts(msgspec.Struct, frozen=True):
 
 def facts_of(handshake: Handshake) -> Facts:
     """Return the facts that a handshake tells; raises Rejected, which names the field that cannot be kept."""
-    for fault_field, message in _faults(handshake.inventory, "inventory", 1):
+    if is_deeper_than(handshake.inventory, MAX_INVENTORY_DEPTH):
+        message = f"it is nested more than {MAX_INVENTORY_DEPTH} deep"
+        raise Rejected(message, code="invalid_inventory", field="inventory")
+    for fault_field, message in _faults(handshake.inventory, "inventory"):
         raise Rejected(message, code="invalid_inventory", field=fault_field)
     facts = Facts(msgspec.to_builtins(handshake.os), handshake.inventory)
     size = len(msgspec.json.encode(facts.inventory))
@@ -61,25 +60,18 @@ def difference(before: Facts | None, after: Facts) -> Difference:
     return {name: [old.get(name), new.get(name)] for name in sorted(differing)}
 
 
-def _faults(value: object, path: str, depth: int) -> Iterator[tuple[str, str]]:
-    """Yield what cannot be kept, with its path."""
+def _faults(value: object, path: str) -> Iterator[tuple[str, str]]:
+    """Yield what PostgreSQL cannot keep, with its path."""
     match value:
-        case dict() | list() if depth > MAX_DEPTH:
-            yield path, f"it is nested more deeply than {MAX_DEPTH} levels"
         case dict():
-            yield from _faults_of_object(value, path, depth)
+            if any("\0" in name for name in value):
+                yield path, "it has a field whose name has the character NUL"
+            for name, each in value.items():
+                yield from _faults(each, f"{path}.{name}")
         case list():
             for place, each in enumerate(value):
-                yield from _faults(each, f"{path}[{place}]", depth + 1)
+                yield from _faults(each, f"{path}[{place}]")
         case str() if "\0" in value:
             yield path, "it has the character NUL"
         case int() if not -_LARGEST <= value < _LARGEST:
             yield path, "it is too large a number"
-
-
-def _faults_of_object(value: Mapping[str, object], path: str, depth: int) -> Iterator[tuple[str, str]]:
-    for name, each in value.items():
-        if not 1 <= len(name) <= MAX_NAME_CHARACTERS or not name.isprintable():
-            yield path, f"it has a field whose name is not 1 to {MAX_NAME_CHARACTERS} printable characters"
-        else:
-            yield from _faults(each, f"{path}.{name}", depth + 1)

@@ -3,15 +3,25 @@
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from litestar import post
+from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import HeaderParameter, JSONBody
 
 from services.ingest.enrolment import Enrolments
-from services.ingest.messages import Enrolled, Enrolment, Handshake, MetricsTaken, Status, StatusTaken, Welcome
+from services.ingest.messages import (
+    Enrolled,
+    Enrolment,
+    Handshake,
+    MetricsTaken,
+    Status,
+    StatusTaken,
+    Welcome,
+)
 from services.ingest.presence import Presence
 from services.ingest.registration import interval_granted
+from services.ingest.registrations import Registrations
 from services.ingest.requests import AgentRequest
+from services.ingest.samples_schema import SamplesOperation
 from services.ingest.throttle import Throttle
 from shared.errors import Rejected
 from shared.io.address import address_of
@@ -84,11 +94,11 @@ async def enroll(
 async def handshake(
     request: AgentRequest,
     data: JSONBody[Handshake],
-    enrolments: NamedDependency[Enrolments],
+    registrations: NamedDependency[Registrations],
     presence: NamedDependency[Presence],
 ) -> Welcome:
     """Put the server online; the answer says how often to send samples."""
-    registration = await enrolments.registration(request.user)
+    registration = await registrations.of(request.user)
     await presence.introduce(request.user, registration, data)
     return Welcome(
         server_id=request.user.server_id,
@@ -108,12 +118,14 @@ async def handshake(
 async def status(
     request: AgentRequest,
     data: JSONBody[Status],
-    enrolments: NamedDependency[Enrolments],
+    registrations: NamedDependency[Registrations],
     presence: NamedDependency[Presence],
 ) -> StatusTaken:
-    """Keep how an agent is; what is left out stays as it was."""
-    registration = await enrolments.registration(request.user)
-    await presence.report(request.user, registration, data)
+    """Keep how an agent is; what is left out stays as it was, and nothing at all is a sign of life."""
+    if data.says_nothing:
+        await presence.touch(request.user)
+    else:
+        await presence.report(request.user, await registrations.of(request.user), data)
     return StatusTaken(server_time=presence.now())
 
 
@@ -133,6 +145,7 @@ async def disconnect(request: AgentRequest, presence: NamedDependency[Presence])
 @post(
     "/ingest/v1/metrics",
     operation_id="sendMetrics",
+    operation_class=SamplesOperation,
     summary="Take samples in",
     status_code=HTTPStatus.ACCEPTED,
     security=_AGENTS_ONLY,
@@ -145,9 +158,28 @@ async def disconnect(request: AgentRequest, presence: NamedDependency[Presence])
         HTTPStatus.TOO_MANY_REQUESTS,
     ),
 )
-async def describe_metrics(data: JSONBody[Sample | list[Sample]]) -> MetricsTaken:
+async def describe_metrics(data: JSONBody[Sample]) -> MetricsTaken:
     """Take one sample or an array of up to 1,000: the good ones are kept when others are bad."""
     # MetricsDoor is what answers; this one is never served, but stands in the OpenAPI document
+    raise NotImplementedError
+
+
+@get(
+    "/ingest/v1/ws",
+    operation_id="openStream",
+    summary="Open the stream of an agent",
+    security=_AGENTS_ONLY,
+    status_code=HTTPStatus.SWITCHING_PROTOCOLS,
+    responses=documented(
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.UPGRADE_REQUIRED,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    ),
+)
+async def describe_stream() -> None:
+    """Upgrade to a WebSocket, over which the agent says all that it has to say."""
+    # StreamDoor is what answers; this one stands in the OpenAPI document
     raise NotImplementedError
 
 

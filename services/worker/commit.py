@@ -73,6 +73,9 @@ class Committer:
         """Store a projection; to be called in a transaction."""
         for name, rows in projection.tables.items():
             await self._save_records(name, rows)
+        if projection.windows:
+            workspaces, servers, windows = zip(*projection.windows, strict=True)
+            await _SQL.save_sample_windows(self._connection, workspaces=workspaces, servers=servers, windows=windows)
         if projection.history:
             await self._connection.copy_records_to_table(
                 "metrics_history", records=projection.history, columns=HISTORY_COLUMNS

@@ -4,21 +4,22 @@ The upserts are generated from the resources' declarations and fed the producers
 """
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
 import msgspec
 
 from shared.audit import Event, Origin
-from shared.change import Change, ChangeSet
+from shared.change import Change, ChangeSet, put_before
 from shared.journal import EVENT_TYPES, payload_of
 from shared.levels import EPOCH, LATE_SPAN, floor
 from shared.names import Topic
 from shared.resources import METRICS, RESOURCES, Resource
 from shared.resources.metrics import DETAILS, Sample
 
-_EMPTY_RECORD = b"{}"
+_BESIDE = {METRICS.name: ("sample_window",)}
+"""The columns that are not fields of the record, but change with it."""
 
 
 @cache
@@ -27,7 +28,7 @@ def upsert_sql(resource: Resource) -> str:
 
     A row whose version is not newer than the stored one is left alone.
     """
-    columns = ("workspace_id", "id", "version", *resource.columns)
+    columns = ("workspace_id", "id", "version", *resource.columns, *_BESIDE.get(resource.name, ()))
     names = ", ".join(columns)
     updates = ", ".join(f"{column} = excluded.{column}" for column in columns[2:])
     return (
@@ -59,6 +60,8 @@ class Projection(msgspec.Struct, kw_only=True):
     """What a run of entries means for PostgreSQL."""
 
     tables: dict[str, Rows]
+    windows: list[tuple[str, str, str]]
+    """Workspace id, server id and window of each server of which nothing but late samples came."""
     history: list[tuple[object, ...]]
     events: list[tuple[object, ...]]
     topics: list[tuple[str, str, int]]
@@ -74,6 +77,7 @@ def project(entries: Sequence[ChangeSet]) -> Projection:
     """
     last: dict[str, dict[tuple[str, str], Change]] = {}
     versions: dict[Topic, int] = {}
+    windows: dict[tuple[str, str], str] = {}
     history: list[tuple[object, ...]] = []
     events: list[tuple[object, ...]] = []
     for entry in entries:
@@ -84,10 +88,18 @@ def project(entries: Sequence[ChangeSet]) -> Projection:
             records[topic.workspace_id, change.id] = change
         if topic.resource == METRICS.name:
             history.extend(history_rows(topic.workspace_id, entry.changes))
+            history.extend(history_rows(topic.workspace_id, entry.late))
+            for server_id, window in entry.windows.items():
+                windows[topic.workspace_id, server_id] = window
         elif topic.resource in _JOURNALLED:
             events.extend(event_rows(entry))
+    tables = {name: _rows(records) for name, records in last.items() if name in RESOURCES and name != METRICS.name}
+    latest = last.get(METRICS.name)
+    if latest is not None:
+        tables[METRICS.name] = _rows(latest, windows)
     return Projection(
-        tables={resource: _rows(records) for resource, records in last.items() if resource in RESOURCES},
+        tables=tables,
+        windows=[(*key, window) for key, window in windows.items() if latest is None or key not in latest],
         history=history,
         events=events,
         topics=[(topic.workspace_id, topic.resource, version) for topic, version in versions.items()],
@@ -100,7 +112,7 @@ def project(entries: Sequence[ChangeSet]) -> Projection:
     )
 
 
-def _rows(records: dict[tuple[str, str], Change]) -> Rows:
+def _rows(records: dict[tuple[str, str], Change], windows: Mapping[tuple[str, str], str] | None = None) -> Rows:
     upserts: list[bytes] = []
     deletions: tuple[list[str], list[str], list[int]] = ([], [], [])
     for (workspace_id, record_id), change in records.items():
@@ -109,14 +121,11 @@ def _rows(records: dict[tuple[str, str], Change]) -> Rows:
             deletions[1].append(record_id)
             deletions[2].append(change.version)
         else:
-            upserts.append(_row(workspace_id, change, bytes(change.data)))
+            key = f'{{"workspace_id":"{workspace_id}","id":"{change.id}","version":{change.version}'
+            if windows is not None:
+                key += f',"sample_window":"{windows.get((workspace_id, record_id), "")}"'
+            upserts.append(put_before(key, bytes(change.data)))
     return Rows(b"[%b]" % b",".join(upserts), deletions)
-
-
-def _row(workspace_id: str, change: Change, data: bytes) -> bytes:
-    """Put the key in front of the record's own fields; its bytes are not touched."""
-    key = f'{{"workspace_id":"{workspace_id}","id":"{change.id}","version":{change.version}'.encode()
-    return key + (b"}" if data == _EMPTY_RECORD else b"," + data[1:])
 
 
 HISTORY_COLUMNS = (

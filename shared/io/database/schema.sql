@@ -83,7 +83,8 @@ CREATE TABLE public.agents (
     server_id text NOT NULL,
     agent_version text NOT NULL,
     created_at timestamp with time zone NOT NULL,
-    updated_at timestamp with time zone NOT NULL
+    updated_at timestamp with time zone NOT NULL,
+    clock_skew_s double precision
 );
 
 CREATE TABLE public.api_tokens (
@@ -290,7 +291,13 @@ CREATE TABLE public.metrics (
     gpus jsonb,
     disks jsonb,
     interfaces jsonb,
-    containers jsonb
+    containers jsonb,
+    sample_window text DEFAULT ''::text NOT NULL,
+    cpu_cores jsonb,
+    battery jsonb,
+    top_processes jsonb,
+    failed_units jsonb,
+    smart jsonb
 );
 
 CREATE TABLE public.metrics_15m (

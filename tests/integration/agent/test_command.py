@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -193,3 +194,50 @@ def hang(ingest: FakeIngest) -> None:
     ingest.hold_answers()
     requests = len(ingest.requests)
     ingest.wait_until(lambda server: len(server.requests) > requests)
+
+
+def program(folder: Path, name: str, script: str) -> str:
+    """Put a program before all others of its name; give the PATH for that."""
+    folder.mkdir()
+    file = folder / name
+    file.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+    file.chmod(0o755)
+    return f"{folder}{os.pathsep}{os.environ['PATH']}"
+
+
+def samples_with(ingest: FakeIngest, start: Start, tmp_path: Path, path: str, *flags: str) -> list[dict[str, object]]:
+    """Give twenty samples of an agent that finds its programs in `path`."""
+    arguments = ("--server", ingest.url, "--state-dir", str(tmp_path / "state"), "--interval", "0.1", *flags)
+    start(*arguments, MUSTER_ENROL_TOKEN=ingest.token, PATH=path)
+    ingest.wait_until(lambda server: len(server.samples) >= 20, DEADLINE_S)
+    return list(ingest.samples)
+
+
+def test_a_program_that_hangs_costs_only_its_fields(ingest: FakeIngest, start: Start, tmp_path: Path) -> None:
+    path = program(tmp_path / "bin", "nvidia-smi", "exec sleep 30")
+    samples = samples_with(ingest, start, tmp_path, path)
+    assert not any("gpus" in sample for sample in samples)
+    times = [datetime.fromisoformat(str(sample["ts"])) for sample in samples]
+    assert (times[-1] - times[0]).total_seconds() < STOP_WITHIN_S
+    assert all({"cpu_percent", "mem_used", "processes"} <= sample.keys() for sample in samples[1:])
+
+
+def test_a_graphics_card_is_reported(ingest: FakeIngest, start: Start, tmp_path: Path) -> None:
+    path = program(tmp_path / "bin", "nvidia-smi", "echo '0, 37, 1, 2, 61, 118.25, Tesla T4'")
+    samples = samples_with(ingest, start, tmp_path, path)
+    assert ["Tesla T4"] == [gpu["name"] for gpu in cast("list[dict[str, object]]", samples[-1]["gpus"])]
+
+
+def test_what_is_turned_off_is_not_measured(ingest: FakeIngest, start: Start, tmp_path: Path) -> None:
+    path = program(tmp_path / "bin", "nvidia-smi", f"touch '{tmp_path}/asked'")
+    samples = samples_with(ingest, start, tmp_path, path, "--without", "gpus,top_processes,cpu")
+    assert not any({"gpus", "top_processes", "cpu_percent", "cpu_cores"} & sample.keys() for sample in samples)
+    assert not (tmp_path / "asked").exists()
+
+
+def test_what_the_agent_takes_is_printed(start: Start) -> None:
+    code, out, error = end(start("--footprint", "1", "--interval", "0.2"))
+    assert (0, "") == (code, error)
+    memory, processor, *_ = out.splitlines()
+    assert 5 < float(memory.split()[1]) < 200
+    assert 0 < float(processor.split()[1]) < 100

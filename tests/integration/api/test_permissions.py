@@ -53,6 +53,8 @@ TABLE: dict[tuple[str, str], Access] = {
     ("DELETE", "/api/v1/enrolment-tokens/{token_id}"): "write",
     ("GET", "/api/v1/audit"): "manage",
     ("GET", "/api/v1/audit/export"): "manage",
+    ("GET", "/api/v1/installation/audit"): "administer",
+    ("GET", "/api/v1/installation/audit/export"): "administer",
 }
 
 # and those that every resource has

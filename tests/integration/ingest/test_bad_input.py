@@ -145,8 +145,10 @@ async def test_wrong_value_is_named(
         (b'"seq":-1,"load1":1', "seq"),
         (b'"boot_id":"a b","load1":1', "boot_id"),
         (b'"boot_id":"a\\n","load1":1', "boot_id"),
-        (b'"disks":[{"x":[1]}]', "disks[0][...]"),
-        (b'"gpus":[{"x":"\\u0000"}]', "gpus[0][...]"),
+        (b'"disks":[{"used":[1]}]', "disks[0].used"),
+        (b'"gpus":[{"name":"\\u0000"}]', "gpus[0].name"),
+        (b'"battery":{"percent":101}', "battery.percent"),
+        (b'"cpu_cores":[5,-1]', "cpu_cores[1]"),
         (b'"temperatures":{"cpu":1e999}', "temperatures[...]"),
     ],
 )

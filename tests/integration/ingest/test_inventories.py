@@ -87,12 +87,9 @@ async def test_only_so_many_versions_are_kept(ingest: Ingest, agent: Enrolled) -
 @pytest.mark.parametrize(
     ("inventory", "field"),
     [
-        ({"a": {"b": {"c": {"d": {"e": {"f": {}}}}}}}, "inventory.a.b.c.d.e.f"),
-        ({"a": [[[[[[]]]]]]}, "inventory.a[0][0][0][0][0]"),
+        ({"a": json.loads("[" * 32 + "]" * 32)}, "inventory"),
         ({"disks": [{"device": "a\0b"}]}, "inventory.disks[0].device"),
-        ({"a" * 65: 1}, "inventory"),
-        ({"": 1}, "inventory"),
-        ({"a\0": 1}, "inventory"),
+        ({"disks": [{"a\0": 1}]}, "inventory.disks[0]"),
         ({"cores": 2**64}, "inventory.cores"),
         ({"text": "x" * 70_000}, "inventory"),
         ({"list": list(range(20_000))}, "inventory"),

@@ -21,7 +21,7 @@ from muster_agent.exchange import Exchange
 from muster_agent.facts import Facts
 from muster_agent.membership import Application, Membership
 from muster_agent.reporter import Reporter
-from muster_agent.sampler import Sampler
+from muster_agent.sampler import Outlet, Sampler
 from muster_agent.transport import Transport
 from tests.support.scripted_network import ScriptedNetwork, answer
 
@@ -33,7 +33,7 @@ DEADLINE_S = 10.0
 class BrokenSampler(Sampler):
     """Fails as soon as it runs."""
 
-    def run(self, exchange: Exchange) -> None:
+    def run(self, exchange: Outlet) -> None:
         """Fail."""
         raise RuntimeError(f"no sample every {exchange.interval_s} s")
 
@@ -117,7 +117,7 @@ class CuriousSampler(Sampler):
         super().__init__(NO_COLLECTORS, "boot-1")
         self.blocked: queue.SimpleQueue[set[int]] = queue.SimpleQueue()
 
-    def run(self, exchange: Exchange) -> None:
+    def run(self, exchange: Outlet) -> None:
         """Tell, and end."""
         del exchange
         self.blocked.put({int(number) for number in signal.pthread_sigmask(signal.SIG_BLOCK, ())})

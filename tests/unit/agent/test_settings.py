@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from muster_agent import __version__, settings
+from muster_agent.collectors import catalogue
 from muster_agent.errors import SettingsError
 from muster_agent.settings import Settings
 
@@ -115,6 +117,34 @@ def test_a_wrong_flag_is_told_in_one_line(arguments: list[str], message: str) ->
         load(*arguments)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_collectors_can_be_turned_off() -> None:
+    assert {"gpus", "smart"} == load("--without", "gpus, smart,").without
+    environ = {"HOME": "/", "MUSTER_AGENT_WITHOUT": "containers"}
+    assert {"containers"} == load(environ=environ).without
+    assert {"gpus"} == load("--without", "gpus", environ=environ).without
+
+
+def test_what_cannot_be_turned_off_is_told_with_its_source() -> None:
+    with pytest.raises(
+        SettingsError, match=r"argument --without: nothing is called 'gpu', 'x'; there are cpu, memory,"
+    ):
+        load("--without", "gpu,x,smart")
+    with pytest.raises(SettingsError, match=r"MUSTER_AGENT_WITHOUT: one of cpu, memory, processes has to stay"):
+        load(environ={"HOME": "/", "MUSTER_AGENT_WITHOUT": "cpu,memory,processes"})
+
+
+def test_help_lists_what_can_be_turned_off(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        load("--help")
+    assert set(catalogue.NAMES) <= set(re.split(r"[\s,.]+", capsys.readouterr().out))
+
+
+def test_a_footprint_is_measured_for_a_minute_or_as_long_as_asked() -> None:
+    assert [None, 60.0, 5.0] == [load(*each).footprint_s for each in ([], ["--footprint"], ["--footprint", "5"])]
+    with pytest.raises(SettingsError, match=r"argument --footprint: 'nan' is not a number of seconds from 1 to 86400"):
+        load("--footprint", "nan")
 
 
 def test_the_token_does_not_show_in_what_is_logged() -> None:

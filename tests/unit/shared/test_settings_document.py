@@ -9,11 +9,23 @@ import msgspec
 
 from services.api.setup import Administrator
 from services.broadcaster.settings import Broadcasting
-from services.ingest.settings import Admission
-from shared.settings import History, Http, Journal, Liveness, Logging, Servers
+from services.ingest.settings import Admission, Streaming
+from shared.settings import History, Http, Journal, Liveness, Logging, Servers, StaleAgents
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "settings.md"
-KINDS = (Servers, Http, Logging, Liveness, Journal, History, Administrator, Admission, Broadcasting)
+KINDS = (
+    Servers,
+    Http,
+    Logging,
+    Liveness,
+    StaleAgents,
+    Journal,
+    History,
+    Administrator,
+    Admission,
+    Streaming,
+    Broadcasting,
+)
 _ROW = re.compile(r"\| `(?P<name>[A-Z0-9_]+)` \| [^|]+ \| (?P<default>[^|]*)\|")
 
 documented = {row["name"]: row["default"].strip().strip("`") for row in _ROW.finditer(DOCUMENT.read_text())}

@@ -25,6 +25,10 @@ RETURNING epoch;
 -- All topics of a partition with their versions.
 SELECT workspace_id, resource, version FROM topics WHERE partition = :partition;
 
+-- name: sample_windows
+-- Which samples of each server of a workspace were taken in.
+SELECT id, sample_window FROM metrics WHERE workspace_id = :workspace_id AND sample_window <> '';
+
 -- name: operations_of_partition
 -- The operations whose first result must still be given again.
 SELECT id, epoch, seq, prev, version,

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.facts import MAX_DEPTH, Facts, difference, facts_of
-from services.ingest.messages import Handshake
+from services.ingest.facts import Facts, difference, facts_of
+from services.ingest.messages import MAX_INVENTORY_DEPTH, Handshake
 from shared.errors import Rejected
 
 values = st.recursive(
@@ -55,6 +55,6 @@ def test_inventory_may_be_nested_to_a_depth() -> None:
     def nested(depth: int) -> dict[str, Any]:
         return {"a": nested(depth - 1)} if depth else {}
 
-    facts_of(Handshake(boot_id="b", inventory=nested(MAX_DEPTH - 1)))
+    facts_of(Handshake(boot_id="b", inventory=nested(MAX_INVENTORY_DEPTH - 1)))
     with pytest.raises(Rejected, match="nested"):
-        facts_of(Handshake(boot_id="b", inventory=nested(MAX_DEPTH)))
+        facts_of(Handshake(boot_id="b", inventory=nested(MAX_INVENTORY_DEPTH)))
