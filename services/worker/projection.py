@@ -18,9 +18,6 @@ from shared.names import Topic
 from shared.resources import METRICS, RESOURCES, Resource
 from shared.resources.metrics import DETAILS, Sample
 
-_BESIDE = {METRICS.name: ("sample_window",)}
-"""The columns that are not fields of the record, but change with it."""
-
 
 @cache
 def upsert_sql(resource: Resource) -> str:
@@ -28,7 +25,7 @@ def upsert_sql(resource: Resource) -> str:
 
     A row whose version is not newer than the stored one is left alone.
     """
-    columns = ("workspace_id", "id", "version", *resource.columns, *_BESIDE.get(resource.name, ()))
+    columns = ("workspace_id", "id", "version", *resource.columns, *resource.beside)
     names = ", ".join(columns)
     updates = ", ".join(f"{column} = excluded.{column}" for column in columns[2:])
     return (

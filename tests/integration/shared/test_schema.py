@@ -33,7 +33,9 @@ async def test_each_resource_has_a_table_with_its_fields(database_url: str) -> N
             "SELECT column_name FROM information_schema.columns WHERE (table_schema, table_name) = ('public', $1)",
             resource.name,
         )
-        assert {"workspace_id", "id", "version", *resource.columns} == {row["column_name"] for row in rows}
+        assert {"workspace_id", "id", "version", *resource.columns, *resource.beside} == {
+            row["column_name"] for row in rows
+        }
     await connection.close()
 
 
