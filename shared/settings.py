@@ -5,6 +5,7 @@ A field's `name` is its variable. Durations may carry a unit: `90`, `90s`, `10m`
 
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -90,3 +91,23 @@ class Journal(msgspec.Struct, frozen=True):
 
     events_retention_s: Seconds = field(name="EVENTS_RETENTION", default=604_800.0)
     events_max: Annotated[int, Meta(ge=1)] = field(name="EVENTS_MAX", default=1_000_000)
+
+
+class History(msgspec.Struct, frozen=True):
+    """How long the history of metrics is kept: every sample, and what they amount to in buckets of each length.
+
+    What is made of something finer must be kept at least as long.
+    """
+
+    raw_retention_s: Seconds = field(name="HISTORY_RAW_RETENTION", default=172_800.0)
+    one_minute_retention_s: Seconds = field(name="HISTORY_1M_RETENTION", default=1_209_600.0)
+    quarter_hour_retention_s: Seconds = field(name="HISTORY_15M_RETENTION", default=7_776_000.0)
+    one_hour_retention_s: Seconds = field(name="HISTORY_1H_RETENTION", default=34_560_000.0)
+    one_day_retention_s: Seconds = field(name="HISTORY_1D_RETENTION", default=157_680_000.0)
+
+    def __post_init__(self) -> None:
+        """Raise BadSetting where something coarse would be dropped before what it is made of."""
+        named = zip(msgspec.structs.fields(self), msgspec.structs.astuple(self), strict=True)
+        for (finer, finer_s), (coarser, coarser_s) in pairwise(named):
+            if coarser_s < finer_s:
+                raise BadSetting(f"{coarser.encode_name} is shorter than {finer.encode_name}")

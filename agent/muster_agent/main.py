@@ -11,26 +11,38 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 
 from muster_agent import __version__, footprint, logs, settings
 from muster_agent.agent import Agent
+from muster_agent.backlog import Backlog
 from muster_agent.backoff import Backoff
 from muster_agent.buffer import SampleBuffer
+from muster_agent.channel import Channel
 from muster_agent.collectors import catalogue
 from muster_agent.collectors.base import printable
 from muster_agent.credential import Credential, StateDirectory
+from muster_agent.delivery import Delivery
 from muster_agent.errors import AgentError, SettingsError
-from muster_agent.exchange import Exchange
+from muster_agent.exchange import Exchange, capacity
 from muster_agent.facts import Facts
 from muster_agent.machine_id import machine_id
 from muster_agent.membership import Application, Membership
+from muster_agent.pace import Pace
+from muster_agent.plain_http import PlainHttp
+from muster_agent.posting import Posting
 from muster_agent.reporter import Reporter
+from muster_agent.route import Route
 from muster_agent.sampler import WARM_UP_S, Sampler
 from muster_agent.settings import Settings
-from muster_agent.transport import Transport
+from muster_agent.spool import Spool
+from muster_agent.stream import Stream
+from muster_agent.transport import ANSWER_TIMEOUT_S, PREFIX, Transport
+from muster_agent.wire import Waker, Wire
 
 log = logging.getLogger(__name__)
 
+BYTES_A_MB = 1000 * 1000
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
 
@@ -70,7 +82,7 @@ def serve(chosen: Settings) -> int:
     credential = state.load_credential()
     server_url = _server_url(chosen, credential)
     state.prepare()
-    agent = build(chosen, state, credential, Transport(server_url))
+    agent = build(chosen, state, credential, server_url)
     log.info("muster-agent %s reports to %s every %g s", __version__, server_url, chosen.interval_s)
     if settings.is_exposed(server_url):
         log.warning("%s is not encrypted: this machine's secret can be read on the way", server_url)
@@ -78,17 +90,43 @@ def serve(chosen: Settings) -> int:
     return 0 if agent.run() else EXIT_FAILURE
 
 
-def build(chosen: Settings, state: StateDirectory, credential: Credential | None, transport: Transport) -> Agent:
-    """Put an agent together. Nothing of it is running yet."""
+def build(chosen: Settings, state: StateDirectory, credential: Credential | None, server_url: str) -> Agent:
+    """Put an agent together. Nothing of it is running yet. Raises SettingsError."""
     boot_id = _boot_id()
     hostname = printable(socket.gethostname()) or "unknown"
     application = Application(chosen.token, hostname, machine_id(state.random_machine_id), chosen.name)
-    exchange = Exchange(SampleBuffer(), chosen.interval_s)
+    route = Route(server_url)
+    transport = Transport(server_url, PlainHttp(route))
+    exchange = Exchange(_backlog(chosen), chosen.interval_s, chosen.keep_hours * 3600)
     facts = Facts(boot_id, chosen.interval_s, catalogue.os_collectors(), catalogue.inventory_collectors(chosen.without))
     membership = Membership(state, transport, application, facts, credential)
-    reporter = Reporter(transport, exchange, membership, Backoff())
+    delivery = Delivery(exchange, Backoff())
+    pace = Pace()
+    stream = Stream(partial(_open_stream, route, transport), membership, delivery, pace)
+    posting = Posting(transport, membership, delivery, pace)
+    reporter = Reporter(membership, delivery, stream, posting, Channel(chosen.transport))
     sampler = Sampler(catalogue.sample_collectors(chosen.without), boot_id)
     return Agent(sampler, reporter, exchange, transport)
+
+
+def _open_stream(route: Route, transport: Transport, waker: Waker) -> Wire:
+    return Wire.open(route, PREFIX + "/ws", transport.headers, waker, ANSWER_TIMEOUT_S)
+
+
+def _backlog(chosen: Settings) -> Backlog:
+    """Open what earlier starts have left; where that is impossible, do without a disk."""
+    try:
+        spool: Spool | None = Spool(
+            chosen.state_dir / "spool",
+            capacity(chosen.keep_hours * 3600, chosen.interval_s),
+            int(chosen.keep_mb * BYTES_A_MB),
+        )
+    except OSError as error:
+        log.warning("samples cannot be kept on disk (%s), only in memory", error.strerror or error)
+        spool = None
+    if spool and len(spool):
+        log.info("%d samples of earlier starts are to be sent", len(spool))
+    return Backlog(spool, SampleBuffer())
 
 
 def _server_url(chosen: Settings, credential: Credential | None) -> str:

@@ -77,7 +77,7 @@ class Sampler:
         encoded = encode(fields)
         if len(encoded) > LARGEST_SAMPLE_BYTES:
             encoded = encode(fitted(fields, LARGEST_SAMPLE_BYTES))
-        return Sample(self._seq, encoded)
+        return Sample(self._boot_id, self._seq, encoded)
 
     def run(self, exchange: Outlet) -> None:
         """Sample until the exchange is stopped."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit
 
-from muster_agent import __version__
+from muster_agent import __version__, channel
 from muster_agent.collectors import catalogue
 from muster_agent.errors import SettingsError
 
@@ -20,6 +20,10 @@ SHORTEST_INTERVAL_S = 0.1
 LONGEST_INTERVAL_S = 3600.0
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LONGEST_NAME = 200
+DEFAULT_KEEP_HOURS = 24.0
+LONGEST_KEEP_HOURS = 24.0 * 366
+DEFAULT_KEEP_MB = 50.0
+LARGEST_KEEP_MB = 100_000.0
 DEFAULT_FOOTPRINT_S = 60.0
 LONGEST_FOOTPRINT_S = 86_400.0
 
@@ -40,6 +44,9 @@ class Settings:
     once: bool
     without: frozenset[str] = frozenset()
     footprint_s: float | None = None
+    transport: str = channel.AUTO
+    keep_hours: float = DEFAULT_KEEP_HOURS
+    keep_mb: float = DEFAULT_KEEP_MB
 
 
 class _Parser(argparse.ArgumentParser):
@@ -65,6 +72,9 @@ def load(arguments: Sequence[str], environ: Mapping[str, str], *, is_root: bool)
         once=given.once,
         without=_without(given.without, environ),
         footprint_s=given.footprint,
+        transport=_transport(given.transport, environ),
+        keep_hours=_amount(given.keep_hours, "--keep-hours", environ, DEFAULT_KEEP_HOURS, LONGEST_KEEP_HOURS),
+        keep_mb=_amount(given.keep_mb, "--keep-mb", environ, DEFAULT_KEEP_MB, LARGEST_KEEP_MB),
     )
 
 
@@ -104,6 +114,13 @@ def _parser() -> argparse.ArgumentParser:
         help="seconds between samples (default 5); the server may decide on another",
     )
     add("--name", metavar="NAME", default="", help="how the server shall call this machine (default: hostname)")
+    add("--transport", metavar="HOW", help="auto, stream or http (default auto) (MUSTER_AGENT_TRANSPORT)")
+    add(
+        "--keep-hours",
+        metavar="H",
+        help="of an outage, keep this long in detail (default 24) (MUSTER_AGENT_KEEP_HOURS)",
+    )
+    add("--keep-mb", metavar="MB", help="and at most this much on disk (default 50) (MUSTER_AGENT_KEEP_MB)")
     add("--log-level", choices=LOG_LEVELS, default="info", help="how much to say on stderr (default info)")
     add("--without", metavar="NAME[,NAME]", help="what not to measure, see below (MUSTER_AGENT_WITHOUT)")
     add(
@@ -139,6 +156,29 @@ def _footprint_s(text: str) -> float:
     if not 1 <= duration_s <= LONGEST_FOOTPRINT_S:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 1 to {LONGEST_FOOTPRINT_S:g}")
     return duration_s
+
+
+def _transport(given: str | None, environ: Mapping[str, str]) -> str:
+    text = _first(given, environ.get("MUSTER_AGENT_TRANSPORT")) or channel.AUTO
+    if text not in channel.CHOICES:
+        source = "argument --transport" if given else "MUSTER_AGENT_TRANSPORT"
+        raise SettingsError(f"{source}: {text!r} is none of {', '.join(channel.CHOICES)}")
+    return text
+
+
+def _amount(given: str | None, flag: str, environ: Mapping[str, str], default: float, most: float) -> float:
+    variable = "MUSTER_AGENT" + flag[1:].replace("-", "_").upper()
+    text = _first(given, environ.get(variable))
+    if not text:
+        return default
+    try:
+        amount = float(text)
+    except ValueError:
+        amount = math.nan
+    if not 0 < amount <= most:
+        source = f"argument {flag}" if given else variable
+        raise SettingsError(f"{source}: {text!r} is not a number above 0 and up to {most:g}")
+    return amount
 
 
 def _server_url(given: str | None, environ: Mapping[str, str]) -> str:

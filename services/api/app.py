@@ -16,7 +16,9 @@ from services.api.api_tokens import API_TOKEN_ROUTES
 from services.api.audit import AUDIT_ROUTES
 from services.api.auth_routes import AUTH_ROUTES
 from services.api.enrolment import ENROLMENT_ROUTES
+from services.api.inventories import INVENTORY_ROUTES
 from services.api.invitation_routes import INVITATION_ROUTES
+from services.api.metric_history_routes import METRIC_HISTORY_ROUTES
 from services.api.parts import Parts
 from services.api.records.history_routes import HISTORY_ROUTES
 from services.api.records.routes import record_routes
@@ -63,6 +65,8 @@ def _routes() -> list[Any]:
                 *records,
                 *HISTORY_ROUTES,
                 *SERVER_ROUTES,
+                *METRIC_HISTORY_ROUTES,
+                *INVENTORY_ROUTES,
             ],
         ),
         Router("/api", route_handlers=SYNC_ROUTES),

@@ -9,7 +9,9 @@ from services.api.agent_identity import AgentIdentities
 from services.api.api_tokens import ApiTokens
 from services.api.audit import AuditReader
 from services.api.enrolment import EnrolmentTokens
+from services.api.inventories import InventoryReader
 from services.api.invitations import Invitations
+from services.api.metric_history import MetricHistory
 from services.api.passwords import Passwords
 from services.api.records.exporting import Exports
 from services.api.records.history import History
@@ -52,6 +54,8 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     exports: Exports
     imports: Imports
     servers: Servers
+    metric_history: MetricHistory
+    inventories: InventoryReader
     log_reader: LogReader
 
 
@@ -91,6 +95,8 @@ def make_parts(
         exports=Exports(pool),
         imports=Imports(reader, writer),
         servers=Servers(pool, reader, writer, agent_changes),
+        metric_history=MetricHistory(pool),
+        inventories=InventoryReader(pool),
         log_reader=reader,
     )
 

@@ -22,6 +22,7 @@ from services.ingest.described import DESCRIBED
 from services.ingest.door import MAX_BODY_BYTES
 from services.ingest.enrolment import Enrolments
 from services.ingest.intake import Intake
+from services.ingest.inventories import Inventories
 from services.ingest.metrics_door import MetricsDoor
 from services.ingest.presence import Presence
 from services.ingest.rates import Rates
@@ -88,7 +89,9 @@ def build_app(  # noqa: PLR0913  (its parts, by name)
 
     credentials, registrations = Credentials(pool, taken_up=taken_up, clock=clock), Registrations(pool)
     offline_after_ms = int(liveness.offline_after_s * 1000)
-    presence = Presence(redis, changes, registrations, beacon, offline_after_ms=offline_after_ms, now=now)
+    presence = Presence(
+        redis, changes, registrations, beacon, Inventories(pool), offline_after_ms=offline_after_ms, now=now
+    )
     rates = Rates(
         per_s=admission.samples_per_s, burst=admission.samples_at_once, capacity=MAX_AGENTS_RATED, clock=clock
     )

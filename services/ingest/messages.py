@@ -11,12 +11,14 @@ from shared.resources.servers import OperatingSystem
 
 RequiredLine = Annotated[Line, Meta(min_length=1)]
 
+MAX_INVENTORY_BYTES = 65_536
 MAX_INVENTORY_DEPTH = 32
 Inventory = Annotated[
     dict[Line, Any],
     Meta(
         max_length=1000,
-        description=f"What the machine has: any JSON, nested at most {MAX_INVENTORY_DEPTH} deep",
+        description=f"What the machine has: any JSON of at most {MAX_INVENTORY_BYTES} bytes, nested at most "
+        f"{MAX_INVENTORY_DEPTH} deep, without the character NUL, integers of 64 bits",
     ),
 ]
 

@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 from services.ingest import counts
 from services.ingest.beacon import Beacon
 from services.ingest.credentials import AgentIdentity
+from services.ingest.inventories import Inventories
 from services.ingest.messages import Handshake, Status
 from services.ingest.registration import Registration, agent_heard, server_introduced, server_with_status
 from services.ingest.registrations import Registrations
@@ -38,6 +39,7 @@ class Presence:
         changes: ChangeLog,
         registrations: Registrations,
         beacon: Beacon,
+        inventories: Inventories,
         *,
         offline_after_ms: int,
         now: Callable[[], datetime],
@@ -47,14 +49,21 @@ class Presence:
         self._reader = LogReader(redis)
         self._registrations = registrations
         self._beacon = beacon
+        self._inventories = inventories
         self.offline_after_ms = offline_after_ms
         self.now = now
 
     async def introduce(
         self, identity: AgentIdentity, registration: Registration, handshake: Handshake | None = None
     ) -> Agent:
-        """Make or update the records of a server and its agent, and expect to hear of it again; return the latter."""
+        """Make or update the records of a server and its agent, and expect to hear of it again; return the latter.
+
+        Raises Rejected for an inventory that cannot be kept.
+        """
         now = self.now()
+        if handshake is not None:
+            # first: a handshake that is answered is kept as a whole
+            await self._inventories.keep(identity, handshake, now)
         agent = agent_heard(await self._agent(identity), registration, now, handshake=handshake)
         await self._edit_server(
             identity,

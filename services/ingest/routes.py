@@ -9,7 +9,6 @@ from litestar.params import HeaderParameter, JSONBody
 
 from services.ingest.enrolment import Enrolments, Proof
 from services.ingest.messages import (
-    MAX_INVENTORY_DEPTH,
     Enrolled,
     Enrolment,
     Handshake,
@@ -28,7 +27,6 @@ from shared.errors import Rejected
 from shared.io.address import address_of
 from shared.io.litestar_problems import documented
 from shared.resources.metrics import Sample
-from shared.validation import is_deeper_than
 
 IdempotencyKey = Annotated[
     str,
@@ -104,9 +102,6 @@ async def handshake(
     presence: NamedDependency[Presence],
 ) -> Welcome:
     """Put the server online; the answer says how often to send samples."""
-    if is_deeper_than(data.inventory, MAX_INVENTORY_DEPTH):
-        too_deep = f"it is nested more than {MAX_INVENTORY_DEPTH} deep"
-        raise Rejected(too_deep, code="invalid", field="inventory")
     registration = await registrations.of(request.user)
     await presence.introduce(request.user, registration, data)
     return Welcome(

@@ -6,18 +6,17 @@ The upserts are generated from the resources' declarations and fed the producers
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
+from typing import Any
 
 import msgspec
 
 from shared.audit import Event, Origin
 from shared.change import Change, ChangeSet, put_before
 from shared.journal import EVENT_TYPES, payload_of
+from shared.levels import EPOCH, LATE_SPAN, floor
 from shared.names import Topic
 from shared.resources import METRICS, RESOURCES, Resource
 from shared.resources.metrics import DETAILS, Sample
-
-_BESIDE = {METRICS.name: ("sample_window",)}
-"""The columns that are not fields of the record, but change with it."""
 
 
 @cache
@@ -26,7 +25,7 @@ def upsert_sql(resource: Resource) -> str:
 
     A row whose version is not newer than the stored one is left alone.
     """
-    columns = ("workspace_id", "id", "version", *resource.columns, *_BESIDE.get(resource.name, ()))
+    columns = ("workspace_id", "id", "version", *resource.columns, *resource.beside)
     names = ", ".join(columns)
     updates = ", ".join(f"{column} = excluded.{column}" for column in columns[2:])
     return (
@@ -85,8 +84,8 @@ def project(entries: Sequence[ChangeSet]) -> Projection:
         for change in entry.changes:
             records[topic.workspace_id, change.id] = change
         if topic.resource == METRICS.name:
-            history.extend(history_rows(entry.changes))
-            history.extend(history_rows(entry.late))
+            history.extend(history_rows(topic.workspace_id, entry.changes))
+            history.extend(history_rows(topic.workspace_id, entry.late))
             for server_id, window in entry.windows.items():
                 windows[topic.workspace_id, server_id] = window
         elif topic.resource in _JOURNALLED:
@@ -127,6 +126,7 @@ def _rows(records: dict[tuple[str, str], Change], windows: Mapping[tuple[str, st
 
 
 HISTORY_COLUMNS = (
+    "workspace_id",
     "server_id",
     *(column for column in Sample.__struct_fields__ if column not in DETAILS),
     "details",
@@ -139,14 +139,23 @@ _NO_DETAILS = (None,) * len(DETAILS)
 assert Sample.__struct_fields__[_PLAIN:] == DETAILS  # noqa: S101  (the rows below are cut there)
 
 
-def history_rows(changes: Iterable[Change]) -> Iterable[tuple[object, ...]]:
+def history_rows(workspace_id: str, changes: Iterable[Change]) -> Iterable[tuple[object, ...]]:
     """Yield a row of history for each sample, at the sample's own time."""
     for change in changes:
         if change.data is None:
             continue
         values = msgspec.structs.astuple(_decode_sample(change.data))
         rest = values[_PLAIN:]
-        yield (change.id, *values[:_PLAIN], _details(rest) if rest != _NO_DETAILS else None)
+        yield (workspace_id, change.id, *values[:_PLAIN], _details(rest) if rest != _NO_DETAILS else None)
+
+
+LATE_COLUMNS = ("workspace_id", "server_id", "bucket")
+"""The columns of `metrics_late`, in the order of `late_places`."""
+
+
+def late_places(history: Iterable[tuple[Any, ...]], closed_until: dt.datetime) -> set[tuple[str, str, dt.datetime]]:
+    """Return where rows of history come after their buckets were closed."""
+    return {(row[0], row[1], floor(row[2], LATE_SPAN)) for row in history if row[2] < closed_until}
 
 
 def _details(values: tuple[object, ...]) -> bytes:
@@ -158,14 +167,12 @@ _JOURNALLED = frozenset(name for name, resource in RESOURCES.items() if resource
 EVENT_COLUMNS = ("workspace_id", "topic", "id", "record_id", "event_type", "payload", "actor", "created_at")
 """The columns of `ws_events`, in the order of `event_rows`."""
 
-_1970 = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-
 
 def event_rows(entry: ChangeSet) -> Iterator[tuple[object, ...]]:
     """Yield a row of the journal for each change of a journalled resource."""
     topic = entry.topic
     resource = RESOURCES[topic.resource]
-    at = _1970 + dt.timedelta(milliseconds=entry.at_ms)
+    at = EPOCH + dt.timedelta(milliseconds=entry.at_ms)
     for change in entry.changes:
         event_type, payload = EVENT_TYPES[change.action], payload_of(resource, change)
         yield topic.workspace_id, topic.resource, change.version, change.id, event_type, payload, entry.actor, at
@@ -176,7 +183,7 @@ def audit_events(entry: ChangeSet, origin: Origin) -> Iterator[Event]:
     for change in entry.changes:
         yield Event(
             workspace_id=entry.topic.workspace_id,
-            at=_1970 + dt.timedelta(milliseconds=entry.at_ms),
+            at=EPOCH + dt.timedelta(milliseconds=entry.at_ms),
             actor=entry.actor,
             action=change.action,
             resource=entry.topic.resource,

@@ -92,6 +92,8 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     sortable: tuple[str, ...] = ()
     filters: tuple[tuple[str, str], ...] = ()
     searched: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
+    """Columns of the table that are no fields of the record, and that only the applier knows."""
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -63,4 +63,6 @@ DETAILS = (
 )
 """The measurements that are not one number."""
 
-METRICS = Resource(name="metrics", singular="metric", prefix="m", model=Sample, sortable=("ts",))
+METRICS = Resource(
+    name="metrics", singular="metric", prefix="m", model=Sample, sortable=("ts",), beside=("sample_window",)
+)

@@ -56,6 +56,17 @@ def test_a_sample_of_a_machine_that_is_odd_in_every_way_loses_its_largest_lists(
     assert {"ts", "boot_id", "seq", "load1", "few", "many3"} == json.loads(sample.encoded).keys()
 
 
+def test_a_clock_that_is_set_changes_the_times_written_and_nothing_else() -> None:
+    clocks = iter([1_767_225_600.5, 1_767_222_000.5, 1_767_229_200.5])
+    collector = Counting()
+    monotonic = iter([10.0, 15.0, 20.0])
+    taking = Sampler(CollectorGroup([collector]), "boot-1", lambda: next(clocks), lambda: next(monotonic))
+    taken = [taking.fields() for _ in range(3)]
+    assert ["00:00:00", "23:00:00", "01:00:00"] == [str(fields["ts"])[11:19] for fields in taken]
+    assert [1, 2, 3] == [fields["seq"] for fields in taken]
+    assert [10.0, 15.0, 20.0] == collector.asked_s
+
+
 def test_times_are_written_in_utc_with_milliseconds() -> None:
     assert "1970-01-01T00:00:00.000Z" == rfc3339(0.0)
     assert "2026-01-01T00:00:00.999Z" == rfc3339(1_767_225_600.9999)

@@ -48,6 +48,38 @@ def test_flags_win_over_the_environment() -> None:
     assert Path("/flag") == from_flags.state_dir
 
 
+def test_how_samples_travel_and_stay_can_be_chosen_either_way() -> None:
+    environ = {
+        "HOME": "/home/ada",
+        "MUSTER_AGENT_TRANSPORT": "http",
+        "MUSTER_AGENT_KEEP_HOURS": "48",
+        "MUSTER_AGENT_KEEP_MB": "7.5",
+    }
+    from_environment = load(environ=environ)
+    assert ("http", 48.0, 7.5) == (from_environment.transport, from_environment.keep_hours, from_environment.keep_mb)
+    flags = load("--transport", "stream", "--keep-hours", "1", "--keep-mb", "2", environ=environ)
+    assert ("stream", 1.0, 2.0) == (flags.transport, flags.keep_hours, flags.keep_mb)
+    assert ("auto", 24.0, 50.0) == (load().transport, load().keep_hours, load().keep_mb)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variable", "message"),
+    [
+        (("--transport", "smoke"), {}, "argument --transport: 'smoke' is none of auto, stream, http"),
+        ((), {"MUSTER_AGENT_TRANSPORT": "smoke"}, "MUSTER_AGENT_TRANSPORT: 'smoke' is none of"),
+        (("--keep-hours", "0"), {}, "argument --keep-hours: '0' is not a number above 0 and up to 8784"),
+        ((), {"MUSTER_AGENT_KEEP_HOURS": "nan"}, "MUSTER_AGENT_KEEP_HOURS: 'nan' is not a number"),
+        ((), {"MUSTER_AGENT_KEEP_MB": "much"}, "MUSTER_AGENT_KEEP_MB: 'much' is not a number above 0"),
+    ],
+)
+def test_a_wrong_choice_of_how_samples_travel_and_stay_is_named(
+    arguments: tuple[str, ...], variable: Mapping[str, str], message: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(*arguments, environ={"HOME": "/home/ada", **variable})
+    assert str(caught.value).startswith(message)
+
+
 def test_root_keeps_its_state_with_the_systems() -> None:
     assert Path("/var/lib/muster-agent") == load(is_root=True).state_dir
 

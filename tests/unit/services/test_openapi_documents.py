@@ -92,9 +92,9 @@ KNOWN_OTHERWISE = {
     for document in DOCUMENTS.values()
     for _, operation in operations(document)
     for parameter in operation.get("parameters", ())
-    if parameter["in"] == "header" and "pattern" in parameter["schema"]
+    if parameter["in"] in {"header", "query"} and "pattern" in parameter["schema"]
 }
-"""Forms of headers, which are checked by hand, and said in the words of the check."""
+"""Forms of headers and queries, which are checked by hand, and said in the words of the check."""
 
 
 @both
