@@ -123,6 +123,12 @@ async def settle(api: Api, names: Names) -> None:
         "INSERT INTO relays (id, workspace_id, name, token_hash) VALUES ($1, $2, $3, $4)",
         *(names.id("rl"), names.workspace, *secret),
     )
+    await pool.execute(
+        "INSERT INTO agent_credentials (agent_id, workspace_id, server_id, secret_hash, name, hostname, machine_id,"
+        " claimed_at, claim_machine_id, claim_hostname, claim_address)"
+        " VALUES ($1, $2, $3, $5, $4, $4, $4, now(), $4, $4, $4)",
+        *(names.id("a"), names.workspace, names.id("s"), *secret),
+    )
 
 
 async def fill(api: Api, names: Names) -> None:

@@ -10,7 +10,9 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-_Integer = int | Annotated[str, Meta(max_length=20, pattern=r"^-?[0-9]+$")]
+from shared.validation import form
+
+_Integer = int | Annotated[str, form(r"^-?[0-9]+$(?!\n)", "an integer in decimal digits", max_length=20)]
 _Double = float | Annotated[str, Meta(max_length=40)]
 
 
