@@ -86,13 +86,15 @@ class Reporter:
             return self._backoff.next_delay_s(error.retry_after_s)
 
     def finish(self) -> None:
-        """Send what is left, for two seconds at most, and say goodbye, however well that went."""
+        """Send what is left, for two seconds at most, and say goodbye, unless the agent is about to come back."""
         if not self._membership.is_enrolled:
             return
         try:
             self._flush()
         except DeliveryError as error:
             log.warning("%d samples were not delivered: %s", self._exchange.waiting(), error)
+        if self._exchange.is_quiet:
+            return
         try:
             self._transport.say_goodbye(GOODBYE_TIMEOUT_S)
             log.info("said goodbye")

@@ -14,6 +14,8 @@ import httpx
 
 from muster_agent import __version__
 from muster_agent.errors import SettingsError
+from muster_agent.update import settings as update_settings
+from muster_agent.update.settings import UpdateSettings
 
 DEFAULT_INTERVAL_S = 5.0
 SHORTEST_INTERVAL_S = 0.1
@@ -34,6 +36,7 @@ class Settings:
     name: str
     log_level: str
     once: bool
+    update: UpdateSettings
 
 
 class _Parser(argparse.ArgumentParser):
@@ -57,6 +60,7 @@ def load(arguments: Sequence[str], environ: Mapping[str, str], *, is_root: bool)
         name=_name(given.name),
         log_level=given.log_level,
         once=given.once,
+        update=update_settings.read(given, environ),
     )
 
 
@@ -96,6 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--name", metavar="NAME", default="", help="how the server shall call this machine (default: hostname)")
     add("--log-level", choices=LOG_LEVELS, default="info", help="how much to say on stderr (default info)")
     add("--once", action="store_true", help="print one sample as JSON, without any server, and exit")
+    update_settings.add_flags(parser)
     add("--version", action="version", version=f"muster-agent {__version__}")
     return parser
 

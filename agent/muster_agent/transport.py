@@ -39,7 +39,7 @@ class Transport:
             headers={"User-Agent": f"muster-agent/{__version__}"},
             timeout=_timeout(None),
             limits=httpx.Limits(max_connections=1, keepalive_expiry=KEEP_ALIVE_S),
-            verify=_tls_context(server_url),
+            verify=tls_context(server_url),
             transport=network,
         )
 
@@ -132,7 +132,8 @@ def _timeout(answer_s: float | None) -> httpx.Timeout:
     return httpx.Timeout(answer_s, connect=min(answer_s, CONNECT_TIMEOUT_S))
 
 
-def _tls_context(server_url: str) -> ssl.SSLContext:
+def tls_context(server_url: str) -> ssl.SSLContext:
+    """Give whom to trust at this address: the authorities that httpx brings, or those of `SSL_CERT_FILE`."""
     if server_url.startswith("https:"):
         return httpx.create_ssl_context()
     # Trusts nobody and loads no authorities: megabytes that plain HTTP has no use for.

@@ -14,6 +14,7 @@ from litestar.types import Guard
 from services.api.api_tokens import API_TOKEN_ROUTES
 from services.api.audit import AUDIT_ROUTES
 from services.api.auth_routes import AUTH_ROUTES
+from services.api.downloads import DOWNLOAD_ROUTES
 from services.api.enrolment import ENROLMENT_ROUTES
 from services.api.invitation_routes import INVITATION_ROUTES
 from services.api.parts import Parts
@@ -59,6 +60,7 @@ def _routes() -> list[Any]:
                 *records,
                 *HISTORY_ROUTES,
                 *SERVER_ROUTES,
+                *DOWNLOAD_ROUTES,
             ],
         ),
         Router("/api", route_handlers=SYNC_ROUTES),

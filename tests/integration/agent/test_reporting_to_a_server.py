@@ -14,6 +14,7 @@ from muster_agent.credential import StateDirectory
 from muster_agent.main import build
 from muster_agent.settings import Settings
 from muster_agent.transport import Transport
+from muster_agent.update.settings import UpdateSettings
 from tests.support.fake_ingest import FakeAnswer, FakeIngest
 
 INTERVAL_S = 0.1
@@ -31,7 +32,9 @@ class RunningAgent:
     def __init__(self, server_url: str, state_dir: Path, token: str, interval_s: float = INTERVAL_S) -> None:
         state = StateDirectory(state_dir)
         state.prepare()
-        settings = Settings(server_url, token, state_dir, interval_s, "Ada's machine", "debug", once=False)
+        settings = Settings(
+            server_url, token, state_dir, interval_s, "Ada's machine", "debug", once=False, update=UpdateSettings()
+        )
         self.agent: Agent = build(settings, state, state.load_credential(), Transport(server_url))
         self.went_well: bool | None = None
         self._thread = threading.Thread(target=self._run)

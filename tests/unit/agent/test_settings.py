@@ -11,6 +11,7 @@ import pytest
 from muster_agent import __version__, settings
 from muster_agent.errors import SettingsError
 from muster_agent.settings import Settings
+from muster_agent.update.settings import UpdateSettings
 
 
 def load(*arguments: str, environ: Mapping[str, str] | None = None, is_root: bool = False) -> Settings:
@@ -26,6 +27,7 @@ def test_defaults() -> None:
         name="",
         log_level="info",
         once=False,
+        update=UpdateSettings(),
     )
     assert expected == load()
 
