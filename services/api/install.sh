@@ -338,6 +338,7 @@ uninstall() {
   if [ "$purge" = yes ]; then
     rm -rf "$state"
   elif [ -d "$state" ]; then
+    rm -rf "$state/cache" "$state/update"
     # its user goes, and who gets the number next must not get the credential
     chown -hR 0 "$state"
     say "the credential stays in $state; --purge removes it"
