@@ -37,6 +37,8 @@ class FakeIngest:
         self.handshakes: list[dict[str, Any]] = []
         self.samples: list[dict[str, Any]] = []
         self.requests: list[str] = []
+        # what is answered to GET, by path
+        self.files: dict[str, bytes] = {}
         self.largest_batch = 0
         self.most_at_once = 0
         self._scripted: dict[str, list[FakeAnswer]] = {}
@@ -120,6 +122,13 @@ class FakeIngest:
             if self._server is None:
                 raise ConnectionAbortedError
             return self._serve(path, headers.get("Authorization", ""), body)
+
+    def file(self, path: str) -> bytes | None:
+        """Give what is downloaded from a path, None for what does not exist."""
+        with self._changed:
+            self.requests.append(path)
+            self._changed.notify_all()
+            return self.files.get(path)
 
     def _serve(self, path: str, authorization: str, body: bytes) -> FakeAnswer:
         if self._scripted.get(path):
@@ -208,6 +217,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(encoded)))
         self.end_headers()
         self.wfile.write(encoded)
+
+    def do_GET(self) -> None:
+        """Answer a download."""
+        content = self.server.ingest.file(self.path)
+        self.send_response(404 if content is None else 200)
+        self.send_header("Content-Length", str(len(content or b"")))
+        self.end_headers()
+        self.wfile.write(content or b"")
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002, ANN401 - the signature is http.server's
         """Say nothing: tests look at what arrived."""
