@@ -39,8 +39,6 @@ __all__ = ["DOWNLOAD_ROUTES", "Agents"]
 
 SCRIPT = "text/x-shellscript"
 BINARY = "application/octet-stream"
-TEXT = "text/plain"
-JSON = "application/json"
 LATEST = "latest"
 _CHUNK_BYTES = 1 << 18
 _NAME = "Added by the installer"
@@ -89,14 +87,13 @@ def _names(builds: list[Offered]) -> Iterator[tuple[tuple[str, str, str], Asked]
 
 
 _FILE = {
-    **{
-        int(status): ResponseSpec(None, description=description, generate_examples=False, media_type=BINARY)
-        for status, description in (
-            (HTTPStatus.OK, "The file; `.sha256` and `.manifest` behind the version are text and JSON"),
-            (HTTPStatus.PARTIAL_CONTENT, "The part of the file that `Range` asks for"),
-            (HTTPStatus.NOT_MODIFIED, "The file is the one that `If-None-Match` names"),
-        )
-    },
+    int(HTTPStatus.OK): ResponseSpec(bytes, description="The file", generate_examples=False, media_type=BINARY),
+    int(HTTPStatus.PARTIAL_CONTENT): ResponseSpec(
+        bytes, description="The part of the file that `Range` asks for", generate_examples=False, media_type=BINARY
+    ),
+    int(HTTPStatus.NOT_MODIFIED): ResponseSpec(
+        None, description="The file is the one that `If-None-Match` names", generate_examples=False
+    ),
     **documented(*PUBLIC_PROBLEMS, HTTPStatus.NOT_FOUND, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE),
 }
 
@@ -121,10 +118,10 @@ async def download_agent(
     asked = await agents.find(os, arch, version)
     build = asked.offered.build
     if asked.suffix == MANIFEST_SUFFIX:
-        return Response(asked.offered.manifest, media_type=JSON, headers={"Cache-Control": "no-cache"})
+        return Response(asked.offered.manifest, media_type=BINARY, headers={"Cache-Control": "no-cache"})
     if asked.suffix:
         line = f"{build.sha256}  {build.name}\n".encode()
-        return Response(line, media_type=TEXT, headers={"Cache-Control": "no-cache"})
+        return Response(line, media_type=BINARY, headers={"Cache-Control": "no-cache"})
     return _file(asked.offered, request.headers)
 
 
@@ -132,7 +129,7 @@ def _file(found: Offered, asked: Mapping[str, str]) -> Response[Any]:
     build, tag = found.build, f'"{found.build.sha256}"'
     headers = {"ETag": tag, "Accept-Ranges": "bytes", "Cache-Control": "no-cache"}
     if tag in [each.strip().removeprefix("W/") for each in asked.get("if-none-match", "").split(",")]:
-        return Response(None, status_code=HTTPStatus.NOT_MODIFIED, headers=headers, media_type=BINARY)
+        return Response(b"", status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     try:
         # a part of another file would not fit to what the caller has
         wanted = byte_range(asked.get("range"), build.size_bytes) if asked.get("if-range", tag) == tag else None
@@ -176,9 +173,7 @@ async def _content(path: Path, sent: range) -> AsyncIterator[bytes]:
     tags=["agents' delivery"],
     security=[{}, {"bearer": []}],
     responses={
-        int(HTTPStatus.OK): ResponseSpec(
-            None, description="A script for sh", generate_examples=False, media_type=SCRIPT
-        ),
+        int(HTTPStatus.OK): ResponseSpec(bytes, description="The script", generate_examples=False, media_type=SCRIPT),
         **documented(
             *PUBLIC_PROBLEMS,
             HTTPStatus.UNAUTHORIZED,

@@ -47,7 +47,7 @@ def _require_promised(operation: dict[str, Any], response: httpx.Response) -> No
     name, status = operation["operationId"], str(response.status_code)
     assert status in operation["responses"], f"{name} answers {status}, which is not in its document"
     # a body that is streamed has no length
-    is_empty = status == "204" or response.headers.get("content-length") == "0"
+    is_empty = status in {"204", "304"} or response.headers.get("content-length") == "0"
     kind = "" if is_empty else response.headers["content-type"].partition(";")[0]
     promised = operation["responses"][status].get("content") or {"": None}
     assert kind in promised, f"{name} answers {status} with {kind!r}, promised is {list(promised)}"
