@@ -7,13 +7,14 @@ from pathlib import Path
 
 import msgspec
 
+from services.api.settings import Delivery
 from services.api.setup import Administrator
 from services.broadcaster.settings import Broadcasting
 from services.ingest.settings import Admission
 from shared.settings import Http, Journal, Liveness, Logging, Servers
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "settings.md"
-KINDS = (Servers, Http, Logging, Liveness, Journal, Administrator, Admission, Broadcasting)
+KINDS = (Servers, Http, Logging, Liveness, Journal, Delivery, Administrator, Admission, Broadcasting)
 _ROW = re.compile(r"\| `(?P<name>[A-Z_]+)` \| [^|]+ \| (?P<default>[^|]*)\|")
 
 documented = {row["name"]: row["default"].strip().strip("`") for row in _ROW.finditer(DOCUMENT.read_text())}
