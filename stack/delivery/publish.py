@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,7 +16,6 @@ from shared.io.agent_folder import offered
 from stack.delivery.signing import public_text
 
 _CHUNK_BYTES = 1 << 20
-_READABLE = 0o644
 
 
 def describe(file: Path, platform: tuple[str, str], version: str, *, glibc: str = "", python: str = "") -> Build:
@@ -43,7 +43,9 @@ def publish(file: Path, build: Build, folder: Path, key: Ed25519PrivateKey) -> P
     """
     target, manifest = folder / build.file_name, folder / (build.name + MANIFEST_SUFFIX)
     before = [each.path for each in offered(folder) if each.build.name == build.name]
-    file.chmod(0o755)
+    # what the folder keeps from others stays from them
+    for_others = stat.S_IMODE(folder.stat().st_mode) & 0o077
+    file.chmod(0o700 | for_others & 0o055)
     _sync(file)
     file.replace(target)
     _write(folder / f"{build.name}.sha256", f"{build.sha256}  {build.file_name}\n".encode())
@@ -60,7 +62,7 @@ def publish(file: Path, build: Build, folder: Path, key: Ed25519PrivateKey) -> P
 def _write(path: Path, content: bytes) -> None:
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     unfinished.write_bytes(content)
-    unfinished.chmod(_READABLE)
+    unfinished.chmod(0o600 | stat.S_IMODE(path.parent.stat().st_mode) & 0o044)
     _sync(unfinished)
     unfinished.replace(path)
 
