@@ -82,7 +82,7 @@ class Machine:
     async def _pack_agent(self) -> None:
         """Offer the agent that any Python runs; an installation without its packages has none, and says so."""
         try:
-            await asyncio.to_thread(delivery.offer_zipapp, self._folder.agents, self._folder.agent_signing_key)
+            await asyncio.to_thread(delivery.offer_zipapp, self._agents_dir(), self._folder.agent_signing_key)
         except StackError as error:
             self._terminal.say(f"  no agent for other machines: {error}")
 
@@ -114,7 +114,7 @@ class Machine:
         ports = {role: [self._ports.take() for _ in range(self._options.scale.get(role, 1))] for role in SCALABLE}
         secrets = {
             "ingest": {"AGENT_SHARED_TOKEN": self._agent_token()},
-            "api": {"AGENTS_DIR": self._environ.get("AGENTS_DIR") or str(self._folder.agents)},
+            "api": {"AGENTS_DIR": str(self._agents_dir())},
         }
         programs = {role: services.replicas(role, ports[role], secrets.get(role, {})) for role in SCALABLE}
         # the worker opens the log, without which nobody else is ready
@@ -145,6 +145,10 @@ class Machine:
         if self._options.demo_machines:
             program = services.demo(url, token, self._options.demo_machines)
             await supervisor.start(program, None, SERVICE_START_WITHIN_S)
+
+    def _agents_dir(self) -> Path:
+        given = self._environ.get("AGENTS_DIR")
+        return Path(given).absolute() if given else self._folder.agents
 
     def _agent_token(self) -> str:
         return self._environ.get("AGENT_SHARED_TOKEN") or kept_secret(self._folder.agent_token)

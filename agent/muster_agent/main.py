@@ -30,7 +30,6 @@ from muster_agent.settings import Settings
 from muster_agent.transport import Transport
 from muster_agent.update import trial
 from muster_agent.update.builds import Builds
-from muster_agent.update.check import fetch_update
 from muster_agent.update.program import running_program
 from muster_agent.update.updater import EXIT_UPDATE, Updater, print_update
 
@@ -70,6 +69,9 @@ def print_one_sample() -> None:
 
 def check_update(chosen: Settings) -> int:
     """Look once for an update; give the exit code, which says whether one is there. Raises AgentError."""
+    # loaded here: an agent that works has no use for it
+    from muster_agent.update.check import fetch_update  # noqa: PLC0415
+
     program = running_program(os.environ)
     if program is None:
         raise UpdateFailed("this agent was installed as a package: bring it up to date as one")

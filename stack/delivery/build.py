@@ -45,9 +45,10 @@ def build_agents(folder: Path, key_file: Path, kinds: tuple[Kind, ...], say: Cal
 
 def _offer(folder: Path, key_file: Path, make: Callable[[Path, Path], Build]) -> Build:
     try:
+        make_private(folder)
         key = kept_key(key_file)
         # within the folder: what is made is moved into it
-        with tempfile.TemporaryDirectory(dir=make_private(folder), prefix=".build.") as scratch:
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".build.") as scratch:
             file = Path(scratch) / "agent"
             build = make(file, Path(scratch))
             if not _is_offered(build, folder, public_text(key)):

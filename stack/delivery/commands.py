@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -60,4 +62,6 @@ async def install_line(
         raise StackError(str(error)) from error
     except httpx.HTTPError as error:
         raise StackError(f"{url} does not answer: {error or type(error).__name__}") from error
+    if urlsplit(url).hostname in {"localhost", "127.0.0.1", "::1"}:
+        print("muster: this line works on this machine only; --url names the address for others", file=sys.stderr)
     terminal.say(line(url, made))

@@ -9,8 +9,6 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from muster_agent.update import ed25519
-
 LARGEST_BUILD_BYTES = 100_000_000
 _VERSION = re.compile(r"\d{1,6}(\.\d{1,6}){1,3}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -38,6 +36,9 @@ def read_offer(manifest: bytes, public_key: bytes) -> Offer:
         signed, signature = outer["signed"].encode(), base64.b64decode(outer["signature"], validate=True)
     except (ValueError, TypeError, KeyError, AttributeError, binascii.Error) as error:
         raise OfferRefused("the answer is no manifest") from error
+    # loaded here: an agent that works has no use for it
+    from muster_agent.update import ed25519  # noqa: PLC0415
+
     if not ed25519.is_signed(signed, signature, public_key):
         raise OfferRefused("the manifest is not signed with the key that this agent was installed with")
     try:

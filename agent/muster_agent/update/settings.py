@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from muster_agent.errors import SettingsError
-from muster_agent.update.ed25519 import KEY_BYTES
 
 DEFAULT_INTERVAL_S = 14_400.0
 DEFAULT_TRIAL_S = 120.0
+KEY_BYTES = 32
 SHORTEST_S = 1.0
 LONGEST_S = 604_800.0
 

@@ -15,7 +15,6 @@ from typing import NoReturn
 from muster_agent import __version__
 from muster_agent.update import trial
 from muster_agent.update.builds import Builds
-from muster_agent.update.check import DOWNLOAD_WITHIN_S
 from muster_agent.update.offer import Offer, is_newer
 from muster_agent.update.program import INSTALLED, Program, become, clean_environment
 
@@ -23,6 +22,8 @@ log = logging.getLogger(__name__)
 
 FIRST_WITHIN_S = 60.0
 JITTER = 0.2
+# Of a download, twice what it may take.
+CHECKED_WITHIN_S = 1800.0
 # what `--check-update` exits with when a build is there to be tried; its SHA-256 is on stdout
 EXIT_UPDATE = 10
 
@@ -110,7 +111,7 @@ class Updater:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 check=False,
-                timeout=2 * DOWNLOAD_WITHIN_S,
+                timeout=CHECKED_WITHIN_S,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             log.warning("cannot look for an update: %s", error)
