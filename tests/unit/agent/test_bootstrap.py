@@ -52,9 +52,14 @@ def test_it_is_unpacked_once(archive: Path, environ: dict[str, str]) -> None:
 def test_what_is_damaged_is_unpacked_again(archive: Path, environ: dict[str, str], damage: str) -> None:
     folder = unpack(archive, environ)
     (folder / "muster_agent" / "__init__.py").write_text(damage)
-    (folder / "psutil" / "native.so").unlink()
     assert WANTED == contents(unpack(archive, environ))
     assert [folder] == list(folder.parent.iterdir())
+
+
+def test_what_is_missing_is_unpacked_again(archive: Path, environ: dict[str, str]) -> None:
+    folder = unpack(archive, environ)
+    (folder / "psutil" / "native.so").unlink()
+    assert WANTED == contents(unpack(archive, environ))
 
 
 def test_what_others_can_write_to_is_not_run(archive: Path, environ: dict[str, str]) -> None:
