@@ -85,7 +85,7 @@ async def bare_upsert(database: asyncpg.Connection, drafts: Sequence[Draft]) -> 
 
 async def bare_copy(database: asyncpg.Connection, drafts: Sequence[Draft]) -> float:
     """Return seconds for COPY alone, fed with ready rows."""
-    rows = list(history_rows(Change(d.id, "updated", 1, msgspec.Raw(d.data)) for d in drafts))
+    rows = list(history_rows(WORKSPACE, (Change(d.id, "updated", 1, msgspec.Raw(d.data)) for d in drafts)))
 
     async def work() -> None:
         for part in _batched(rows, TRANSACTION):

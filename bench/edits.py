@@ -2,123 +2,31 @@
 
     python -m bench.edits [--seconds 10]
 
-A whole installation, durable as it comes, with 10,000 websites. The baseline is the same application server with the
-same checks of token, body and version, on the same PostgreSQL: it locks the row, updates it, notifies, and commits.
-Both are asked directly, by turns, on the cores that they share with everything else.
+A whole installation, durable as it comes, with 10,000 websites; `bench.edits_baseline` says what it is compared with.
+All are asked directly, by turns, on the cores that they share with everything else.
 """
 
 import argparse
 import contextlib
-import os
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-import msgspec
 import uvloop
-from litestar import patch
-from litestar.di import NamedDependency, Provide
-from litestar.params import FromPath, JSONBody
-from litestar.response import Response
 
+from bench import edits_baseline
 from bench.load import Load
-from services.api.conditions import WriteTerms
-from services.api.records.answers import record_answer
-from services.api.records.merge import patched
-from services.api.records.representation import patch_type
-from services.api.requests import MAX_BODY_BYTES, ApiRequest, guard_for, opt, provide_caller, provide_terms
-from services.worker.projection import upsert_sql
-from shared.io.database.pool import create_pool
-from shared.io.database.records import read_records
-from shared.io.identity import Identity
-from shared.io.lifecycle import run as run_service
-from shared.io.litestar_app import litestar_app
-from shared.names import Topic
-from shared.resources import RESOURCES
-from shared.settings import Http
-from shared.topic import Record
-from stack.ports import LoopbackPorts
 from tests.support.installation import Installation, installed
 from tests.support.sync_client import SyncClient
 
-WEBSITES = RESOURCES["websites"]
 RECORDS = 10_000
 BULK = 1_000
 CLIENTS = 64
 TURN_S = 1.0
-_READY_WITHIN_S = 20.0
-
-
-async def serve_baseline(port: int, database_url: str) -> None:
-    """Serve `PATCH /api/v1/websites/{id}` as a transaction for each request."""
-    pool = await create_pool(database_url)
-    upsert = upsert_sql(WEBSITES)
-
-    async def patch_record(
-        data: JSONBody[msgspec.Struct],  # noqa: ARG001  (checks the types, as the api does)
-        record_id: FromPath[str],
-        request: ApiRequest,
-        terms: NamedDependency[WriteTerms],
-    ) -> Response[bytes]:
-        changes = msgspec.json.decode(await request.body())
-        topic = Topic(terms.workspace_id, WEBSITES.name)
-        async with pool.acquire() as connection, connection.transaction():
-            await connection.execute(
-                "SELECT FROM websites WHERE workspace_id = $1 AND id = $2 FOR UPDATE", topic.workspace_id, record_id
-            )
-            (record,) = await read_records(connection, topic, [record_id])
-            terms.require(record.version)
-            after = patched(WEBSITES, record.data, changes) or record.data
-            version = record.version + 1
-            key = f'{{"workspace_id":"{topic.workspace_id}","id":"{record_id}","version":{version},'.encode()
-            await connection.execute(upsert, b"[" + key + after[1:] + b"]")
-            await connection.execute("SELECT pg_notify('websites', $1)", f"{record_id}:{version}")
-        return record_answer(Record(record_id, version, after))
-
-    patch_record.__annotations__["data"] = JSONBody[patch_type(WEBSITES)]  # type: ignore[misc]  # the type is made at run time
-    route = patch("/api/v1/websites/{record_id:str}", opt=opt("write"))(patch_record)
-    app: Any = litestar_app(
-        [route],
-        request_class=ApiRequest,
-        guard=guard_for(Identity(pool)),
-        parts={},
-        max_body_bytes=MAX_BODY_BYTES,
-        provided={"caller": Provide(provide_caller, sync_to_thread=False), "terms": Provide(provide_terms)},
-    )
-    await run_service(app, Http(port=port), checks={"postgres": lambda: pool.fetchval("SELECT 1")})
-
-
-@contextlib.contextmanager
-def baseline(database_url: str) -> Iterator[int]:
-    """Run the baseline in a process of its own, and give its port."""
-    port = LoopbackPorts().take()
-    variables = {"PORT": str(port), "DATABASE_URL": database_url}
-    process = subprocess.Popen([sys.executable, "-m", "bench.edits", "--serve-baseline"], env=os.environ | variables)
-    try:
-        give_up_at = time.monotonic() + _READY_WITHIN_S
-        while not is_ready(port):
-            if time.monotonic() > give_up_at:
-                raise RuntimeError("the baseline did not start")
-            time.sleep(0.05)
-        yield port
-    finally:
-        process.terminate()
-        process.wait(_READY_WITHIN_S)
-
-
-def is_ready(port: int) -> bool:
-    """Tell whether a service answers there."""
-    try:
-        return httpx.get(f"http://127.0.0.1:{port}/readiness").is_success
-    except httpx.TransportError:
-        return False
 
 
 async def fill(client: httpx.AsyncClient) -> list[str]:
@@ -203,17 +111,22 @@ async def measure(installation: Installation, seconds: float) -> None:
 
     port = urlsplit(api).port
     assert port is not None  # noqa: S101  (it has one)
-    with baseline(installation.ready.database_url) as baseline_port:
-        ours, theirs = [], []
-        for turn in range(max(2, int(seconds / (2 * TURN_S))) + 1):
-            own = await edits_a_second(port, ids, token)
-            other = await edits_a_second(baseline_port, ids, token)
-            if turn:
-                ours.append(own)
-                theirs.append(other)
-    ratio = median(own / other for own, other in zip(ours, theirs, strict=True))
-    print(f"{CLIENTS} clients: {median(ours):,.0f} committed edits a second (target: 1,500)")
-    print(f"baseline: {median(theirs):,.0f} a second; ratio {ratio:.2f} (target: 3)")
+    await edits_baseline.copy_records(installation.ready.database_url)
+    with contextlib.ExitStack() as stack:
+        ports = {"ours": port} | {
+            kind: stack.enter_context(edits_baseline.running(kind, installation.ready.database_url))
+            for kind in edits_baseline.KINDS
+        }
+        found: dict[str, list[float]] = {name: [] for name in ports}
+        for turn in range(max(2, int(seconds / (len(ports) * TURN_S))) + 1):
+            for name, its_port in ports.items():
+                a_second = await edits_a_second(its_port, ids, token)
+                if turn:
+                    found[name].append(a_second)
+    print(f"{CLIENTS} clients: {median(found['ours']):,.0f} committed edits a second (target: 1,500)")
+    for kind in edits_baseline.KINDS:
+        ratio = median(own / other for own, other in zip(found["ours"], found[kind], strict=True))
+        print(f"baseline, {kind}: {median(found[kind]):,.0f} a second; ratio {ratio:.2f} (target: 3)")
 
 
 def show(name: str, took_ms: list[float], target: str) -> None:
@@ -232,15 +145,10 @@ async def run(seconds: float) -> None:
 
 
 def main() -> None:
-    """Run the benchmark, or the baseline's server."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=10)
-    parser.add_argument("--serve-baseline", action="store_true", help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.serve_baseline:
-        uvloop.run(serve_baseline(int(os.environ["PORT"]), os.environ["DATABASE_URL"]))
-    else:
-        uvloop.run(run(arguments.seconds))
+    uvloop.run(run(parser.parse_args().seconds))
 
 
 if __name__ == "__main__":

@@ -49,8 +49,8 @@ AGENTS = 2048
 TURN_S = 0.5
 SINGLE_TARGET = 0.6
 ARRAY_TARGET = 8
-_FIRST_SEQ = 10**11  # every seq has as many digits, so that every body is of one length
-_SAMPLE = (
+FIRST_SEQ = 10**11  # every seq has as many digits, so that every body is of one length
+SAMPLE = (
     b'{"ts":"2026-01-01T02:00:00Z","boot_id":"BOOT","seq":%d,"cpu_percent":12.5,"load1":0.51,"load5":0.42,"load15":0.33,'
     b'"mem_used":3123456789,"mem_total":16000000000,"swap_used":0,"swap_total":0,"disk_used":123456789012,'
     b'"disk_total":500000000000,"disk_read_rate":1234.5,"disk_write_rate":5432.1,"net_rx_total":123456789,'
@@ -95,7 +95,7 @@ class Agents:
 
     def __init__(self, samples: int) -> None:
         self._samples, connections = samples, CONNECTIONS[samples]
-        self._seqs = [_FIRST_SEQ] * AGENTS
+        self._seqs = [FIRST_SEQ] * AGENTS
         self._turns = [cycle(range(connection, AGENTS, connections)) for connection in range(connections)]
         self._templates = [self._template(number) for number in range(AGENTS)]
 
@@ -108,9 +108,9 @@ class Agents:
 
     def _template(self, number: int) -> bytes:
         """Return the whole request of an agent, with a place for each `seq`."""
-        sample = _SAMPLE.replace(b"BOOT", b"boot-%d-%d" % (number, self._samples))
+        sample = SAMPLE.replace(b"BOOT", b"boot-%d-%d" % (number, self._samples))
         body = sample if self._samples == 1 else b"[" + b",".join([sample] * self._samples) + b"]"
-        size_bytes = len(body % tuple([_FIRST_SEQ] * self._samples))
+        size_bytes = len(body % tuple([FIRST_SEQ] * self._samples))
         head = (
             b"POST /ingest/v1/metrics HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer %b\r\n"
             b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % (secret(number), size_bytes)
@@ -123,7 +123,7 @@ def secret(number: int) -> bytes:
     return b"secret-of-agent-%027d" % number
 
 
-async def prepare(redis_url: str, database_url: str) -> None:
+async def prepare(redis_url: str, database_url: str, agents: int) -> None:
     """Open the log and register the agents."""
     redis = open_redis(redis_url)
     await open_log(redis)
@@ -132,13 +132,13 @@ async def prepare(redis_url: str, database_url: str) -> None:
     await connection.executemany(
         "INSERT INTO agent_credentials (agent_id, workspace_id, server_id, secret_hash, name, hostname, machine_id)"
         " VALUES ($1, 'w_bench', $2, $3, '', '', '')",
-        [(f"a_{n}", f"s_{n}", sha256(secret(n)).digest()) for n in range(AGENTS)],
+        [(f"a_{n}", f"s_{n}", sha256(secret(n)).digest()) for n in range(agents)],
     )
     await connection.close()
     record = msgspec.json.encode(Server(name="bench"))
-    drafts = tuple(Draft(id=f"s_{n}", action="create", data=record) for n in range(AGENTS))
+    drafts = tuple(Draft(id=f"s_{n}", action="create", data=record) for n in range(agents))
     changes = ChangeLog(redis)
-    deadlines = tuple(Deadline("arm", deadline_of("w_bench", f"s_{n}"), 3_600_000) for n in range(AGENTS))
+    deadlines = tuple(Deadline("arm", deadline_of("w_bench", f"s_{n}"), 3_600_000) for n in range(agents))
     await changes.append(
         Operation(topic=Topic("w_bench", "servers"), drafts=drafts, actor="bench", deadlines=deadlines)
     )
@@ -237,16 +237,9 @@ def report(servers: Sequence[Served], seconds: float) -> None:
     )
 
 
-def main() -> None:
-    """Run the benchmark on servers of its own."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=8)
-    parser.add_argument("--serve-bare", action="store_true", help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.serve_bare:
-        serve_bare(int(os.environ["PORT"]))
-        return
-    ports = LoopbackPorts()
+@contextmanager
+def servers(agents: int) -> Iterator[dict[str, str]]:
+    """Run Valkey and PostgreSQL with so many agents, on all cores but the first; give ingest's settings for them."""
     cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores - {0} or cores)
     with ExitStack() as stack:
@@ -257,18 +250,32 @@ def main() -> None:
         postgres = asyncio.run(PostgresServer.create(folder / "postgres"))
         stack.callback(postgres.stop)
         database_url = postgres.database_url(TEMPLATE)
-        asyncio.run(prepare(valkey.url, database_url))
-        environment = {
+        asyncio.run(prepare(valkey.url, database_url, agents))
+        yield {
             "REDIS_URL": valkey.url,
             "DATABASE_URL": database_url,
             "AGENT_SAMPLES_PER_S": "1000000",
             "AGENT_SAMPLES_AT_ONCE": "1000000",
         }
-        servers = [
+
+
+def main() -> None:
+    """Run the benchmark on servers of its own."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=8)
+    parser.add_argument("--serve-bare", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.serve_bare:
+        serve_bare(int(os.environ["PORT"]))
+        return
+    ports = LoopbackPorts()
+    with ExitStack() as stack:
+        environment = stack.enter_context(servers(AGENTS))
+        compared = [
             stack.enter_context(pinned(["bench.ingest", "--serve-bare"], ports.take(), {})),
             stack.enter_context(pinned(["services.ingest"], ports.take(), environment)),
         ]
-        report(servers, arguments.seconds)
+        report(compared, arguments.seconds)
 
 
 if __name__ == "__main__":

@@ -23,10 +23,13 @@ from tests.support.sync_client import SyncClient
 EVERY_S = 0.25
 
 
-async def until_stored(database: asyncpg.Connection, server_id: str, seq: int) -> None:
+async def until_stored(database: asyncpg.Connection, workspace_id: str, server_id: str, seq: int) -> None:
     """Return when the history has the sample."""
     while not await database.fetchval(
-        "SELECT 1 FROM metrics_history WHERE server_id = $1 AND seq = $2", server_id, seq
+        "SELECT 1 FROM metrics_history WHERE workspace_id = $1 AND server_id = $2 AND seq = $3",
+        workspace_id,
+        server_id,
+        seq,
     ):
         await asyncio.sleep(0.002)
 
@@ -48,7 +51,7 @@ async def measure(installation: Installation, samples: int) -> tuple[list[float]
             arrival = asyncio.create_task(
                 client.until(lambda state, seq=seq: state.data.get(server_id, {}).get("seq") == seq)  # type: ignore[misc]  # bound now
             )
-            commit = asyncio.create_task(until_stored(database, server_id, seq))
+            commit = asyncio.create_task(until_stored(database, agent["workspace_id"], server_id, seq))
             arrival.add_done_callback(lambda _, began=began: seen.append(time.perf_counter() - began))  # type: ignore[misc]  # likewise
             commit.add_done_callback(lambda _, began=began: stored.append(time.perf_counter() - began))  # type: ignore[misc]  # likewise
             answer = await installation.client.post("/ingest/v1/metrics", json=sample, headers=headers)

@@ -53,12 +53,15 @@ class Actor(msgspec.Struct, frozen=True):
 COMMAND_LINE = Actor("command line", Origin("", ""))
 """Whoever uses the commands on the server, whom nobody asks who they are; no id has a space."""
 
+SETUP = Actor("setup at start", Origin("", ""))
+"""The setup at the start, which makes what the settings say."""
+
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
     """Something that somebody did.
 
-    `actor` is the id of a user or that of `COMMAND_LINE`, empty where nobody is known. `version` is the topic's version
-    after a change of a record; the journal says under it what the record became.
+    `actor` is the id of a user or that of `COMMAND_LINE` or `SETUP`, empty where nobody is known. `version` is the
+    topic's version after a change of a record; the journal says under it what the record became.
     """
 
     workspace_id: str

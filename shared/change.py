@@ -28,11 +28,23 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     data: msgspec.Raw | None = None
 
 
+_EMPTY_RECORD = b"{}"
+
+
+def put_before(head: str, data: bytes | None) -> bytes:
+    """Return a record's JSON with fields in front of its own, whose bytes are not touched; without data, these alone.
+
+    `head` is a JSON object that lacks its last brace.
+    """
+    return head.encode() + (b"}" if data is None or data == _EMPTY_RECORD else b"," + data[1:])
+
+
 class ChangeSet(msgspec.Struct, frozen=True):
     """One entry of the log: the changes `prev + 1 … version` of one topic, in order.
 
     `at_ms` is the Redis server's time in milliseconds since 1970; `operation` the id that the producer gave, if any;
-    `origin` from where a person asked for it, if one did.
+    `origin` from where a person asked for it, if one did. `late` are samples that changed no record, for history alone;
+    their version is 0. `windows` says by server id which samples have been taken in by now (see `append.lua`).
     """
 
     position: Position
@@ -44,6 +56,8 @@ class ChangeSet(msgspec.Struct, frozen=True):
     operation: str
     changes: tuple[Change, ...]
     origin: Origin | None = None
+    late: tuple[Change, ...] = ()
+    windows: Mapping[str, str] = {}
 
 
 class EpochOpened(msgspec.Struct, frozen=True):
@@ -62,7 +76,9 @@ class _StoredChange(msgspec.Struct, gc=False):
 
 
 _NULL = b"null"
+_NO_WINDOWS: Mapping[str, str] = {}
 _decode_stored = msgspec.json.Decoder(list[_StoredChange]).decode
+_decode_windows = msgspec.json.Decoder(dict[str, str]).decode
 
 
 def decode_changes(changes: bytes, prev: int) -> tuple[Change, ...]:
@@ -82,6 +98,10 @@ def decode_changes(changes: bytes, prev: int) -> tuple[Change, ...]:
     )
 
 
+def _late(samples: bytes) -> tuple[Change, ...]:
+    return tuple(msgspec.structs.replace(change, version=0) for change in decode_changes(samples, 0))
+
+
 def decode_entry(entry_id: bytes, fields: Mapping[bytes, bytes]) -> Entry:
     """Decode one entry of the stream as Redis returns it; raises Malformed."""
     position = Position.parse(entry_id)
@@ -99,6 +119,8 @@ def decode_entry(entry_id: bytes, fields: Mapping[bytes, bytes]) -> Entry:
             fields[b"op"].decode(),
             decode_changes(fields[b"changes"], prev),
             Origin.parse(fields[b"origin"].decode()) if b"origin" in fields else None,
+            _late(fields[b"late"]) if b"late" in fields else (),
+            _decode_windows(fields[b"windows"]) if b"windows" in fields else _NO_WINDOWS,
         )
     except (KeyError, ValueError) as error:
         raise Malformed(f"entry {position}: {error!r}") from error

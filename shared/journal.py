@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from shared.change import Action, Change
+from shared.change import Action, Change, put_before
 from shared.resources import Resource
 
 EventType = Literal["add", "update", "delete"]
@@ -12,16 +12,13 @@ EVENT_TYPES: dict[Action, EventType] = {"created": "add", "updated": "update", "
 REPLAYED_EVENTS = 500
 """A client that missed up to so many events of a topic gets just these: the journal keeps them whatever their age."""
 
-_EMPTY_RECORD = b"{}"
-
 
 def item_of(resource: Resource, record_id: str, version: int, data: bytes | None) -> bytes:
     """Return a record as a JSON object with its id, under both of its names, and its version among its fields.
 
     Without data, of a record that was deleted, it has nothing else.
     """
-    head = f'{{"id":"{record_id}","{resource.singular}_id":"{record_id}","version":{version}'.encode()
-    return head + (b"}" if data is None or data == _EMPTY_RECORD else b"," + data[1:])
+    return put_before(f'{{"id":"{record_id}","{resource.singular}_id":"{record_id}","version":{version}', data)
 
 
 def payload_of(resource: Resource, change: Change) -> bytes:

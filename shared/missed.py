@@ -53,7 +53,8 @@ class WayBack:
 
     def take(self, change_set: ChangeSet) -> None:
         """Take the next older change set; what is newer than the head is left out. Raises MustRefetch at a hole."""
-        if change_set.prev >= self._version or self.is_complete:
+        nothing_changed = change_set.prev == change_set.version
+        if nothing_changed or change_set.prev >= self._version or self.is_complete:
             return
         if change_set.position.epoch != self.epoch or change_set.version != self._reached:
             raise MustRefetch(f"the log has a hole before version {self._reached} of epoch {self.epoch}")

@@ -25,6 +25,9 @@ INGEST_RETURNED = "muster:{ingest}:returned"
 INGEST_HEARD = "muster:{ingest}:heard"
 """Redis time (ms) at which ingest last took in a message of any agent."""
 
+INGEST_LEFT = "muster:{ingest}:left"
+"""Redis time (ms) at which the last replica of ingest took leave."""
+
 SWEEPS = "muster:sweeps"
 """Hash of the sweepers' memory, in Redis time (ms): `at`, when the last sweep was; `since`, when the current run of
 sweeps without a break began."""
@@ -33,6 +36,14 @@ sweeps without a break began."""
 IDENTITY_CHANGES = "muster:identity:changes"
 """Channel on which the api says, after the commit, whose logins, API tokens or memberships have changed: a JSON array
 of the ids of users."""
+
+AGENT_CHANGES = "muster:agents:changes"
+"""Channel on which is said, after the commit, whose credentials were revoked or replaced: a JSON array of the ids of
+agents."""
+
+AGENT_CLAIMS = "muster:agents:claims"
+"""Channel on which a replica of ingest says which stream of an agent is the newest: a JSON array of
+`<agent>:<generation>`."""
 
 
 def throttle_key(kind: str, digest: str) -> str:
@@ -122,6 +133,14 @@ class PartitionKeys:
     def state(self, topic: Topic | str) -> str:
         """Hash of a topic: record id → `<version> <data>`."""
         return f"{self.prefix}state:{topic}"
+
+    def holder(self, agent_id: str) -> str:
+        """Return the key that says which replica of ingest holds an agent's stream: `<generation> <replica>`."""
+        return f"{self.prefix}holder:{agent_id}"
+
+    def returning(self, server_id: str) -> str:
+        """Return the key that is set while an offline server has been heard once, and counts as offline still."""
+        return f"{self.prefix}returning:{server_id}"
 
     def unique(self, topic: Topic | str, field: str) -> str:
         """Hash of a unique field of a topic: value → record id (and, with `:of`, record id → value)."""

@@ -17,8 +17,8 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     `data` is the whole record as JSON, empty for a deletion. `expect` makes it conditional on the record's version.
     `unique` claims `(field, value)` pairs; an empty value gives the record's earlier one up.
-    `sample` is `(boot_id, seq)` of an agent's sample: one that was taken in before is a duplicate. It is a `put`,
-    unconditional and without claims.
+    `sample` is `(boot_id, seq)` of an agent's sample, `("", 0)` of one that has none: one that was taken in before is a
+    duplicate, and a late one goes into history alone. It is a `put`, unconditional and without claims.
     """
 
     id: str
@@ -42,13 +42,21 @@ class Deadline(msgspec.Struct, frozen=True, gc=False):
     value: int = 0
 
 
+class Start(msgspec.Struct, frozen=True):
+    """A start of an agent that shook hands: what it measures from now on is the latest of its server's record."""
+
+    topic: Topic
+    server_id: str
+    boot_id: str
+
+
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """Changes of one topic that a producer wants appended together.
 
     An operation with an `id` is all or nothing and happens once: repeating it gives the first result again.
     Without an id each draft stands alone, and the operation may be merged with others into one change set.
     `parent` names a topic in which a record of the draft's id must exist. `origin` says from where a person asked for
-    it: what has one is audited.
+    it: what has one is audited. `start` begins a start of an agent; an operation that has one has an id.
     """
 
     topic: Topic
@@ -58,6 +66,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     parent: Topic | None = None
     deadlines: tuple[Deadline, ...] = ()
     origin: Origin | None = None
+    start: Start | None = None
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -68,7 +77,7 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class Appended(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of an operation: versions `prev + 1 … version` stand at `position`.
+    """What became of an operation: versions `prev + 1 … version` stand at `position`; late samples have none.
 
     `position` is None when there was nothing to append. `failures` are by the index of the draft; `absent` lists the
     members whose deadline was to be touched and is not set.

@@ -5,6 +5,7 @@ A field's `name` is its variable. Durations may carry a unit: `90`, `90s`, `10m`
 
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -78,8 +79,35 @@ class Liveness(msgspec.Struct, frozen=True):
     disconnect_grace_s: Seconds = field(name="DISCONNECT_GRACE", default=5.0)
 
 
+class StaleAgents(msgspec.Struct, frozen=True):
+    """When the registration of an agent that is heard no more is removed, and how often such ones are looked for."""
+
+    agent_stale_threshold_s: Seconds = field(name="AGENT_STALE_THRESHOLD", default=600.0)
+    agent_cleanup_interval_s: Seconds = field(name="AGENT_CLEANUP_INTERVAL", default=300.0)
+
+
 class Journal(msgspec.Struct, frozen=True):
     """How long the events of the journal are kept, and about how many of the whole installation."""
 
     events_retention_s: Seconds = field(name="EVENTS_RETENTION", default=604_800.0)
     events_max: Annotated[int, Meta(ge=1)] = field(name="EVENTS_MAX", default=1_000_000)
+
+
+class History(msgspec.Struct, frozen=True):
+    """How long the history of metrics is kept: every sample, and what they amount to in buckets of each length.
+
+    What is made of something finer must be kept at least as long.
+    """
+
+    raw_retention_s: Seconds = field(name="HISTORY_RAW_RETENTION", default=172_800.0)
+    one_minute_retention_s: Seconds = field(name="HISTORY_1M_RETENTION", default=1_209_600.0)
+    quarter_hour_retention_s: Seconds = field(name="HISTORY_15M_RETENTION", default=7_776_000.0)
+    one_hour_retention_s: Seconds = field(name="HISTORY_1H_RETENTION", default=34_560_000.0)
+    one_day_retention_s: Seconds = field(name="HISTORY_1D_RETENTION", default=157_680_000.0)
+
+    def __post_init__(self) -> None:
+        """Raise BadSetting where something coarse would be dropped before what it is made of."""
+        named = zip(msgspec.structs.fields(self), msgspec.structs.astuple(self), strict=True)
+        for (finer, finer_s), (coarser, coarser_s) in pairwise(named):
+            if coarser_s < finer_s:
+                raise BadSetting(f"{coarser.encode_name} is shorter than {finer.encode_name}")

@@ -21,6 +21,7 @@ MAX_TOKEN_CHARACTERS = 2048
 """Longer texts are refused unread."""
 
 API_TOKEN_PREFIX = "mt_"  # noqa: S105  (what they begin with)
+RELAY_TOKEN_PREFIX = "mr_"  # noqa: S105  (likewise)
 
 Role = Literal["owner", "editor", "viewer"]
 

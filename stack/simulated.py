@@ -69,7 +69,17 @@ class SimulatedMachine:
     def facts(self) -> dict[str, Any]:
         """Return `os` and `inventory` as a handshake carries them."""
         name, version, kernel, arch = self._system
-        inventory = {"cpu": {"model": "Simulated CPU", "cores": self._cores}, "mem_total": self._mem_total}
+        inventory = {
+            "os": f"{name} {version}",
+            "kernel": kernel,
+            "arch": arch,
+            "cpu_model": "Simulated CPU",
+            "cores": self._cores,
+            "threads": self._cores,
+            "memory_bytes": self._mem_total,
+            "disks": [{"name": "vda", "size_bytes": self._disk_total, "rotational": False}],
+            "virtualization": "kvm",
+        }
         return {"os": {"name": name, "version": version, "kernel": kernel, "arch": arch}, "inventory": inventory}
 
     def measure(self, unix_s: float) -> dict[str, Any]:

@@ -72,7 +72,15 @@ class Agent:
         self._events.put(StopAsked(quietly))
 
     def run(self) -> bool:
-        """Work until asked to stop; tell whether it went well. Returns at most 5 s after `stop`."""
+        """Work until asked to stop, and keep what is left; tell whether it went well. Ends at most 5 s after `stop`."""
+        try:
+            return self._run()
+        finally:
+            left = self._exchange.store()
+            if left:
+                log.info("%d samples are kept for the next start", left)
+
+    def _run(self) -> bool:
         self._start(SAMPLING, lambda: self._sampler.run(self._exchange))
         self._start(SENDING, self._report)
         event = self._next_event(math.inf)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
+from muster_agent import terms
 from muster_agent.errors import (
     CredentialRefused,
     DeliveryError,
@@ -15,7 +17,7 @@ from muster_agent.errors import (
     TooLarge,
     Unavailable,
 )
-from muster_agent.settings import is_valid_interval
+from muster_agent.terms import Terms
 
 LONGEST_DETAIL = 200
 
@@ -31,10 +33,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class Handshake:
-    """The server's answer to a handshake. `interval_s` is None where it gave none that can be kept."""
+    """The server's answer to a handshake."""
 
     server_id: str
-    interval_s: float | None
+    terms: Terms
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,24 @@ def description(answer: Answer) -> str:
     location = answer.headers.get("location")
     if location:
         parts.append(f"redirects to {location}, which is not followed")
-    # A server's text goes to the log: it must not be able to write lines of its own there.
-    return "".join(c if c.isprintable() else " " for c in ": ".join(parts))[:LONGEST_DETAIL]
+    return printable(": ".join(parts))
+
+
+def printable(text: str) -> str:
+    """Give a server's text as it may stand in the log: it must not be able to write lines of its own there."""
+    return "".join(c if c.isprintable() else " " for c in text)[:LONGEST_DETAIL]
+
+
+def is_problem(answer: Answer) -> bool:
+    """Tell whether it was Muster that refused, and not somebody on the way to it."""
+    return isinstance(_object(answer.body).get("code"), str)
+
+
+def seconds(value: object) -> float | None:
+    """Read a number of seconds from a message; None where it is none."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        return None
+    return max(0.0, float(value))
 
 
 def retry_after_s(value: str | None, now_unix_s: float) -> float | None:
@@ -103,17 +121,20 @@ def enrolment(answer: Answer) -> dict[str, str]:
 def handshake(answer: Answer) -> Handshake:
     """Give what the server decided at a handshake. Raises Unavailable where the answer is not Muster's."""
     stored = _object(answer.body)
-    server_id, interval_s = stored.get("server_id"), stored.get("interval_s")
+    server_id = stored.get("server_id")
     if not isinstance(server_id, str) or not server_id:
         raise Unavailable("the answer to the handshake is not Muster's: is the server's URL right?")
-    if isinstance(interval_s, bool) or not isinstance(interval_s, (int, float)):
-        return Handshake(server_id, None)
-    return Handshake(server_id, float(interval_s) if is_valid_interval(interval_s) else None)
+    return Handshake(server_id, terms.of(stored))
 
 
 def rejections(answer: Answer) -> list[Rejection]:
     """Give the samples that were not taken although the request was."""
-    listed = _object(answer.body).get("rejected")
+    return rejections_of(_object(answer.body))
+
+
+def rejections_of(stored: Mapping[str, object]) -> list[Rejection]:
+    """Give the samples that an acknowledgement says were not taken."""
+    listed = stored.get("rejected")
     if not isinstance(listed, list):
         return []
     return [

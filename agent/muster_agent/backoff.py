@@ -5,14 +5,14 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-FIRST_WINDOW_S = 0.5
-LAST_WINDOW_S = 20.0
+FIRST_WINDOW_S = 1.0
+LAST_WINDOW_S = 60.0
 LONGEST_RETRY_AFTER_S = 3600.0
 RETRY_AFTER_SPREAD = 0.1
 
 
 class Backoff:
-    """Exponential backoff with full jitter, 0.5 s to 20 s (https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter).
+    """Exponential backoff with full jitter, 1 s to 60 s (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
 
     Call `next_delay_s` after each failure and `reset` once something was delivered.
     `uniform(low, high)` is the source of chance.
@@ -34,6 +34,10 @@ class Backoff:
             return self._uniform(0.0, window_s)
         asked_s = min(retry_after_s, LONGEST_RETRY_AFTER_S)
         return asked_s + self._uniform(0.0, RETRY_AFTER_SPREAD * asked_s)
+
+    def spread_s(self, least_s: float, spread_s: float) -> float:
+        """Give a wait of `least_s` and up to `spread_s` more, whatever failed before."""
+        return least_s + self._uniform(0.0, spread_s)
 
     def reset(self) -> None:
         """Begin again with the smallest window."""

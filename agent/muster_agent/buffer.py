@@ -1,4 +1,4 @@
-"""Holds the samples that the server has not acknowledged, within bounds, losing detail of the oldest first."""
+"""Holds samples in memory, within bounds, losing detail of the oldest first: what serves where the disk does not."""
 
 from __future__ import annotations
 
@@ -7,21 +7,28 @@ from dataclasses import dataclass
 
 # A day at the default interval of 5 s.
 CAPACITY_SAMPLES = 17_280
-CAPACITY_BYTES = 32 * 1024 * 1024
+# The disk holds more: an agent must stay small.
+CAPACITY_BYTES = 8 * 1024 * 1024
 # Of fewer samples, there is no second one to drop.
 SMALLEST_HALF = 2
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One sample as it goes over the wire: its number within this process and its JSON, encoded once."""
+    """One sample as it goes over the wire: the start of the agent, its number within it, and its JSON, encoded once."""
 
+    boot_id: str
     seq: int
     encoded: bytes
 
+    @property
+    def identity(self) -> tuple[str, int]:
+        """What tells it from all other samples of this machine."""
+        return self.boot_id, self.seq
+
 
 class SampleBuffer:
-    """Samples in the order of their `seq`, at most `capacity` of them and `capacity_bytes` bytes.
+    """Samples of one start in the order of their `seq`, at most `capacity` of them and `capacity_bytes` bytes.
 
     When it is full, every second sample of the older half goes: a long outage leaves a curve that is the coarser the
     older it is, not a hole.

@@ -7,6 +7,9 @@ AgentError
 ├── UpdateFailed             say it in one line, exit 1: there was no good update to be had
 └── DeliveryError            a request did not succeed; the agent goes on
     ├── Unavailable          wait, then send again, beginning with a handshake
+    │   ├── StreamUnusable   see whether plain requests succeed
+    │   ├── ReplicaLeaves    return at once: another one takes over
+    │   └── Displaced        wait long: another process reports as this machine
     ├── Throttled            wait, then send again
     ├── CredentialRefused    wait long: only a person can repair this
     ├── TooLarge             send fewer samples at once
@@ -37,23 +40,35 @@ class UpdateFailed(AgentError):
 
 
 class DeliveryError(AgentError):
-    """A request to the server did not succeed."""
+    """A request to the server did not succeed. `retry_after_s` is when the server asks for the next one, if it does."""
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class Unavailable(DeliveryError):
     """Nobody answered, or the answer was that it will have to be later."""
 
-    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+
+class StreamUnusable(Unavailable):
+    """No answer came through a stream; `is_certain` where somebody answered that there is none."""
+
+    def __init__(self, message: str, *, is_certain: bool = False) -> None:
         super().__init__(message)
-        self.retry_after_s = retry_after_s
+        self.is_certain = is_certain
+
+
+class ReplicaLeaves(Unavailable):
+    """The server closed the stream because this replica of it goes away."""
+
+
+class Displaced(Unavailable):
+    """The server closed the stream because the same agent has opened another one."""
 
 
 class Throttled(DeliveryError):
     """The server is well and asks this agent to slow down."""
-
-    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
-        super().__init__(message)
-        self.retry_after_s = retry_after_s
 
 
 class CredentialRefused(DeliveryError):

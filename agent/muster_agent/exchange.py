@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from muster_agent.buffer import Sample, SampleBuffer
+from muster_agent.backlog import Backlog
+from muster_agent.buffer import Sample
+
+# How long an outage may last before detail of it is lost.
+KEEP_S = 24 * 3600.0
 
 
 class Exchange:
     """Samples go one way, the interval the other. Every method may be called from any thread.
 
+    Samples of `keep_s` seconds are kept for a server that is away.
+
     Times are seconds of the monotonic clock. All waiting ends early once `stop` has been called.
     """
 
-    def __init__(self, buffer: SampleBuffer, interval_s: float) -> None:
-        self._buffer = buffer
+    def __init__(self, backlog: Backlog, interval_s: float, keep_s: float = KEEP_S) -> None:
+        self._backlog = backlog
         self._interval_s = interval_s
+        self._keep_s = keep_s
+        self._listener: Callable[[], None] | None = None
         self._stopping = False
         self._is_quiet = False
         self._changed = threading.Condition()
@@ -34,6 +43,7 @@ class Exchange:
             if interval_s == self._interval_s:
                 return False
             self._interval_s = interval_s
+            self._backlog.resize(capacity(self._keep_s, interval_s))
             self._changed.notify_all()
             return True
 
@@ -54,34 +64,78 @@ class Exchange:
         with self._changed:
             self._stopping = True
             self._is_quiet = quietly
-            self._changed.notify_all()
+            self._tell()
 
     def add(self, sample: Sample) -> int:
-        """Hand over a sample; give how many older ones were thinned out to make room for it."""
+        """Hand over a sample; give how many older ones were thinned out to make room."""
         with self._changed:
-            thinned = self._buffer.add(sample)
-            self._changed.notify_all()
-            return thinned
+            thinned = self._backlog.thinned
+            self._backlog.add(sample, time.monotonic())
+            self._tell()
+            return self._backlog.thinned - thinned
 
-    def oldest(self, limit: int) -> Sequence[Sample]:
-        """Give up to `limit` samples, oldest first; they stay until `discard_through`."""
+    def connected(self) -> None:
+        """Note that the server takes samples."""
         with self._changed:
-            return self._buffer.oldest(limit)
+            self._backlog.connected()
 
-    def discard_through(self, seq: int) -> None:
-        """Forget the samples up to and including `seq`: the server has answered for them."""
+    def lost(self) -> None:
+        """Note that the server is away: what it has not answered for is missed."""
         with self._changed:
-            self._buffer.discard_through(seq)
+            self._backlog.lost(time.monotonic())
+
+    def has_fresh(self) -> bool:
+        """Tell whether there are new samples to send."""
+        with self._changed:
+            return self._backlog.has_fresh()
+
+    def has_late(self) -> bool:
+        """Tell whether there are missed samples to send."""
+        with self._changed:
+            return self._backlog.has_late()
+
+    def take_fresh(self, limit: int, limit_bytes: int) -> Sequence[Sample]:
+        """Give new samples that are sent now; `settle`, `miss` or `lost` must follow."""
+        with self._changed:
+            return self._backlog.take_fresh(limit, limit_bytes)
+
+    def late(self, limit: int, limit_bytes: int) -> Sequence[Sample]:
+        """Give the oldest of those that were missed; they stay until `settle`."""
+        with self._changed:
+            return self._backlog.late(limit, limit_bytes)
+
+    def settle(self, samples: Sequence[Sample]) -> None:
+        """Forget samples: the server has answered for them."""
+        with self._changed:
+            self._backlog.settle(samples)
+
+    def miss(self, samples: Sequence[Sample]) -> None:
+        """Note that the server has not taken these and wants them later."""
+        with self._changed:
+            self._backlog.miss(samples, time.monotonic())
 
     def waiting(self) -> int:
         """Give the number of samples that no server has answered for yet."""
         with self._changed:
-            return len(self._buffer)
+            return len(self._backlog)
 
-    def wait_for_samples(self, timeout_s: float) -> None:
-        """Block until there is a sample, or the timeout has passed."""
+    def store(self) -> int:
+        """Put what is left on disk and touch the disk no more; give how many samples that is."""
         with self._changed:
-            self._changed.wait_for(lambda: self._stopping or len(self._buffer) > 0, timeout_s)
+            self._backlog.store(time.monotonic())
+            left = len(self._backlog)
+            self._backlog.close()
+            return left
+
+    def notify(self, listener: Callable[[], None] | None) -> None:
+        """Call `listener` whenever there is a sample or a request to stop, from any thread; it must not block."""
+        with self._changed:
+            self._listener = listener
+
+    def wait_for_fresh(self, timeout_s: float) -> None:
+        """Block until there is a new sample, or the timeout has passed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopping or self._backlog.has_fresh(), timeout_s)
 
     def pause(self, duration_s: float) -> None:
         """Block for `duration_s`."""
@@ -99,3 +153,13 @@ class Exchange:
                 lambda: self._stopping or self._interval_s != interval_s, instant_s - time.monotonic()
             )
             return not interrupted
+
+    def _tell(self) -> None:
+        self._changed.notify_all()
+        if self._listener:
+            self._listener()
+
+
+def capacity(keep_s: float, interval_s: float) -> int:
+    """Give how many samples there are in `keep_s` seconds."""
+    return max(1, math.ceil(keep_s / interval_s))

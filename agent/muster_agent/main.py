@@ -10,31 +10,40 @@ import socket
 import sys
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 
-from muster_agent import __version__, logs, settings
+from muster_agent import __version__, footprint, logs, settings
 from muster_agent.agent import Agent
+from muster_agent.backlog import Backlog
 from muster_agent.backoff import Backoff
 from muster_agent.buffer import SampleBuffer
+from muster_agent.channel import Channel
 from muster_agent.collectors import catalogue
 from muster_agent.collectors.base import printable
 from muster_agent.credential import Credential, StateDirectory
-from muster_agent.errors import AgentError, SettingsError, UpdateFailed
-from muster_agent.exchange import Exchange
+from muster_agent.delivery import Delivery
+from muster_agent.errors import AgentError, SettingsError
+from muster_agent.exchange import Exchange, capacity
 from muster_agent.facts import Facts
 from muster_agent.machine_id import machine_id
 from muster_agent.membership import Application, Membership
+from muster_agent.pace import Pace
+from muster_agent.plain_http import PlainHttp
+from muster_agent.posting import Posting
 from muster_agent.reporter import Reporter
+from muster_agent.route import Route
 from muster_agent.sampler import WARM_UP_S, Sampler
 from muster_agent.settings import Settings
-from muster_agent.transport import Transport
-from muster_agent.update import trial
-from muster_agent.update.builds import Builds
-from muster_agent.update.program import running_program
-from muster_agent.update.updater import EXIT_UPDATE, Updater, print_update
+from muster_agent.spool import Spool
+from muster_agent.stream import Stream
+from muster_agent.transport import ANSWER_TIMEOUT_S, PREFIX, Transport
+from muster_agent.update import process as updating
+from muster_agent.wire import Waker, Wire
 
 log = logging.getLogger(__name__)
 
+BYTES_A_MB = 1000 * 1000
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
 
@@ -46,10 +55,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         chosen = settings.load(given, os.environ, is_root=_is_root())
         logs.configure(chosen.log_level)
         if chosen.once:
-            print_one_sample()
+            print_one_sample(chosen.without)
+            return 0
+        if chosen.footprint_s is not None:
+            sys.stdout.write(footprint.measure(chosen.footprint_s, chosen.interval_s, chosen.without) + "\n")
             return 0
         if chosen.update.check_only:
-            return check_update(chosen)
+            return updating.check(chosen)
         return serve(chosen, given)
     except SettingsError as error:
         sys.stderr.write(f"muster-agent: {error}\n")
@@ -59,43 +71,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_FAILURE
 
 
-def print_one_sample() -> None:
+def print_one_sample(without: Collection[str] = ()) -> None:
     """Show on stdout what would be sent, without sending it."""
-    sampler = Sampler(catalogue.sample_collectors(), _boot_id())
+    sampler = Sampler(catalogue.sample_collectors(without), _boot_id())
     sampler.warm_up()
     time.sleep(WARM_UP_S)
+    sampler.settle()
     sys.stdout.write(json.dumps(sampler.fields(), indent=2, allow_nan=False) + "\n")
-
-
-def check_update(chosen: Settings) -> int:
-    """Look once for an update; give the exit code, which says whether one is there. Raises AgentError."""
-    # loaded here: an agent that works has no use for it
-    from muster_agent.update.check import fetch_update  # noqa: PLC0415
-
-    program = running_program(os.environ)
-    if program is None:
-        raise UpdateFailed("this agent was installed as a package: bring it up to date as one")
-    credential = StateDirectory(chosen.state_dir).load_credential()
-    server_url = chosen.server_url or (credential.server if credential else "")
-    if not server_url:
-        raise SettingsError("which server? give --server URL or set MUSTER_SERVER")
-    offer = fetch_update(server_url, chosen.update.key, program, Builds(chosen.state_dir))
-    if offer is None:
-        return 0
-    print_update(offer)
-    return EXIT_UPDATE
 
 
 def serve(chosen: Settings, arguments: Sequence[str]) -> int:
     """Report until a signal comes; give the exit code. Raises AgentError when it cannot begin."""
-    updater = _updater(chosen, arguments)
+    updater = updating.updater(chosen, arguments)
     if updater is not None:
         updater.take_over()
     state = StateDirectory(chosen.state_dir)
     credential = state.load_credential()
     server_url = _server_url(chosen, credential)
     state.prepare()
-    agent = build(chosen, state, credential, Transport(server_url), _on_connected(chosen))
+    agent = build(chosen, state, credential, server_url, updating.on_connected(chosen))
     log.info("muster-agent %s reports to %s every %g s", __version__, server_url, chosen.interval_s)
     if settings.is_exposed(server_url):
         log.warning("%s is not encrypted: this machine's secret can be read on the way", server_url)
@@ -112,39 +106,45 @@ def build(
     chosen: Settings,
     state: StateDirectory,
     credential: Credential | None,
-    transport: Transport,
+    server_url: str,
     on_connected: Callable[[], None] = lambda: None,
 ) -> Agent:
-    """Put an agent together. Nothing of it is running yet."""
+    """Put an agent together. Nothing of it is running yet. Raises SettingsError."""
     boot_id = _boot_id()
     hostname = printable(socket.gethostname()) or "unknown"
     application = Application(chosen.token, hostname, machine_id(state.random_machine_id), chosen.name)
-    exchange = Exchange(SampleBuffer(), chosen.interval_s)
-    facts = Facts(boot_id, chosen.interval_s, catalogue.os_collectors(), catalogue.inventory_collectors())
+    route = Route(server_url)
+    transport = Transport(server_url, PlainHttp(route))
+    exchange = Exchange(_backlog(chosen), chosen.interval_s, chosen.keep_hours * 3600)
+    facts = Facts(boot_id, chosen.interval_s, catalogue.os_collectors(), catalogue.inventory_collectors(chosen.without))
     membership = Membership(state, transport, application, facts, credential, on_connected)
-    reporter = Reporter(transport, exchange, membership, Backoff())
-    sampler = Sampler(catalogue.sample_collectors(), boot_id)
+    delivery = Delivery(exchange, Backoff())
+    pace = Pace()
+    stream = Stream(partial(_open_stream, route, transport), membership, delivery, pace)
+    posting = Posting(transport, membership, delivery, pace)
+    reporter = Reporter(membership, delivery, stream, posting, Channel(chosen.transport))
+    sampler = Sampler(catalogue.sample_collectors(chosen.without), boot_id)
     return Agent(sampler, reporter, exchange, transport)
 
 
-def _updater(chosen: Settings, arguments: Sequence[str]) -> Updater | None:
-    """Give what looks for updates; None where that is off, in a trial, and for an agent that pip brings up to date."""
-    program = running_program(os.environ)
-    if not chosen.update.is_on or trial.is_trial(os.environ):
-        return None
-    if program is None:
-        log.warning("this agent was installed as a package, and does not bring itself up to date")
-        return None
-    builds, update = Builds(chosen.state_dir), chosen.update
-    return Updater(program, builds, arguments, interval_s=update.interval_s, trial_s=update.trial_s)
+def _open_stream(route: Route, transport: Transport, waker: Waker) -> Wire:
+    return Wire.open(route, PREFIX + "/ws", transport.headers, waker, ANSWER_TIMEOUT_S)
 
 
-def _on_connected(chosen: Settings) -> Callable[[], None]:
-    """Give what is done when the server has heard this agent for the first time."""
-    if trial.is_trial(os.environ):
-        trial.end_with_parent()
-        return trial.say_reported
-    return Builds(chosen.state_dir).note_report
+def _backlog(chosen: Settings) -> Backlog:
+    """Open what earlier starts have left; where that is impossible, do without a disk."""
+    try:
+        spool: Spool | None = Spool(
+            chosen.state_dir / "spool",
+            capacity(chosen.keep_hours * 3600, chosen.interval_s),
+            int(chosen.keep_mb * BYTES_A_MB),
+        )
+    except OSError as error:
+        log.warning("samples cannot be kept on disk (%s), only in memory", error.strerror or error)
+        spool = None
+    if spool and len(spool):
+        log.info("%d samples of earlier starts are to be sent", len(spool))
+    return Backlog(spool, SampleBuffer())
 
 
 def _server_url(chosen: Settings, credential: Credential | None) -> str:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import logging
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from muster_agent.credential import Credential, StateDirectory
 from muster_agent.facts import Facts
+from muster_agent.sampler import rfc3339
+from muster_agent.terms import Terms
 from muster_agent.transport import Transport
 
 log = logging.getLogger(__name__)
+
+FACTS_CHECK_S = 600.0
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,7 @@ class Membership:
         self._credential = credential
         self._is_connected = False
         self._on_connected = on_connected
+        self._facts_checked_s = 0.0
         # One for all attempts: when an answer was lost, the next attempt must not enrol a second agent.
         self._idempotency_key = uuid.uuid4().hex
         if credential:
@@ -65,23 +71,36 @@ class Membership:
         self._credential = credential
         log.info("enrolled as %s (agent %s)", credential.server_id, credential.agent_id)
 
-    def shake_hands(self) -> float | None:
-        """Tell the facts; give the interval in seconds that the server wishes, if it wishes one.
+    def facts(self, now_s: float) -> dict[str, object]:
+        """Read the machine, and give what a handshake tells."""
+        self._facts_checked_s = now_s
+        # How far this clock is off is for the server to say.
+        return {**self._facts.read(), "ts": rfc3339(time.time())}
+
+    def shake_hands(self, now_s: float) -> Terms:
+        """Tell the facts in a plain request; give what the server wishes.
 
         Raises what Transport.shake_hands raises, and StateError.
         """
-        answer = self._transport.shake_hands(self._facts.read())
+        answer = self._transport.shake_hands(self.facts(now_s))
+        self.recognise(answer.server_id)
+        return answer.terms
+
+    def recognise(self, server_id: str) -> None:
+        """Note who the server says this machine is; an empty `server_id` says nothing. Raises StateError."""
         if not self._is_connected:
-            log.info("connected to %s as %s", self._transport.server_url, answer.server_id)
+            log.info("connected to %s as %s", self._transport.server_url, server_id)
             self._is_connected = True
             self._on_connected()
-        if self._credential:
+        if self._credential and server_id:
             # What the server says now may be newer than the file: it was moved, or this machine's record was.
-            self._keep(replace(self._credential, server_id=answer.server_id, server=self._transport.server_url))
-        return answer.interval_s
+            self._keep(replace(self._credential, server_id=server_id, server=self._transport.server_url))
 
-    def has_new_facts(self) -> bool:
-        """Read the machine; tell whether it is another one than at the last handshake."""
+    def has_new_facts(self, now_s: float) -> bool:
+        """Read the machine every ten minutes; tell whether it is another one than at the last handshake."""
+        if now_s - self._facts_checked_s < FACTS_CHECK_S:
+            return False
+        self._facts_checked_s = now_s
         return self._facts.have_changed()
 
     def advice_when_refused(self) -> str:

@@ -1,187 +1,140 @@
-"""The sending thread: one request after another, and what each kind of failure leads to."""
+"""The sending thread: which transport is next, and what each kind of failure leads to."""
 
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Sequence
 
-from muster_agent.answers import Rejection
-from muster_agent.backoff import Backoff
-from muster_agent.buffer import Sample
+from muster_agent.channel import HTTP, STREAM, Channel
+from muster_agent.delivery import Delivery
 from muster_agent.errors import (
     CredentialRefused,
     DeliveryError,
+    Displaced,
+    ReplicaLeaves,
     RequestRefused,
+    StreamUnusable,
     Throttled,
-    TooLarge,
     Unavailable,
 )
-from muster_agent.exchange import Exchange
 from muster_agent.membership import Membership
-from muster_agent.outage import Outage
-from muster_agent.tally import Tally
-from muster_agent.transport import Transport
+from muster_agent.posting import Posting
+from muster_agent.stream import Stream
 
 log = logging.getLogger(__name__)
 
-BATCH_LIMIT = 500
-FACTS_CHECK_S = 600.0
 REFUSED_RETRY_S = 60.0
+REPLICA_SPREAD_S = 1.0
+# Added to a minute's pause: a fleet must not return in step.
+PAUSE_SPREAD_S = 6.0
 FLUSH_S = 2.0
+SHORTEST_TIMEOUT_S = 0.1
 GOODBYE_TIMEOUT_S = 1.5
 
 
 class Reporter:
-    """Keeps the server told. `dropped` counts samples that the server would not take, whole requests included."""
+    """Keeps the server told, from the enrolment to the goodbye."""
 
     def __init__(
-        self,
-        transport: Transport,
-        exchange: Exchange,
-        membership: Membership,
-        backoff: Backoff,
-        monotonic: Callable[[], float] = time.monotonic,
+        self, membership: Membership, delivery: Delivery, stream: Stream, posting: Posting, channel: Channel
     ) -> None:
-        self._transport = transport
-        self._exchange = exchange
+        self._exchange = delivery.exchange
         self._membership = membership
-        self._backoff = backoff
-        self._monotonic = monotonic
-        self._outage = Outage()
-        self._rejected = Tally()
-        self._batch_limit = BATCH_LIMIT
-        self._has_shaken_hands = False
-        self._facts_checked_s = 0.0
-        self.dropped = 0
+        self._delivery = delivery
+        self._stream = stream
+        self._posting = posting
+        self._channel = channel
+        self._has_left = False
 
     def run(self) -> None:
-        """Report until the exchange is stopped, then send what is left and say goodbye.
+        """Report until the exchange is stopped, then send what is new and say goodbye.
 
         Raises EnrolmentRefused and StateError; everything else is retried.
         """
         while not self._exchange.stopping:
             pause_s = self.step()
             if pause_s is None:
-                self._exchange.wait_for_samples(FACTS_CHECK_S)
+                self._exchange.wait_for_fresh(self._idle_s())
             else:
                 self._exchange.pause(pause_s)
-        self.finish()
+        if not self._has_left:
+            self.finish()
 
     def step(self) -> float | None:
-        """Make the request that is due. Give the seconds to wait before the next; None: until there is a sample."""
+        """Make the request that is due, or hold a stream until it ends.
+
+        Give the seconds to wait before the next step; None: until there is a new sample, or something else is due.
+        """
         try:
-            return self._next_request()
-        except CredentialRefused as error:
-            self._has_shaken_hands = False
-            advice = self._membership.advice_when_refused()
-            self._tell(error, f"the server refuses this machine's credential ({error}): it was revoked; {advice}")
-            return REFUSED_RETRY_S
-        except Unavailable as error:
-            self._has_shaken_hands = False
-            self._tell(error, f"{error}; samples are kept and sent later")
-            return self._backoff.next_delay_s(error.retry_after_s)
-        except Throttled as error:
-            self._tell(error, f"the server asks for fewer requests ({error}); samples are kept and sent later")
-            return self._backoff.next_delay_s(error.retry_after_s)
+            return self._next()
+        except StreamUnusable as error:
+            self._fail(error, f"{error}; trying plain requests")
+            self._channel.stream_failed(is_certain=error.is_certain)
+            return 0.0 if self._channel.choose(self._delivery.now_s()) == HTTP else self._delivery.next_delay_s()
+        except DeliveryError as error:
+            self._fail(error, f"{error}; {self._consequence(error)}")
+            return self._pause_s(error)
 
     def finish(self) -> None:
-        """Send what is left, for two seconds at most, and say goodbye, unless the agent is about to come back."""
+        """Send what is new in plain requests, for two seconds at most, and say goodbye, however well that went.
+
+        No goodbye when the agent is about to come back.
+        """
         if not self._membership.is_enrolled:
             return
+        deadline_s = self._delivery.now_s() + FLUSH_S
         try:
-            self._flush()
+            while self._delivery.now_s() < deadline_s and self._posting.deliver_fresh(
+                deadline_s - self._delivery.now_s()
+            ):
+                pass
         except DeliveryError as error:
-            log.warning("%d samples were not delivered: %s", self._exchange.waiting(), error)
+            log.warning("samples were not delivered: %s", error)
         if self._exchange.is_quiet:
             return
         try:
-            self._transport.say_goodbye(GOODBYE_TIMEOUT_S)
+            self._posting.say_goodbye(GOODBYE_TIMEOUT_S)
             log.info("said goodbye")
         except DeliveryError as error:
             log.warning("could not say goodbye: %s", error)
 
-    def _next_request(self) -> float | None:
+    def _next(self) -> float | None:
         if not self._membership.is_enrolled:
             self._membership.enrol()
             return 0.0
-        if self._handshake_is_due():
-            self._shake_hands()
+        if self._channel.choose(self._delivery.now_s()) == STREAM:
+            self._posting.disconnect()
+            self._stream.run(self._channel.stream_answered)
+            # It ends without an error when the exchange was stopped.
+            self._has_left = True
             return 0.0
-        return 0.0 if self._deliver() else None
+        if self._posting.step():
+            return 0.0
+        if self._channel.plain_succeeded(self._delivery.now_s()):
+            log.warning("no stream comes through although plain requests do: reporting by plain requests for now")
+        return None
 
-    def _handshake_is_due(self) -> bool:
-        if not self._has_shaken_hands:
-            return True
-        now_s = self._monotonic()
-        if now_s - self._facts_checked_s < FACTS_CHECK_S:
-            return False
-        self._facts_checked_s = now_s
-        return self._membership.has_new_facts()
+    def _idle_s(self) -> float:
+        until_stream_s = self._channel.seconds_of_http(self._delivery.now_s())
+        idle_s = self._posting.idle_s()
+        return idle_s if until_stream_s is None else min(idle_s, until_stream_s)
 
-    def _shake_hands(self) -> None:
-        try:
-            interval_s = self._membership.shake_hands()
-        except (RequestRefused, TooLarge) as error:
-            # Samples are worth more than facts: go on without.
-            log.error("the server does not take this machine's facts: %s", error)  # noqa: TRY400 - the cause is at the server
-        else:
-            if interval_s is not None and self._exchange.change_interval(interval_s):
-                log.info("a sample every %g s from now on, as the server wishes", interval_s)
-            self._note_success()
-        self._has_shaken_hands = True
-        self._facts_checked_s = self._monotonic()
-        self._batch_limit = BATCH_LIMIT
+    def _fail(self, error: DeliveryError, line: str) -> None:
+        if isinstance(error, Unavailable):
+            self._channel.plain_failed()
+        if not isinstance(error, Throttled):
+            self._posting.disconnect()
+        self._delivery.failed(type(error).__name__, line)
 
-    def _deliver(self, timeout_s: float | None = None) -> bool:
-        """Send the oldest samples in one request; tell whether there were any."""
-        batch = self._exchange.oldest(self._batch_limit)
-        if not batch:
-            return False
-        try:
-            rejected = self._transport.send_samples([each.encoded for each in batch], timeout_s)
-        except TooLarge as error:
-            if len(batch) > 1:
-                self._batch_limit = len(batch) // 2
-                return True
-            self._drop(batch, error)
-        except RequestRefused as error:
-            self._drop(batch, error)
-        else:
-            self._exchange.discard_through(batch[-1].seq)
-            self._note_rejected(rejected)
-            self._backoff.reset()
-            self._note_success()
-        return True
+    def _consequence(self, error: DeliveryError) -> str:
+        if isinstance(error, CredentialRefused):
+            return f"this machine's credential was revoked; {self._membership.advice_when_refused()}"
+        if isinstance(error, Displaced):
+            return "does another process report with this machine's credential?"
+        return "samples are kept and sent later"
 
-    def _flush(self) -> None:
-        deadline_s = self._monotonic() + FLUSH_S
-        while self._exchange.waiting():
-            remaining_s = deadline_s - self._monotonic()
-            if remaining_s <= 0:
-                log.warning("%d samples were not delivered in time", self._exchange.waiting())
-                return
-            self._deliver(remaining_s)
-
-    def _drop(self, batch: Sequence[Sample], error: DeliveryError) -> None:
-        self._exchange.discard_through(batch[-1].seq)
-        self.dropped += len(batch)
-        log.error("%d samples dropped, the server will not take them: %s", len(batch), error)
-
-    def _note_rejected(self, rejected: Sequence[Rejection]) -> None:
-        self.dropped += len(rejected)
-        for each in rejected:
-            self._rejected.count(f"{each.code}: {each.message}")
-        for reason, times in self._rejected.due(self._monotonic()).items():
-            log.warning("the server rejected %d samples: %s", times, reason)
-
-    def _tell(self, error: DeliveryError, line: str) -> None:
-        if self._outage.failed(type(error).__name__, self._monotonic()):
-            log.warning("%s", line)
-        else:
-            log.debug("%s", line)
-
-    def _note_success(self) -> None:
-        lasted_s = self._outage.ended(self._monotonic())
-        if lasted_s is not None:
-            log.info("the server is back after %.0f s, %d samples to send", lasted_s, self._exchange.waiting())
+    def _pause_s(self, error: DeliveryError) -> float:
+        if isinstance(error, ReplicaLeaves):
+            return self._delivery.spread_s(0.0, REPLICA_SPREAD_S)
+        if isinstance(error, (CredentialRefused, Displaced, RequestRefused)):
+            return self._delivery.spread_s(REFUSED_RETRY_S, PAUSE_SPREAD_S)
+        return self._delivery.next_delay_s(error.retry_after_s)

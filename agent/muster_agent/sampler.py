@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 from muster_agent.buffer import Sample
 from muster_agent.collectors.base import CollectorGroup
-from muster_agent.exchange import Exchange
+from muster_agent.collectors.cleaning import encode, fitted
 from muster_agent.schedule import Grid
 
 log = logging.getLogger(__name__)
 
 # What rates of the first sample are measured over, so that it has all its fields.
 WARM_UP_S = 1.0
+# What a machine with hundreds of everything sends is less than half of it.
+LARGEST_SAMPLE_BYTES = 65_536
+
+
+class Outlet(Protocol):
+    """Where samples go: an Exchange. Times are seconds of the monotonic clock."""
+
+    @property
+    def interval_s(self) -> float:
+        """Seconds between two samples, as decided last."""
+
+    @property
+    def stopping(self) -> bool:
+        """Whether sampling is to end."""
+
+    def add(self, sample: Sample) -> int:
+        """Take a sample; give how many others were lost by that."""
+
+    def wait_until(self, instant_s: float, interval_s: float) -> bool:
+        """Block until `instant_s`; False when sampling is to end or the interval is not `interval_s` any more."""
 
 
 class Sampler:
@@ -41,6 +61,10 @@ class Sampler:
         """Read the counters once, so that the next sample has rates."""
         self._collectors.collect(self._monotonic())
 
+    def settle(self) -> None:
+        """Wait for what is measured in the background."""
+        self._collectors.wait_for_background()
+
     def fields(self) -> dict[str, object]:
         """Measure now. The fields are those of "A sample" in the HTTP interface."""
         self._seq += 1
@@ -48,11 +72,14 @@ class Sampler:
         return {**identity, **self._collectors.collect(self._monotonic())}
 
     def sample(self) -> Sample:
-        """Measure now, and encode."""
-        encoded = json.dumps(self.fields(), allow_nan=False, separators=(",", ":")).encode()
-        return Sample(self._seq, encoded)
+        """Measure now, and encode, without the largest lists where it would be too large."""
+        fields = self.fields()
+        encoded = encode(fields)
+        if len(encoded) > LARGEST_SAMPLE_BYTES:
+            encoded = encode(fitted(fields, LARGEST_SAMPLE_BYTES))
+        return Sample(self._boot_id, self._seq, encoded)
 
-    def run(self, exchange: Exchange) -> None:
+    def run(self, exchange: Outlet) -> None:
         """Sample until the exchange is stopped."""
         self.warm_up()
         interval_s = exchange.interval_s
@@ -63,7 +90,7 @@ class Sampler:
             if exchange.wait_until(grid.next_after(self._monotonic()), grid.interval_s):
                 self._hand_over(exchange)
 
-    def _hand_over(self, exchange: Exchange) -> None:
+    def _hand_over(self, exchange: Outlet) -> None:
         thinned = exchange.add(self.sample())
         if thinned:
             log.warning("the buffer is full: %d of the oldest samples were thinned out", thinned)

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
+from urllib.parse import urlsplit
 
-import httpx
-
-from muster_agent import __version__
+from muster_agent import __version__, channel
+from muster_agent.collectors import catalogue
 from muster_agent.errors import SettingsError
 from muster_agent.update import settings as update_settings
 from muster_agent.update.settings import UpdateSettings
@@ -22,12 +22,20 @@ SHORTEST_INTERVAL_S = 0.1
 LONGEST_INTERVAL_S = 3600.0
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LONGEST_NAME = 200
-LARGEST_PORT = 65_535
+DEFAULT_KEEP_HOURS = 24.0
+LONGEST_KEEP_HOURS = 24.0 * 366
+DEFAULT_KEEP_MB = 50.0
+LARGEST_KEEP_MB = 100_000.0
+DEFAULT_FOOTPRINT_S = 60.0
+LONGEST_FOOTPRINT_S = 86_400.0
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the user asked for. `server_url` has no trailing slash; empty means: the one enrolled with."""
+    """What the user asked for. `server_url` has no trailing slash; empty means: the one enrolled with.
+
+    `without` are the collectors that are turned off. With a `footprint_s` the agent measures itself for so long.
+    """
 
     server_url: str
     token: str = field(repr=False)
@@ -37,6 +45,11 @@ class Settings:
     log_level: str
     once: bool
     update: UpdateSettings
+    without: frozenset[str] = frozenset()
+    footprint_s: float | None = None
+    transport: str = channel.AUTO
+    keep_hours: float = DEFAULT_KEEP_HOURS
+    keep_mb: float = DEFAULT_KEEP_MB
 
 
 class _Parser(argparse.ArgumentParser):
@@ -61,6 +74,11 @@ def load(arguments: Sequence[str], environ: Mapping[str, str], *, is_root: bool)
         log_level=given.log_level,
         once=given.once,
         update=update_settings.read(given, environ),
+        without=_without(given.without, environ),
+        footprint_s=given.footprint,
+        transport=_transport(given.transport, environ),
+        keep_hours=_amount(given.keep_hours, "--keep-hours", environ, DEFAULT_KEEP_HOURS, LONGEST_KEEP_HOURS),
+        keep_mb=_amount(given.keep_mb, "--keep-mb", environ, DEFAULT_KEEP_MB, LARGEST_KEEP_MB),
     )
 
 
@@ -71,19 +89,21 @@ def is_valid_interval(interval_s: float) -> bool:
 
 def is_exposed(server_url: str) -> bool:
     """Tell whether what is sent to this URL can be read on the way: plain HTTP to another machine."""
-    url = httpx.URL(server_url)
+    url = urlsplit(server_url)
     if url.scheme == "https":
         return False
+    host = url.hostname or ""
     try:
-        return not ipaddress.ip_address(url.host).is_loopback
+        return not ipaddress.ip_address(host).is_loopback
     except ValueError:
-        return url.host != "localhost" and not url.host.endswith(".localhost")
+        return host != "localhost" and not host.endswith(".localhost")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="muster-agent",
         description="Measures this machine and reports to a Muster server. Reads only.",
+        epilog=f"What --without can turn off: {', '.join(catalogue.NAMES)}.",
         allow_abbrev=False,
     )
     add = parser.add_argument
@@ -98,7 +118,23 @@ def _parser() -> argparse.ArgumentParser:
         help="seconds between samples (default 5); the server may decide on another",
     )
     add("--name", metavar="NAME", default="", help="how the server shall call this machine (default: hostname)")
+    add("--transport", metavar="HOW", help="auto, stream or http (default auto) (MUSTER_AGENT_TRANSPORT)")
+    add(
+        "--keep-hours",
+        metavar="H",
+        help="of an outage, keep this long in detail (default 24) (MUSTER_AGENT_KEEP_HOURS)",
+    )
+    add("--keep-mb", metavar="MB", help="and at most this much on disk (default 50) (MUSTER_AGENT_KEEP_MB)")
     add("--log-level", choices=LOG_LEVELS, default="info", help="how much to say on stderr (default info)")
+    add("--without", metavar="NAME[,NAME]", help="what not to measure, see below (MUSTER_AGENT_WITHOUT)")
+    add(
+        "--footprint",
+        metavar="S",
+        type=_footprint_s,
+        nargs="?",
+        const=DEFAULT_FOOTPRINT_S,
+        help="measure for S seconds (60) without any server, print what that took, and exit",
+    )
     add("--once", action="store_true", help="print one sample as JSON, without any server, and exit")
     update_settings.add_flags(parser)
     add("--version", action="version", version=f"muster-agent {__version__}")
@@ -117,6 +153,39 @@ def _interval_s(text: str) -> float:
     return interval_s
 
 
+def _footprint_s(text: str) -> float:
+    try:
+        duration_s = float(text)
+    except ValueError:
+        duration_s = math.nan
+    if not 1 <= duration_s <= LONGEST_FOOTPRINT_S:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 1 to {LONGEST_FOOTPRINT_S:g}")
+    return duration_s
+
+
+def _transport(given: str | None, environ: Mapping[str, str]) -> str:
+    text = _first(given, environ.get("MUSTER_AGENT_TRANSPORT")) or channel.AUTO
+    if text not in channel.CHOICES:
+        source = "argument --transport" if given else "MUSTER_AGENT_TRANSPORT"
+        raise SettingsError(f"{source}: {text!r} is none of {', '.join(channel.CHOICES)}")
+    return text
+
+
+def _amount(given: str | None, flag: str, environ: Mapping[str, str], default: float, most: float) -> float:
+    variable = "MUSTER_AGENT" + flag[1:].replace("-", "_").upper()
+    text = _first(given, environ.get(variable))
+    if not text:
+        return default
+    try:
+        amount = float(text)
+    except ValueError:
+        amount = math.nan
+    if not 0 < amount <= most:
+        source = f"argument {flag}" if given else variable
+        raise SettingsError(f"{source}: {text!r} is not a number above 0 and up to {most:g}")
+    return amount
+
+
 def _server_url(given: str | None, environ: Mapping[str, str]) -> str:
     text = _first(given, environ.get("MUSTER_SERVER"))
     if not text:
@@ -129,12 +198,26 @@ def _server_url(given: str | None, environ: Mapping[str, str]) -> str:
 
 def _is_server_url(text: str) -> bool:
     try:
-        url = httpx.URL(text)
-    except httpx.InvalidURL:
+        url = urlsplit(text)
+        port = url.port
+    except ValueError:
+        # a port out of bounds, or brackets without an IPv6 address
         return False
-    has_more = bool(url.query or url.fragment or url.userinfo)
-    is_reachable = bool(url.host) and " " not in text and (url.port is None or 0 < url.port <= LARGEST_PORT)
-    return url.scheme in {"http", "https"} and is_reachable and not has_more
+    has_more = bool(url.query or url.fragment or "@" in url.netloc)
+    is_plain = text.isprintable() and " " not in text
+    return url.scheme in {"http", "https"} and bool(url.hostname) and port != 0 and is_plain and not has_more
+
+
+def _without(given: str | None, environ: Mapping[str, str]) -> frozenset[str]:
+    source = "argument --without" if given else "MUSTER_AGENT_WITHOUT"
+    text = _first(given, environ.get("MUSTER_AGENT_WITHOUT"))
+    names = frozenset(name.strip() for name in text.split(",") if name.strip())
+    unknown = ", ".join(repr(name) for name in sorted(names - set(catalogue.NAMES)))
+    if unknown:
+        raise SettingsError(f"{source}: nothing is called {unknown}; there are {', '.join(catalogue.NAMES)}")
+    if names >= catalogue.INDISPENSABLE:
+        raise SettingsError(f"{source}: one of {', '.join(sorted(catalogue.INDISPENSABLE))} has to stay")
+    return names
 
 
 def _state_dir(given: str | None, environ: Mapping[str, str], *, is_root: bool) -> Path:

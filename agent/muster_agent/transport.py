@@ -2,55 +2,49 @@
 
 from __future__ import annotations
 
+import http.client
 import json
-import ssl
 import time
 from collections.abc import Mapping, Sequence
-
-import httpx
 
 from muster_agent import __version__, answers
 from muster_agent.answers import Answer, Handshake, Rejection
 from muster_agent.credential import Credential
 from muster_agent.errors import EnrolmentRefused, Unavailable
+from muster_agent.plain_http import Network
 
-CONNECT_TIMEOUT_S = 5.0
 ANSWER_TIMEOUT_S = 10.0
-# Longer than the default interval, so that a connection (and its TLS handshake) serves many samples.
-KEEP_ALIVE_S = 60.0
-
-# The server closed the connection while it was idle, which shows only when it is used again.
-STALE_CONNECTION = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
+PREFIX = "/ingest/v1"
 
 
 class Transport:
-    """A connection to one server, to be used by one thread and closed in the end.
+    """Requests to one server, to be made by one thread, and closed in the end.
 
     Besides the errors that each method names, all raise DeliveryError's subclasses. Redirects are not followed:
-    the secret goes to no other place than the one that the user named. Proxies and `SSL_CERT_FILE` of the
-    environment are respected. `network` replaces the real one in tests and simulations.
+    the secret goes to no other place than the one that the user named. `network` carries the requests.
     """
 
-    def __init__(self, server_url: str, network: httpx.BaseTransport | None = None) -> None:
+    def __init__(self, server_url: str, network: Network) -> None:
         self._server_url = server_url
+        self._network = network
         self._secret = ""
-        self._client = httpx.Client(
-            base_url=server_url + "/ingest/v1",
-            headers={"User-Agent": f"muster-agent/{__version__}"},
-            timeout=_timeout(None),
-            limits=httpx.Limits(max_connections=1, keepalive_expiry=KEEP_ALIVE_S),
-            verify=tls_context(server_url),
-            transport=network,
-        )
 
     def close(self) -> None:
-        """Close the connection; nothing can be sent after that."""
-        self._client.close()
+        """Close the connection; the next request opens another."""
+        self._network.close()
 
     @property
     def server_url(self) -> str:
         """Where the requests go."""
         return self._server_url
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Who asks: what every request carries, and the upgrade to a stream."""
+        headers = {"User-Agent": f"muster-agent/{__version__}"}
+        if self._secret:
+            headers["Authorization"] = f"Bearer {self._secret}"
+        return headers
 
     def use_secret(self, secret: str) -> None:
         """Authorise all requests from now on."""
@@ -102,39 +96,19 @@ class Transport:
         timeout_s: float | None = None,
         repeat_if_stale: bool = True,
     ) -> Answer:
+        sent_headers = {**self.headers, "Content-Type": "application/json", **(headers or {})}
+        timeout_s = ANSWER_TIMEOUT_S if timeout_s is None else timeout_s
         try:
-            try:
-                return self._post_once(path, body, headers, timeout_s)
-            except STALE_CONNECTION:
-                if not repeat_if_stale:
-                    raise
-                # RFC 9110, 9.2.2: repeat at once what may safely arrive twice.
-                return self._post_once(path, body, headers, timeout_s)
-        except httpx.RequestError as error:
-            reason = str(error) or type(error).__name__
-            raise Unavailable(f"cannot reach {self._server_url}: {reason}") from error
+            return self._network.post(PREFIX + path, body, sent_headers, timeout_s, repeats=repeat_if_stale)
+        except (OSError, http.client.HTTPException) as error:
+            raise unreachable(self._server_url, error) from error
 
-    def _post_once(self, path: str, body: bytes, headers: Mapping[str, str] | None, timeout_s: float | None) -> Answer:
-        sent_headers = {"Content-Type": "application/json", **(headers or {})}
-        if self._secret:
-            sent_headers["Authorization"] = f"Bearer {self._secret}"
-        response = self._client.post(path, content=body, headers=sent_headers, timeout=_timeout(timeout_s))
-        lower_case = {name.lower(): value for name, value in response.headers.items()}
-        return Answer(response.status_code, lower_case, response.content)
+
+def unreachable(server_url: str, error: Exception) -> Unavailable:
+    """Say that a server cannot be reached, and why."""
+    reason = str(error) or type(error).__name__
+    return Unavailable(f"cannot reach {server_url}: {reason}")
 
 
 def _encode(value: Mapping[str, object]) -> bytes:
     return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
-
-
-def _timeout(answer_s: float | None) -> httpx.Timeout:
-    answer_s = ANSWER_TIMEOUT_S if answer_s is None else answer_s
-    return httpx.Timeout(answer_s, connect=min(answer_s, CONNECT_TIMEOUT_S))
-
-
-def tls_context(server_url: str) -> ssl.SSLContext:
-    """Give whom to trust at this address: the authorities that httpx brings, or those of `SSL_CERT_FILE`."""
-    if server_url.startswith("https:"):
-        return httpx.create_ssl_context()
-    # Trusts nobody and loads no authorities: megabytes that plain HTTP has no use for.
-    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

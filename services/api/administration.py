@@ -28,6 +28,7 @@ from shared.io.identity_changes import IdentityChanges
 from shared.io.redis import open_redis
 from shared.io.signing_keys import rotate_signing_key
 from shared.settings import BadSetting, Servers, load
+from shared.validation import fault_in
 
 INTERRUPTED = 130
 _Checked = TypeVar("_Checked", bound=msgspec.Struct)
@@ -97,7 +98,7 @@ def _checked(kind: type[_Checked], **fields: object) -> _Checked:
     try:
         return msgspec.convert(fields, kind)
     except msgspec.ValidationError as error:
-        raise Malformed(str(error)) from error
+        raise Malformed(": ".join(filter(None, fault_in(error)))) from error
 
 
 def read_new_password() -> str:

@@ -11,22 +11,26 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import Guard
 
+from services.api.agent_identity_routes import AGENT_IDENTITY_ROUTES
 from services.api.api_tokens import API_TOKEN_ROUTES
 from services.api.audit import AUDIT_ROUTES
 from services.api.auth_routes import AUTH_ROUTES
 from services.api.downloads import DOWNLOAD_ROUTES
 from services.api.enrolment import ENROLMENT_ROUTES
+from services.api.inventories import INVENTORY_ROUTES
 from services.api.invitation_routes import INVITATION_ROUTES
+from services.api.metric_history_routes import METRIC_HISTORY_ROUTES
 from services.api.parts import Parts
 from services.api.records.history_routes import HISTORY_ROUTES
 from services.api.records.routes import record_routes
+from services.api.relays import RELAY_ROUTES
 from services.api.requests import MAX_BODY_BYTES, ApiRequest, Connection, guard_for, opt, provide_caller, provide_terms
 from services.api.servers import SERVER_ROUTES
 from services.api.sync_routes import SYNC_ROUTES
 from services.api.user_routes import USER_ROUTES
 from services.api.workspace_routes import WORKSPACE_ROUTES
 from shared.io.litestar_app import litestar_app
-from shared.io.litestar_openapi import document_route, openapi_document
+from shared.io.litestar_openapi import document_route, openapi_document, stated_bounds
 from shared.resources import RESOURCES
 
 
@@ -57,9 +61,13 @@ def _routes() -> list[Any]:
                 *accounts,
                 *AUDIT_ROUTES,
                 *ENROLMENT_ROUTES,
+                *AGENT_IDENTITY_ROUTES,
+                *RELAY_ROUTES,
                 *records,
                 *HISTORY_ROUTES,
                 *SERVER_ROUTES,
+                *METRIC_HISTORY_ROUTES,
+                *INVENTORY_ROUTES,
                 *DOWNLOAD_ROUTES,
             ],
         ),
@@ -86,6 +94,7 @@ def _openapi() -> OpenAPIConfig:
     return OpenAPIConfig(
         title="Muster api",
         version="1",
+        description="What people and programs call. " + stated_bounds(MAX_BODY_BYTES),
         use_handler_docstrings=True,
         components=Components(security_schemes={"bearer": bearer}),
         security=[{"bearer": []}],

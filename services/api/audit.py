@@ -1,4 +1,4 @@
-"""The audit log over HTTP: for owners to read, and to take along."""
+"""The audit log over HTTP, to read and to take along: a workspace's for its owners, the installation's for its own."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -10,26 +10,30 @@ import msgspec
 from litestar import get
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.openapi.spec import Operation, Parameter, Schema
-from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
+from litestar.openapi.spec import Operation
 from litestar.response import Response, Stream
 from msgspec import Meta
 
 from services.api.auth_routes import NO_STORE
+from services.api.parameter_schemas import query_parameter
 from services.api.parameters import read_parameters
 from services.api.permissions import Caller
 from services.api.problems import WORKSPACE_PROBLEMS
 from services.api.records.answers import OK
 from services.api.requests import ApiRequest, opt
+from shared.audit import INSTALLATION
 from shared.io.audit import COLUMNS
 from shared.io.litestar_problems import documented
+from shared.validation import form
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
 NDJSON = "application/x-ndjson"
 
-_Word = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[^\x00]*$")]
+_Word = Annotated[str, Meta(min_length=1, max_length=64), form(r"^[^\x00]*$", "text without NUL")]
 _Time = Annotated[datetime, Meta(tz=True)]
+_Limit = Annotated[int, Meta(ge=1, le=MAX_LIMIT)]
+_Seq = Annotated[int, Meta(ge=1, le=2**53 - 1)]
 
 
 class AuditFilter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -46,8 +50,8 @@ class AuditFilter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class AuditQuery(AuditFilter, frozen=True, forbid_unknown_fields=True):
     """Which page of them: at most `limit`, older than the entry `cursor`."""
 
-    limit: Annotated[int, Meta(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT
-    cursor: Annotated[int, Meta(ge=1, le=2**53 - 1)] | None = None
+    limit: _Limit = DEFAULT_LIMIT
+    cursor: _Seq | None = None
 
 
 class AuditEntry(msgspec.Struct, frozen=True):
@@ -75,7 +79,7 @@ class AuditPage(msgspec.Struct, frozen=True):
 
 
 class AuditReader:
-    """Reads the entries of a workspace."""
+    """Reads the entries of one chain: that of a workspace, or of the installation."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
@@ -160,9 +164,8 @@ class _FilteredOperation(Operation):
     """An operation that has the parameters of a filter."""
 
     def __post_init__(self) -> None:
-        text, time = Schema(type=OpenAPIType.STRING), Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.DATE_TIME)
-        schemas = {name: time if name in {"from", "to"} else text for name in FILTERS}
-        self.parameters = [*(self.parameters or []), *(_parameter(name, schema) for name, schema in schemas.items())]
+        kinds = {name: _Time if name in {"from", "to"} else _Word for name in FILTERS}
+        self.parameters = [*(self.parameters or []), *(query_parameter(name, kind) for name, kind in kinds.items())]
 
 
 @dataclass
@@ -171,13 +174,18 @@ class _PagedOperation(_FilteredOperation):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        limit = Schema(type=OpenAPIType.INTEGER, minimum=1, maximum=MAX_LIMIT, default=DEFAULT_LIMIT)
-        cursor = Schema(type=OpenAPIType.STRING, description="`next_cursor` of the page before")
-        self.parameters = [*(self.parameters or []), _parameter("limit", limit), _parameter("cursor", cursor)]
+        self.parameters = [
+            *(self.parameters or []),
+            query_parameter("limit", _Limit, default=DEFAULT_LIMIT),
+            query_parameter("cursor", _Seq, description="`next_cursor` of the page before"),
+        ]
 
 
-def _parameter(name: str, schema: Schema) -> Parameter:
-    return Parameter(name=name, param_in="query", schema=schema)
+_LISTED = documented(*WORKSPACE_PROBLEMS)
+_EXPORTED = {
+    OK: ResponseSpec(AuditEntry, description="An entry a line", media_type=NDJSON, generate_examples=False),
+    **documented(*WORKSPACE_PROBLEMS),
+}
 
 
 @get(
@@ -187,14 +195,13 @@ def _parameter(name: str, schema: Schema) -> Parameter:
     operation_class=_PagedOperation,
     summary="Who did what to which record from where, the newest first",
     tags=["audit"],
-    responses=documented(*WORKSPACE_PROBLEMS),
+    responses=_LISTED,
 )
 async def list_audit(
     request: ApiRequest, caller: NamedDependency[Caller], audit: NamedDependency[AuditReader]
 ) -> Response[AuditPage]:
     """Answer owners with a page of the audit log."""
-    query = read_parameters(AuditQuery, request.query_params.multi_items())
-    return Response(await audit.page(caller.workspace_id, query), headers=NO_STORE)
+    return await _listed(request, audit, caller.workspace_id)
 
 
 @get(
@@ -204,18 +211,52 @@ async def list_audit(
     operation_class=_FilteredOperation,
     summary="The audit log as lines of JSON, the oldest first",
     tags=["audit"],
-    responses={
-        OK: ResponseSpec(AuditEntry, description="An entry a line", media_type=NDJSON, generate_examples=False),
-        **documented(*WORKSPACE_PROBLEMS),
-    },
+    responses=_EXPORTED,
 )
 async def export_audit(
     request: ApiRequest, caller: NamedDependency[Caller], audit: NamedDependency[AuditReader]
 ) -> Stream:
     """Answer owners with the whole log; with its hashes, so that whoever has it can check it."""
+    return _exported(request, audit, caller.workspace_id)
+
+
+@get(
+    "/installation/audit",
+    opt=opt("administer", query=(*FILTERS, "limit", "cursor")),
+    operation_id="listInstallationAudit",
+    operation_class=_PagedOperation,
+    summary="Who did what that concerns no workspace, the newest first",
+    tags=["audit"],
+    responses=_LISTED,
+)
+async def list_installation_audit(request: ApiRequest, audit: NamedDependency[AuditReader]) -> Response[AuditPage]:
+    """Answer administrators with a page of the installation's own chain."""
+    return await _listed(request, audit, INSTALLATION)
+
+
+@get(
+    "/installation/audit/export",
+    opt=opt("administer", query=FILTERS),
+    operation_id="exportInstallationAudit",
+    operation_class=_FilteredOperation,
+    summary="The installation's own chain of the audit log as lines of JSON, the oldest first",
+    tags=["audit"],
+    responses=_EXPORTED,
+)
+async def export_installation_audit(request: ApiRequest, audit: NamedDependency[AuditReader]) -> Stream:
+    """Answer administrators with that chain, likewise."""
+    return _exported(request, audit, INSTALLATION)
+
+
+async def _listed(request: ApiRequest, audit: AuditReader, chain: str) -> Response[AuditPage]:
+    query = read_parameters(AuditQuery, request.query_params.multi_items())
+    return Response(await audit.page(chain, query), headers=NO_STORE)
+
+
+def _exported(request: ApiRequest, audit: AuditReader, chain: str) -> Stream:
     wanted = read_parameters(AuditFilter, request.query_params.multi_items())
     headers = {"Content-Disposition": 'attachment; filename="audit.ndjson"', **NO_STORE}
-    return Stream(audit.all(caller.workspace_id, wanted), media_type=NDJSON, headers=headers)
+    return Stream(audit.all(chain, wanted), media_type=NDJSON, headers=headers)
 
 
-AUDIT_ROUTES = (list_audit, export_audit)
+AUDIT_ROUTES = (list_audit, export_audit, list_installation_audit, export_installation_audit)

@@ -18,6 +18,7 @@ from services.api.throttle import LoginThrottle
 from services.api.workspaces import Workspace
 from shared.io.address import address_of
 from shared.io.litestar_problems import documented
+from shared.validation import form
 
 NO_STORE = {"Cache-Control": "no-store"}
 ANYBODY: list[dict[str, list[str]]] = [{}]
@@ -27,7 +28,7 @@ ANYBODY: list[dict[str, list[str]]] = [{}]
 class LoginRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Who wants to log in."""
 
-    email: Annotated[str, Meta(min_length=1, max_length=320, pattern=r"^[^\x00]*$")]
+    email: Annotated[str, Meta(min_length=1, max_length=320), form(r"^[^\x00]*$", "text without NUL")]
     password: Annotated[str, Meta(min_length=1, max_length=MAX_PASSWORD_CHARACTERS)]
 
 

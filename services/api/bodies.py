@@ -1,6 +1,5 @@
 """Request bodies: strict JSON into a declared type, or every field that is wrong, by its path. Pure."""
 
-import re
 from collections.abc import Iterator
 from itertools import islice
 from typing import Annotated, Any, TypeVar, get_args, get_origin
@@ -9,21 +8,20 @@ import msgspec
 
 from shared.errors import Malformed
 from shared.io.problem import FieldError, HttpError
+from shared.validation import decode, fault_in, with_integers
 
 MAX_REPORTED_FIELDS = 20
 _LONGEST_REPORTED_NAME = 100
 
 _Body = TypeVar("_Body", bound=msgspec.Struct)
-_PATH = re.compile(r"(?s)(.*) - at `\$\.?(.*?)`")
-_NAMED = re.compile(r"field `(.*)`")
 # text that is not UTF-8 and JSON that is nested too deeply have errors of their own
 _NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def decode_json(body: bytes) -> Any:  # noqa: ANN401  (JSON is what it is)
-    """Decode a body that may be any JSON; raises Malformed."""
+    """Decode a body that may be any JSON, whole numbers as integers; raises Malformed."""
     try:
-        return msgspec.json.decode(body)
+        return with_integers(msgspec.json.decode(body))
     except _NO_JSON as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise Malformed(f"the body is not JSON that is taken here: {reason}") from error
@@ -32,7 +30,7 @@ def decode_json(body: bytes) -> Any:  # noqa: ANN401  (JSON is what it is)
 def decode_body(body: bytes, kind: type[_Body]) -> _Body:
     """Decode a body of this type; raises Malformed (400) when it is no JSON, else HttpError (422) with its fields."""
     try:
-        return msgspec.json.decode(body, type=kind)
+        return decode(body, kind)
     except msgspec.ValidationError as error:
         raise invalid(*(_wrong_fields(decode_json(body), kind) or [as_field_error(error)])) from error
     except _NO_JSON:
@@ -49,14 +47,9 @@ def invalid(*errors: FieldError) -> HttpError:
 
 def as_field_error(error: msgspec.ValidationError, within: str = "") -> FieldError:
     """Split what msgspec says into the path of the field and the message; `within` is the path of what was decoded."""
-    text = str(error)
-    if located := _PATH.fullmatch(text):
-        path = located[2]
-        joint = "." if within and path and not path.startswith("[") else ""
-        return FieldError(within + joint + path, located[1])
-    if not within and (named := _NAMED.search(text)):
-        return FieldError(named[1][:_LONGEST_REPORTED_NAME], text)
-    return FieldError(within, text)
+    path, message = fault_in(error)
+    joint = "." if within and path and not path.startswith("[") else ""
+    return FieldError(within + joint + path[:_LONGEST_REPORTED_NAME], message)
 
 
 def _wrong_fields(given: object, kind: type[msgspec.Struct]) -> list[FieldError]:

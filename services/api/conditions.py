@@ -10,8 +10,14 @@ from shared.errors import Conflict, Malformed
 from shared.names import new_id
 
 MAX_KEY_CHARACTERS = 255
+MAX_HEADER_CHARACTERS = 1000
+"""Of `If-Match` and `Prefer`."""
 
-_ENTITY_TAGS = re.compile(r'\s*((W/)?"[^"]*"\s*,\s*)*(W/)?"[^"]*"\s*')
+_TAG = r'(W/)?"[!#-~]*"'
+IF_MATCH = rf"(\*|{_TAG}( *, *{_TAG})*)"
+"""The form of `If-Match`, as a regular expression (RFC 9110, 13.1.1)."""
+
+_IF_MATCH = re.compile(IF_MATCH)
 _STRONG_TAG = re.compile(r'(W/)?"([^"]*)"')
 _KEY = re.compile(r"[!-~]+")
 _RESPOND_ASYNC = re.compile(r"(^|,)\s*respond-async\s*(;[^,]*)?(,|$)", re.IGNORECASE)
@@ -49,16 +55,18 @@ def read_if_match(header: str | None) -> frozenset[int] | None:
 
     Weak tags never match (RFC 9110, 13.1.1), nor do tags that are not ours.
     """
-    if header is None or header.strip() == "*":
+    if header is None or (header := header.strip()) == "*":
         return None
-    if not _ENTITY_TAGS.fullmatch(header):
-        raise Malformed('If-Match must be * or entity tags such as "44"')
+    if len(header) > MAX_HEADER_CHARACTERS or not _IF_MATCH.fullmatch(header):
+        raise Malformed(f'If-Match must be * or entity tags such as "44", in {MAX_HEADER_CHARACTERS} characters')
     tags = (tag for weak, tag in _STRONG_TAG.findall(header) if not weak)
     return frozenset(int(tag) for tag in tags if re.fullmatch(r"[0-9]{1,19}", tag))
 
 
 def prefers_async(header: str | None) -> bool:
-    """Whether `Prefer` asks not to wait for the commit (RFC 7240)."""
+    """Whether `Prefer` asks not to wait for the commit (RFC 7240); raises Malformed for one that is too long."""
+    if header is not None and len(header) > MAX_HEADER_CHARACTERS:
+        raise Malformed(f"Prefer must have at most {MAX_HEADER_CHARACTERS} characters")
     return header is not None and _RESPOND_ASYNC.search(header) is not None
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from litestar.openapi.spec import Operation, Parameter, Schema
-from litestar.openapi.spec.enums import OpenAPIType
+from litestar.openapi.spec import Operation
 
+from services.api.parameter_schemas import page_parameters
 from services.api.records.cursor import Cursor, decode_cursor, encode_cursor
 from services.api.records.listing import DEFAULT_LIMIT, MAX_LIMIT, read_number
 from shared.io.problem import bad_parameter
@@ -63,13 +63,7 @@ class PagedOperation(Operation):
 
     def __post_init__(self) -> None:
         """Add the parameters."""
-        limit = Schema(type=OpenAPIType.INTEGER, minimum=1, maximum=MAX_LIMIT, default=DEFAULT_LIMIT)
-        cursor = Schema(type=OpenAPIType.STRING, description="`next_cursor` of the page before")
-        added = [
-            Parameter(name=name, param_in="query", schema=schema)
-            for name, schema in (("limit", limit), ("cursor", cursor))
-        ]
-        self.parameters = [*(self.parameters or []), *added]
+        self.parameters = [*(self.parameters or []), *page_parameters()]
 
 
 def _cursor(sort: str, text: str | None) -> Cursor | None:

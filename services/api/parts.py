@@ -5,11 +5,14 @@ import msgspec
 from redis.asyncio import Redis
 
 from services.api.accounts import Accounts
+from services.api.agent_identity import AgentIdentities
 from services.api.api_tokens import ApiTokens
 from services.api.audit import AuditReader
 from services.api.downloads import Agents
 from services.api.enrolment import EnrolmentTokens
+from services.api.inventories import InventoryReader
 from services.api.invitations import Invitations
+from services.api.metric_history import MetricHistory
 from services.api.passwords import Passwords
 from services.api.records.exporting import Exports
 from services.api.records.history import History
@@ -17,6 +20,7 @@ from services.api.records.importing import Imports
 from services.api.records.reader import RecordReader
 from services.api.records.revert import Reverter
 from services.api.records.writer import WAIT_TIMEOUT_S, RecordWriter
+from services.api.relays import Relays
 from services.api.repetition import Repetition
 from services.api.servers import Servers
 from services.api.settings import Delivery
@@ -27,7 +31,7 @@ from shared.io.changelog.append import ChangeLog
 from shared.io.changelog.read import LogReader
 from shared.io.commits import CommitWaiter
 from shared.io.identity import Identity
-from shared.io.identity_changes import IdentityChanges
+from shared.io.identity_changes import AgentChanges, IdentityChanges
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +43,8 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     throttle: LoginThrottle
     audit: AuditReader
     enrolment_tokens: EnrolmentTokens
+    agent_identities: AgentIdentities
+    relays: Relays
     users: Users
     workspaces: Workspaces
     invitations: Invitations
@@ -50,6 +56,8 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     exports: Exports
     imports: Imports
     servers: Servers
+    metric_history: MetricHistory
+    inventories: InventoryReader
     log_reader: LogReader
     agents: Agents
 
@@ -69,7 +77,7 @@ def make_parts(  # noqa: PLR0913  (what it is made of, by name)
     async def heard(user_ids: frozenset[str] | None) -> None:
         identity.forget(user_ids)
 
-    changes = IdentityChanges(redis, heard)
+    changes, agent_changes = IdentityChanges(redis, heard), AgentChanges(redis, _nothing)
     writer = RecordWriter(log, reader, commits, Repetition(redis), wait_timeout_s=wait_timeout_s)
     return Parts(
         identity=identity,
@@ -78,6 +86,8 @@ def make_parts(  # noqa: PLR0913  (what it is made of, by name)
         throttle=LoginThrottle(redis),
         audit=AuditReader(pool),
         enrolment_tokens=EnrolmentTokens(pool),
+        agent_identities=AgentIdentities(pool, agent_changes),
+        relays=Relays(pool),
         users=Users(pool, changes, passwords),
         workspaces=Workspaces(pool, changes),
         invitations=Invitations(pool, changes, passwords),
@@ -88,7 +98,13 @@ def make_parts(  # noqa: PLR0913  (what it is made of, by name)
         reverter=Reverter(pool, reader, writer),
         exports=Exports(pool),
         imports=Imports(reader, writer),
-        servers=Servers(pool, reader, writer),
+        servers=Servers(pool, reader, writer, agent_changes),
+        metric_history=MetricHistory(pool),
+        inventories=InventoryReader(pool),
         log_reader=reader,
         agents=Agents(delivery or Delivery()),
     )
+
+
+async def _nothing(_: frozenset[str] | None) -> None:
+    """Stand for what hears nothing: no credential of an agent is remembered here."""

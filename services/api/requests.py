@@ -11,6 +11,8 @@ from litestar.types import Guard
 
 from services.api.bodies import decode_body
 from services.api.conditions import (
+    IF_MATCH,
+    MAX_HEADER_CHARACTERS,
     MAX_KEY_CHARACTERS,
     WriteTerms,
     digest_of_request,
@@ -123,7 +125,11 @@ def provide_caller(
     request: ApiRequest,
     x_workspace: Annotated[  # noqa: ARG001  (stands here for OpenAPI; the guard reads it)
         str | None,
-        HeaderParameter(name="X-Workspace", description="The workspace; needed by users who have several."),
+        HeaderParameter(
+            name="X-Workspace",
+            description="The workspace; needed by users who have several.",
+            schema_extra={"pattern": "^[A-Za-z0-9_-]+$", "minLength": 1, "maxLength": 64},
+        ),
     ] = None,
 ) -> Caller:
     """Provide the caller whom the guard let in."""
@@ -138,7 +144,7 @@ async def provide_terms(
         HeaderParameter(
             name="If-Match",
             description='Write only if the record has this ETag, such as "44"; else 412.',
-            schema_extra={"pattern": r'^(\*|(W/)?"[0-9]+"(, *(W/)?"[0-9]+")*)$'},
+            schema_extra={"pattern": f"^{IF_MATCH}$", "maxLength": MAX_HEADER_CHARACTERS},
         ),
     ] = None,
     idempotency_key: Annotated[
@@ -146,12 +152,16 @@ async def provide_terms(
         HeaderParameter(
             name="Idempotency-Key",
             description="Repeating a request with its key does it once.",
-            schema_extra={"pattern": f"^[!-~]{{1,{MAX_KEY_CHARACTERS}}}$"},
+            schema_extra={"pattern": "^[!-~]+$", "minLength": 1, "maxLength": MAX_KEY_CHARACTERS},
         ),
     ] = None,
     prefer: Annotated[
         str | None,
-        HeaderParameter(name="Prefer", description="`respond-async`: answer 202 once the change is in the log."),
+        HeaderParameter(
+            name="Prefer",
+            description="`respond-async`: answer 202 once the change is in the log. Other preferences are ignored.",
+            schema_extra={"maxLength": MAX_HEADER_CHARACTERS},
+        ),
     ] = None,
 ) -> WriteTerms:
     """Provide the terms of a write."""

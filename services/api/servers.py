@@ -21,6 +21,7 @@ from services.api.requests import opt
 from shared.errors import NotFound
 from shared.io.changelog.read import LogReader
 from shared.io.database.queries import queries
+from shared.io.identity_changes import AgentChanges
 from shared.io.litestar_problems import documented
 from shared.io.problem import FieldError, HttpError
 from shared.names import Topic, deadline_of, held_deadline_of, is_id, new_id
@@ -41,8 +42,11 @@ class TagEdit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Servers:
     """Edits and deletes servers."""
 
-    def __init__(self, pool: asyncpg.Pool, reader: LogReader, writer: RecordWriter) -> None:
+    def __init__(
+        self, pool: asyncpg.Pool, reader: LogReader, writer: RecordWriter, agent_changes: AgentChanges
+    ) -> None:
         self._pool = pool
+        self._agent_changes = agent_changes
         self._reader = reader
         self._writer = writer
 
@@ -64,6 +68,7 @@ class Servers:
         terms.require(server.version)
         rows = queries("servers").revoke_agents(self._pool, workspace_id=workspace_id, server_id=server_id)
         agent_ids = [row["agent_id"] async for row in rows]
+        await self._agent_changes.announce(agent_ids)
         # the server last: if only the beginning should survive a loss of the log, it can be deleted again
         belongings = [_deletion(terms, AGENTS.name, agent_id) for agent_id in agent_ids]
         belongings.append(_deletion(terms, METRICS.name, server_id))

@@ -10,9 +10,9 @@ import msgspec
 from litestar import get
 from litestar.di import NamedDependency
 from litestar.handlers import HTTPRouteHandler
-from litestar.openapi.spec import Operation, Parameter, Schema
-from litestar.openapi.spec.enums import OpenAPIType
+from litestar.openapi.spec import Operation
 
+from services.api.parameter_schemas import query_parameter
 from services.api.permissions import Caller
 from services.api.problems import WORKSPACE_PROBLEMS
 from services.api.requests import ApiRequest, opt
@@ -23,6 +23,7 @@ from shared.io.problem import FieldError, HttpError, RefetchProblem
 from shared.names import Topic
 from shared.protocol import Since
 from shared.resources import RESOURCES, resource_named
+from shared.resources.declaration import Epoch, Identifier, Version
 
 _NEWEST_POSSIBLE = 2**53 - 1  # what a JavaScript number can still count
 _NUMBER = re.compile(r"[0-9]{1,20}")
@@ -31,8 +32,8 @@ _NUMBER = re.compile(r"[0-9]{1,20}")
 class SyncStatus(msgspec.Struct, frozen=True):
     """The epoch of the workspace's log and the version of each of its topics."""
 
-    epoch: str
-    versions: dict[str, int]
+    epoch: Epoch
+    versions: dict[str, Version]
 
 
 class MissedChanges(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,10 +43,10 @@ class MissedChanges(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     topic: str
-    workspace: str
-    epoch: str
-    prev: int
-    version: int
+    workspace: Identifier
+    epoch: Epoch
+    prev: Version
+    version: Version
     changes: tuple[Change, ...]
     more: bool
 
@@ -55,14 +56,12 @@ class _ChangesOperation(Operation):
     """An operation that has the parameters of what was missed."""
 
     def __post_init__(self) -> None:
-        topic = Schema(type=OpenAPIType.STRING, enum=list(RESOURCES))
-        epoch = Schema(type=OpenAPIType.STRING, pattern=f"^{_NUMBER.pattern}$", description="The epoch last seen")
-        since = Schema(
-            type=OpenAPIType.INTEGER, minimum=0, maximum=_NEWEST_POSSIBLE, description="The version last seen"
-        )
-        named = (("topic", topic), ("epoch", epoch), ("since", since))
-        added = [Parameter(name=name, param_in="query", required=True, schema=schema) for name, schema in named]
-        self.parameters = [*(self.parameters or []), *added]
+        self.parameters = [
+            *(self.parameters or []),
+            query_parameter("topic", str, required=True, enum=list(RESOURCES)),
+            query_parameter("epoch", Epoch, required=True, description="The epoch last seen"),
+            query_parameter("since", Version, required=True, description="The version last seen"),
+        ]
 
 
 @get(

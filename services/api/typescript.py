@@ -4,7 +4,7 @@ Types and constraints are those of msgspec's JSON schema, which OpenAPI shows as
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -31,7 +31,7 @@ def typescript(resources: Mapping[str, Resource]) -> str:
     declared = [resources[name] for name in sorted(resources)]
     models = [resource.model for resource in declared]
     _, schemas = msgspec.json.schema_components(models, ref_template=_REFERENCE)
-    partial = {model.__name__ for model in models if model.__struct_config__.omit_defaults}
+    partial = {each.__name__ for each in _structs(models) if each.__struct_config__.omit_defaults}
     interfaces = [_interface(name, schemas[name], is_partial=name in partial) for name in sorted(schemas)]
     records = [f"  readonly {resource.name}: {resource.model.__name__};" for resource in declared]
     descriptors = [line for resource in declared for line in _descriptor(resource, schemas, resources)]
@@ -48,6 +48,18 @@ def typescript(resources: Mapping[str, Resource]) -> str:
             "};\n",
         ]
     )
+
+
+def _structs(models: Iterable[object]) -> set[type[msgspec.Struct]]:
+    """Return the structs among these types, and those that their fields are made of."""
+    found: set[type[msgspec.Struct]] = set()
+    for model in models:
+        parts = get_args(model)
+        if isinstance(model, type) and issubclass(model, msgspec.Struct):
+            found.add(model)
+            parts = tuple(field.type for field in msgspec.structs.fields(model))
+        found |= _structs(parts)
+    return found
 
 
 def _interface(name: str, schema: Schema, *, is_partial: bool) -> str:

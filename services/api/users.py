@@ -17,8 +17,14 @@ from shared.io.database.queries import queries
 from shared.io.identity_changes import IdentityChanges
 from shared.io.problem import HttpError
 from shared.names import is_id, new_id
+from shared.validation import form
 
-Email = Annotated[str, Meta(min_length=3, max_length=254, pattern=r"^[^@\s\x00-\x1f]+@[^@\s\x00-\x1f]+$(?!\n)")]
+# what is white space is not the same to all who read regular expressions
+Email = Annotated[
+    str,
+    Meta(min_length=3, max_length=254),
+    form(r"^[^@\s\x00-\x1f\x85\ufeff]+@[^@\s\x00-\x1f\x85\ufeff]+$(?!\n)", "an e-mail address"),
+]
 """Whether a message would arrive there is not looked into."""
 
 _SQL = queries("users")

@@ -26,6 +26,7 @@ from shared.protocol import (
     sync_of,
 )
 from shared.topic import TopicState, size_of
+from shared.websocket import FINAL_TEXT, framed
 
 MAX_CACHED_SPANS = 1000
 """How many spans of one version are kept: clients that resume at once mostly come from the same few versions."""
@@ -36,7 +37,6 @@ MAX_CACHED_BYTES = 16_000_000
 WINDOW_BITS = 15
 """The window that deflated messages need: who can take less gets plain ones."""
 
-_FINAL_TEXT = 0x81  # RFC 6455, 5.2
 _DEFLATED = 0x40  # RFC 7692, 6
 _SYNC_TAIL = b"\x00\x00\xff\xff"  # RFC 7692, 7.2.1: not sent
 _SMALLEST_DEFLATED_BYTES = 100
@@ -53,7 +53,7 @@ class Frame:
     def __init__(self, messages: Sequence[msgspec.Struct]) -> None:
         self.payloads = [encode(message) for message in messages]
         """The messages as JSON."""
-        self.plain = b"".join([_framed(payload) for payload in self.payloads])
+        self.plain = b"".join([framed(payload) for payload in self.payloads])
         """The bytes for a connection without compression."""
         self.size_bytes = len(self.plain)
         self._deflated: bytes | None = None
@@ -93,24 +93,13 @@ EVENTS: Form = attrgetter("events")
 PACKETS: Form = attrgetter("packets")
 
 
-def _framed(payload: bytes, first_byte: int = _FINAL_TEXT) -> bytes:
-    size = len(payload)
-    if size < 126:  # noqa: PLR2004  (RFC 6455, 5.2: the length in 7, 16 or 64 bits)
-        head = bytes((first_byte, size))
-    elif size < 2**16:
-        head = bytes((first_byte, 126)) + size.to_bytes(2)
-    else:
-        head = bytes((first_byte, 127)) + size.to_bytes(8)
-    return head + payload
-
-
 def _framed_small(payload: bytes) -> bytes:
     """Return the smaller of both forms."""
     if len(payload) < _SMALLEST_DEFLATED_BYTES:
-        return _framed(payload)
+        return framed(payload)
     compressor = zlib.compressobj(wbits=-WINDOW_BITS)
     deflated = (compressor.compress(payload) + compressor.flush(zlib.Z_SYNC_FLUSH)).removesuffix(_SYNC_TAIL)
-    return _framed(deflated, _FINAL_TEXT | _DEFLATED) if len(deflated) < len(payload) else _framed(payload)
+    return framed(deflated, FINAL_TEXT | _DEFLATED) if len(deflated) < len(payload) else framed(payload)
 
 
 def frame_of(message: msgspec.Struct) -> Frame:

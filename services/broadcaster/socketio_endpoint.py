@@ -15,10 +15,10 @@ from services.broadcaster.origin import is_allowed_origin
 from services.broadcaster.session import TOO_MANY_CONNECTIONS_RETRY_S
 from services.broadcaster.socketio_link import Link, Past
 from services.broadcaster.socketio_server import SocketIoServer, SocketTransport
-from services.broadcaster.transport import EXTENSION
 from services.broadcaster.websocket import headers_of, refuse_handshake, sender_of
 from shared.io.probes import Receive, Scope, Send
 from shared.io.problem import HttpError, answer_problem
+from shared.io.websocket_protocol import EXTENSION
 
 DRAIN_S = 2.0
 """How long sessions may take to end when the process stops, after their connections have: as long as a goodbye."""

@@ -1,36 +1,18 @@
-"""uvicorn's WebSocket with a way past its `send`: frames that many share are written to the transport as they are.
+"""The broadcaster's WebSocket: frames that many share are written to the transport as they are, deflated or plain."""
 
-Whole frames only, from the loop's own thread, after the handshake and before the closing one: uvicorn, too, writes
-whole frames and never fragments a message, so that its own sends and pings may stand between ours.
-"""
-
-import asyncio
 from collections.abc import Callable
-from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
-from uvicorn.config import Config
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from uvicorn.server import ServerState
-from websockets.exceptions import InvalidState
+from websockets.extensions import ServerExtensionFactory
 from websockets.extensions.permessage_deflate import PerMessageDeflate, ServerPerMessageDeflateFactory
-from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
-from websockets.server import ServerProtocol
 
 from services.broadcaster.frames import DEFLATED, PLAIN, WINDOW_BITS, Form
-
-EXTENSION = "muster.wire"
-"""The ASGI extension by which an application finds the Wire of its connection."""
-
-LINGER_S = 2.0
-"""How long a peer may take to read its close frame when the server stops; less than the server waits for it."""
+from shared.io.websocket_protocol import LeanProtocol
 
 SOCKETIO_PATH = "/socket.io/"
 
 _EXTENSIONS = "Sec-WebSocket-Extensions"
-_SWITCHING_PROTOCOLS = 101
-_INVALID_DATA = 1007  # RFC 6455, 7.4.1
 
 
 class Wire(Protocol):
@@ -53,179 +35,22 @@ class Wire(Protocol):
         """Drop the connection with all that waits to be sent."""
 
 
-class Inbox:
-    """As much of an `asyncio.Queue` as uvicorn uses, for one reader, in a tenth of its 3 kB."""
+class SyncProtocol(LeanProtocol):
+    """A Wire."""
 
-    __slots__ = ("_events", "_reader")
-
-    def __init__(self) -> None:
-        self._events: list[Any] = []
-        self._reader: asyncio.Future[None] | None = None
-
-    def put_nowait(self, event: Any) -> None:  # noqa: ANN401  (an event of ASGI)
-        """Add an event."""
-        self._events.append(event)
-        if self._reader is not None and not self._reader.done():
-            self._reader.set_result(None)
-
-    async def get(self) -> Any:  # noqa: ANN401  (an event of ASGI)
-        """Wait for the next event."""
-        while not self._events:
-            self._reader = asyncio.get_running_loop().create_future()
-            await self._reader
-        return self._events.pop(0)
-
-    def empty(self) -> bool:
-        """Tell whether there is none."""
-        return not self._events
-
-
-class _Protocol(ServerProtocol):
-    """websockets' protocol, to which a close within a message is a close (RFC 6455, 5.4), and no error of the peer."""
-
-    def recv_frame(self, frame: Frame) -> None:
-        if frame.opcode is Opcode.CLOSE:
-            self.current_size = None
-        super().recv_frame(frame)
-
-
-class SyncProtocol(WebSocketsSansIOProtocol):
-    """A Wire. Closes like uvicorn, which waits for its buffer to be read, but not for ever."""
-
-    def __init__(
-        self,
-        config: Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
-    ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
-        _end(self.conn)
-        # without takeover of context in either direction: a frame can be shared, and no window is kept for a connection
-        deflate = ServerPerMessageDeflateFactory(server_no_context_takeover=True, client_no_context_takeover=True)
-        self.conn = _Protocol(extensions=[deflate], max_size=config.ws_max_size, logger=self.logger)
-        self.queue = Inbox()  # type: ignore[assignment]  # as much of one as is used
-        self.block: Callable[[], None] = _nobody
-        self.flow: Callable[[], None] = _nobody
-        self.form = PLAIN
+    # without takeover of context in either direction: a frame can be shared, and no window is kept for a connection
+    offered: ClassVar[list[ServerExtensionFactory]] = [
+        ServerPerMessageDeflateFactory(server_no_context_takeover=True, client_no_context_takeover=True)
+    ]
 
     def handle_connect(self, event: Request) -> None:
-        """Offer the Wire to the application, whose task has been made and has not begun to run."""
+        """Note in which form this peer takes frames."""
         if event.path.startswith(SOCKETIO_PATH) and _EXTENSIONS in event.headers:
             # its frames are not ours to share: each would be deflated for each client anew
             del event.headers[_EXTENSIONS]
         super().handle_connect(event)
-        if self.response.status_code == _SWITCHING_PROTOCOLS:
-            extensions: Any = self.scope["extensions"]
-            extensions[EXTENSION] = self
-            self.form = DEFLATED if any(map(_takes_deflated, self.conn.extensions)) else PLAIN
-
-    def start_keepalive(self) -> None:
-        """Begin to ping, and let go of what only the handshake needed: a third of what a connection would hold."""
-        super().start_keepalive()
-        self.scope["headers"] = []
-        self.request.headers.clear()
-        self.response.headers.clear()
-
-    def attach(self, block: Callable[[], None], flow: Callable[[], None]) -> None:
-        """Tell these when the transport is full, and when it takes more."""
-        self.block, self.flow = block, flow
-        if self.disconnected or not self.writable.is_set():
-            block()
-
-    def detach(self) -> None:
-        """Forget whom to tell."""
-        self.block = self.flow = _nobody
-
-    @property
-    def write(self) -> Callable[[bytes], None]:
-        """The transport's own way to write, with nothing in between: a fan-out is little else than this."""
-        return self.transport.write
-
-    def pause_writing(self) -> None:
-        """Note that the transport holds as much as it should."""
-        super().pause_writing()
-        self.block()
-
-    def resume_writing(self) -> None:
-        """Note that it has written most of it."""
-        super().resume_writing()
-        if not (self.disconnected or self.close_sent or self.transport.is_closing()):
-            self.flow()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Write nothing from now on, and leave nothing for the collector of circles."""
-        self.block()
-        super().connection_lost(exc)
-        _end(self.conn)
-
-    def handle_close(self, event: Any) -> None:  # noqa: ANN401  (a frame of websockets)
-        """Write nothing after the closing handshake."""
-        self.block()
-        super().handle_close(event)
-
-    def on_task_complete(self, task: asyncio.Task[None]) -> None:
-        """Drop the connection some time after the application has ended, if its closing has not succeeded."""
-        super().on_task_complete(task)
-        self.block()
-        self.loop.call_later(self.close_timeout, self.transport.abort)
-
-    def keepalive_timeout(self) -> None:
-        """Drop a connection whose peer does not answer pings: waiting for it to read would be in vain."""
-        super().keepalive_timeout()
-        self._tell_gone()
-        self.abort()
-
-    def handle_parser_exception(self) -> None:
-        """Let `send` fail from now on as it does for a peer that has gone."""
-        self.block()
-        super().handle_parser_exception()
-        self.disconnected = True
-
-    def send_receive_event_to_app(self) -> None:
-        """Refuse text that is not UTF-8 without a word in the log, which anybody could fill."""
-        if self.curr_msg_data_type == "text" and not self.close_sent and not _is_utf8(b"".join(self.frames)):
-            self.frames = []
-            with suppress(InvalidState):  # a close frame came with it: its answer is on its way, and will do
-                self.conn.send_close(_INVALID_DATA)
-                self.handle_parser_exception()
-            return
-        super().send_receive_event_to_app()
-
-    def shutdown(self) -> None:
-        """Let the server stop, whether the peer reads its close frame or not: a loop cannot end with unsent data."""
-        self.block()
-        with suppress(InvalidState):  # it has sent its own and has got its answer
-            super().shutdown()
-        self.loop.call_later(LINGER_S, self.abort)
-
-    def abort(self) -> None:
-        """Drop the connection with all that waits to be sent."""
-        self.block()
-        self.transport.abort()
-
-    def _tell_gone(self) -> None:
-        gone: Any = {"type": "websocket.disconnect", "code": 1006}
-        self.disconnected = True
-        self.queue.put_nowait(gone)
-
-
-def _end(protocol: ServerProtocol) -> None:
-    """Stop a protocol that is fed nothing any more: its parser would hold it until circles are collected."""
-    protocol.parser.close()
+        self.form: Form = DEFLATED if any(map(_takes_deflated, self.conn.extensions)) else PLAIN
 
 
 def _takes_deflated(extension: object) -> bool:
     return isinstance(extension, PerMessageDeflate) and extension.local_max_window_bits >= WINDOW_BITS
-
-
-def _is_utf8(data: bytes) -> bool:
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _nobody() -> None:
-    """Stand for an application that has not asked, or has ended."""

@@ -5,11 +5,11 @@ from collections.abc import Collection, Mapping, Sequence
 from services.broadcaster.connection import Peer
 from services.broadcaster.connections import Connections
 from services.broadcaster.origin import is_allowed_origin
-from services.broadcaster.transport import EXTENSION
 from shared.errors import MusterError
 from shared.io.address import address_of
 from shared.io.probes import Message, Receive, Scope, Send
 from shared.io.problem import HttpError, answer_problem
+from shared.io.websocket_protocol import EXTENSION
 from shared.protocol import SUBPROTOCOL
 
 

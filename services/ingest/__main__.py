@@ -5,12 +5,13 @@ from collections.abc import Mapping
 
 from services.ingest.app import build_app
 from services.ingest.beacon import Beacon
-from services.ingest.settings import Admission
+from services.ingest.settings import Admission, Streaming
 from shared.io.changelog.append import ChangeLog
 from shared.io.changelog.read import LogReader
 from shared.io.database.pool import create_pool
 from shared.io.lifecycle import run, start
 from shared.io.redis import open_redis
+from shared.io.websocket_protocol import LeanProtocol
 from shared.settings import Http, Liveness, Servers, load
 
 
@@ -26,15 +27,26 @@ async def main(environment: Mapping[str, str]) -> None:
         changes = ChangeLog(redis)
         stack.push_async_callback(changes.aclose)
         beacon = Beacon(redis, lambda: pool.fetchval("SELECT 1"))
+        ingest = build_app(
+            redis=redis,
+            pool=pool,
+            changes=changes,
+            beacon=beacon,
+            admission=admission,
+            liveness=liveness,
+            streaming=load(Streaming, environment),
+        )
         await run(
-            build_app(redis=redis, pool=pool, changes=changes, beacon=beacon, admission=admission, liveness=liveness),
+            ingest.app,
             load(Http, environment),
             checks={
                 "redis": redis.ping,
                 "postgres": lambda: pool.fetchval("SELECT 1"),
                 "log": LogReader(redis).check_open,
             },
-            background=[beacon.run],
+            background=[beacon.run, *ingest.background],
+            on_drain=ingest.streams.drain,
+            websocket=LeanProtocol,
         )
 
 

@@ -1,11 +1,12 @@
-"""Puts ingest together: the plain door for samples in front of Litestar, which answers everything else."""
+"""Puts ingest together: the plain doors for samples and streams before Litestar, which answers everything else."""
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
+import msgspec
 from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
@@ -15,28 +16,57 @@ from redis.asyncio import Redis
 from services.ingest import metrics_door, routes
 from services.ingest.authentication import guard_for
 from services.ingest.beacon import Beacon
+from services.ingest.content import ContentDecoder
 from services.ingest.credentials import Credentials
+from services.ingest.described import DESCRIBED
+from services.ingest.door import MAX_BODY_BYTES
 from services.ingest.enrolment import Enrolments
 from services.ingest.intake import Intake
+from services.ingest.inventories import Inventories
 from services.ingest.metrics_door import MetricsDoor
 from services.ingest.presence import Presence
 from services.ingest.rates import Rates
+from services.ingest.registrations import Registrations
+from services.ingest.relay_intake import RelayIntake
+from services.ingest.relays import Relays
 from services.ingest.requests import AgentRequest
-from services.ingest.settings import Admission
+from services.ingest.rotation import Rotation, rotate
+from services.ingest.senders import otlp_door, remote_write_door
+from services.ingest.senders.otlp_door import OtlpDoor
+from services.ingest.senders.remote_write_door import RemoteWriteDoor
+from services.ingest.senders.sender_intake import SenderIntake
+from services.ingest.settings import Admission, Streaming
+from services.ingest.stream import door
+from services.ingest.stream.connections import ROUND_S, Connections
+from services.ingest.stream.door import StreamDoor
+from services.ingest.stream.holders import Holders
 from services.ingest.throttle import Throttle
+from shared.io.announcements import Announcements
 from shared.io.changelog.append import ChangeLog
-from shared.io.changelog.read import LogReader
+from shared.io.identity_changes import AgentChanges
+from shared.io.lifecycle import Background
 from shared.io.litestar_app import litestar_app
-from shared.io.litestar_openapi import document_route, openapi_document
+from shared.io.litestar_openapi import document_route, openapi_document, stated_bounds
 from shared.io.probes import AsgiApp, Receive, Scope, Send
+from shared.names import AGENT_CLAIMS
 from shared.settings import Liveness
 
 MAX_AGENTS_RATED = 50_000
+ROUTES = (*routes.ROUTES, rotate)
+DEFAULT_STREAMING = Streaming()
 
 
 def utc_now() -> datetime:
     """Return the time by which samples and records are judged."""
     return datetime.now(UTC)
+
+
+class Ingest(msgspec.Struct, frozen=True, kw_only=True):
+    """Ingest's application, and what is to run and to be drained beside it."""
+
+    app: AsgiApp
+    streams: Connections
+    background: tuple[Background, ...]
 
 
 def build_app(  # noqa: PLR0913  (its parts, by name)
@@ -47,31 +77,82 @@ def build_app(  # noqa: PLR0913  (its parts, by name)
     beacon: Beacon,
     admission: Admission,
     liveness: Liveness,
+    streaming: Streaming = DEFAULT_STREAMING,
     now: Callable[[], datetime] = utc_now,
     clock: Callable[[], float] = time.monotonic,
-) -> AsgiApp:
-    """Return ingest's ASGI application; `now` is the time of day, `clock` counts seconds from anywhere."""
-    credentials = Credentials(pool, clock=clock)
+    round_s: float = ROUND_S,
+) -> Ingest:
+    """Put ingest together; `now` is the time of day, `clock` counts seconds from anywhere."""
+
+    async def taken_up(agent_ids: Collection[str]) -> None:
+        await agent_changes.announce(agent_ids)
+
+    credentials, registrations = Credentials(pool, taken_up=taken_up, clock=clock), Registrations(pool)
     offline_after_ms = int(liveness.offline_after_s * 1000)
-    presence = Presence(changes, LogReader(redis), beacon, offline_after_ms=offline_after_ms, now=now)
+    presence = Presence(
+        redis, changes, registrations, beacon, Inventories(pool), offline_after_ms=offline_after_ms, now=now
+    )
     rates = Rates(
         per_s=admission.samples_per_s, burst=admission.samples_at_once, capacity=MAX_AGENTS_RATED, clock=clock
     )
-    door = MetricsDoor(credentials, Intake(changes, presence, beacon, rates, now=now))
+    intake = Intake(changes, presence, beacon, rates, now=now)
+    streams = Connections(
+        credentials=credentials,
+        intake=intake,
+        presence=presence,
+        registrations=registrations,
+        holders=Holders(redis, beacon.replica),
+        most=streaming.most_streams,
+        disconnect_grace_s=liveness.disconnect_grace_s,
+        clock=clock,
+        round_s=round_s,
+    )
+    agent_changes = AgentChanges(redis, streams.heed_changes)
+    claims = Announcements(redis, AGENT_CLAIMS, streams.heed_claims)
+    enrolments = Enrolments(pool, credentials, presence, agent_changes, shared_token=admission.shared_token)
     parts: dict[str, Any] = {
-        "enrolments": Enrolments(pool, credentials, presence, shared_token=admission.shared_token),
+        "enrolments": enrolments,
+        "registrations": registrations,
         "presence": presence,
+        "rotation": Rotation(pool),
         "throttle": Throttle(redis),
     }
-    document = openapi_document(_litestar([*routes.ROUTES, routes.describe_metrics], credentials, parts, _openapi()))
-    served = [*routes.ROUTES, document_route("/ingest/openapi.json", document, routes.FOR_ANYONE)]
-    litestar = _litestar(served, credentials, parts, None)
+    decoder, relays, sender_intake = ContentDecoder(), Relays(pool, now=now, clock=clock), SenderIntake(intake)
+    app = _with_doors(
+        _with_document(credentials, parts),
+        {
+            metrics_door.PATH: MetricsDoor(credentials, intake, decoder, relays, RelayIntake(intake, relays, rates)),
+            otlp_door.PATH: OtlpDoor(credentials, sender_intake, decoder),
+            remote_write_door.PATH: RemoteWriteDoor(credentials, sender_intake),
+        },
+        StreamDoor(credentials, streams),
+    )
+    return Ingest(app=app, streams=streams, background=(streams.watch, agent_changes.run, claims.run))
+
+
+def _with_doors(litestar: AsgiApp, doors: Mapping[str, AsgiApp], stream: StreamDoor) -> AsgiApp:
+    """Return the application that lets the hot paths past Litestar."""
 
     def app(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        hot = scope["type"] == "http" and scope["path"] == metrics_door.PATH
-        return (door if hot else litestar)(scope, receive, send)  # type: ignore[arg-type]  # Litestar types ASGI narrower
+        if scope["type"] == "websocket" or scope["path"] == door.PATH:
+            return stream(scope, receive, send)
+        own = doors.get(scope["path"]) if scope["type"] == "http" else None
+        return (own or litestar)(scope, receive, send)
 
     return app
+
+
+def describe(credentials: Credentials, parts: Mapping[str, object]) -> bytes:
+    """Return the OpenAPI document of the routes and of the doors beside them."""
+    described = [*ROUTES, routes.describe_metrics, routes.describe_stream, *DESCRIBED]
+    return openapi_document(_litestar(described, credentials, parts, _openapi()))
+
+
+def _with_document(credentials: Credentials, parts: Mapping[str, object]) -> AsgiApp:
+    """Return Litestar with all other routes, and with the document that describes them and those of the doors."""
+    document = describe(credentials, parts)
+    served = [*ROUTES, document_route("/ingest/openapi.json", document, routes.FOR_ANYONE)]
+    return _litestar(served, credentials, parts, None)  # type: ignore[return-value]  # Litestar types ASGI narrower
 
 
 def _litestar(
@@ -85,17 +166,19 @@ def _litestar(
         request_class=AgentRequest,
         guard=guard_for(credentials),
         parts=parts,
-        max_body_bytes=metrics_door.MAX_BODY_BYTES,
+        max_body_bytes=MAX_BODY_BYTES,
         openapi=openapi,
     )
 
 
 def _openapi() -> OpenAPIConfig:
-    scheme = SecurityScheme(type="http", scheme="bearer", description="the secret that enrolling gave")
+    agent = SecurityScheme(type="http", scheme="bearer", description="the secret that enrolling gave")
+    relay = SecurityScheme(type="http", scheme="bearer", description="the token of a relay, see the api")
     return OpenAPIConfig(
         title="Muster ingest",
         version="1",
-        description="What agents call: they enrol once, say what they are, and send samples.",
+        description="What agents call: they enrol once, say what they are, and send samples. "
+        + stated_bounds(MAX_BODY_BYTES),
         use_handler_docstrings=True,
-        components=Components(security_schemes={routes.SECURITY_SCHEME: scheme}),
+        components=Components(security_schemes={routes.SECURITY_SCHEME: agent, routes.RELAY_SCHEME: relay}),
     )

@@ -10,14 +10,14 @@ import structlog
 from redis.asyncio import Redis
 
 from shared.io.faults import as_retry_later
-from shared.names import INGEST_ABSENT_AFTER_MS, INGEST_HEARD, INGEST_PRESENCE, INGEST_RETURNED
+from shared.names import INGEST_ABSENT_AFTER_MS, INGEST_HEARD, INGEST_LEFT, INGEST_PRESENCE, INGEST_RETURNED
 
 BEAT_INTERVAL_S = 1.0
 BEATS_KEPT_MS = 600_000
 CHECK_TIMEOUT_S = 2.0
 
 log = structlog.get_logger(__name__)
-_BEAT = files(__package__).joinpath("beat.lua").read_text()
+_BEAT, _LEAVE = (files(__package__).joinpath(f"{name}.lua").read_text() for name in ("beat", "leave"))
 
 
 class Beacon:
@@ -51,7 +51,7 @@ class Beacon:
         await self._redis.eval(_BEAT, len(keys), *keys, *arguments)  # type: ignore[misc]  # redis-py types it for both of its clients
 
     async def _take_leave(self) -> None:
-        await self._redis.zrem(INGEST_PRESENCE, self.replica)
+        await self._redis.eval(_LEAVE, 2, INGEST_PRESENCE, INGEST_LEFT, self.replica)  # type: ignore[misc]  # likewise
 
     async def _try(self, act: Callable[[], Awaitable[None]]) -> None:
         try:

@@ -7,7 +7,7 @@ from itertools import accumulate
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from shared.io.telemetry import REGISTRY, Counter
+from shared.io.telemetry import REGISTRY, Counter, Gauge
 
 REFUSED = Counter("muster_ingest_requests_refused", "Requests with samples that were refused, by status", ["status"])
 REJECTED = Counter("muster_ingest_samples_rejected", "Samples that were refused", ["code"])
@@ -15,6 +15,11 @@ DUPLICATES = Counter("muster_ingest_samples_duplicate", "Accepted samples that w
 SKEWED = Counter("muster_ingest_samples_skewed", "Samples from the future, which got the server's time")
 UNKNOWN_FIELDS = Counter("muster_ingest_samples_with_unknown_fields", "Samples with fields that were dropped")
 REVIVED = Counter("muster_ingest_servers_revived", "Servers that were heard again without a handshake")
+STREAMS = Gauge("muster_ingest_streams", "Streams of agents that stand")
+STREAMS_REFUSED = Counter("muster_ingest_streams_refused", "Upgrades that were refused, by status", ["status"])
+STREAMS_CLOSED = Counter(
+    "muster_ingest_streams_closed", "Streams that ended, by close code; `agent` closed it", ["code"]
+)
 
 _BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 from hashlib import sha256
 from typing import Self
@@ -18,7 +18,7 @@ from shared.io.faults import as_retry_later
 from shared.names import Topic, deadline_of
 
 MEMORY_S = 5.0
-"""How long a revoked credential may still be accepted."""
+"""How long a revoked credential may still be accepted, where its revocation was not heard of."""
 
 MAX_REMEMBERED = 50_000
 UNKNOWN_MEMORY_S = 1.0
@@ -64,17 +64,28 @@ def hash_secret(secret: str | bytes) -> bytes:
     return sha256(secret if isinstance(secret, bytes) else secret.encode()).digest()
 
 
-def _secret_hash(authorization: bytes) -> bytes:
+def secret_hash_of(authorization: bytes) -> bytes:
+    """Return the hash of the secret in the value of an `Authorization` header; raises Unauthenticated."""
     if authorization[:7].lower() != _SCHEME or len(authorization) > _LONGEST_SECRET:
         raise Unauthenticated("an agent sends `Authorization: Bearer <its secret>`")
     return sha256(authorization[7:]).digest()
 
 
 class Credentials:
-    """Tells agents by their secrets. Looks up many at once: while one query is under way, others wait for the next."""
+    """Tells agents by their secrets. Looks up many at once: while one query is under way, others wait for the next.
 
-    def __init__(self, pool: asyncpg.Pool, *, clock: Callable[[], float] = time.monotonic) -> None:
+    `taken_up` is called with the agents who have used the secret that was to replace the one before it.
+    """
+
+    def __init__(
+        self,
+        pool: asyncpg.Pool,
+        *,
+        taken_up: Callable[[Collection[str]], Awaitable[None]] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._pool = pool
+        self._taken_up = taken_up
         self._known: ExpiringMemory[bytes, AgentIdentity] = ExpiringMemory(
             capacity=MAX_REMEMBERED, lifetime_s=MEMORY_S, clock=clock
         )
@@ -83,10 +94,11 @@ class Credentials:
         )
         self._waiting: dict[bytes, asyncio.Future[AgentIdentity | Refusal]] = {}
         self._lookups: asyncio.Task[None] | None = None
+        self._changes = 0
 
     def recall(self, authorization: bytes) -> AgentIdentity | None:
         """Return the agent behind the value of an `Authorization` header, if it is remembered: the fast way."""
-        return self._known.get(_secret_hash(authorization))
+        return self._known.get(secret_hash_of(authorization))
 
     async def authenticate(self, authorization: bytes) -> AgentIdentity:
         """Return the agent behind the value of an `Authorization` header.
@@ -94,7 +106,7 @@ class Credentials:
         Raises Unauthenticated (with the code `credential_revoked` where that is why), and RetryLater while it cannot
         be told.
         """
-        secret_hash = _secret_hash(authorization)
+        secret_hash = secret_hash_of(authorization)
         known = self._known.get(secret_hash)
         if known is not None:
             return known
@@ -104,10 +116,18 @@ class Credentials:
             return found
         raise found()
 
-    def forget(self, secret_hash: bytes) -> None:
-        """Look this credential up again when it is next used; call it after a change to it."""
-        self._known.forget(secret_hash)
-        self._refused.forget(secret_hash)
+    def forget(self, agent_ids: Collection[str] | None) -> None:
+        """Look the credentials of these agents, None for all, up again when they are next used."""
+        self._changes += 1
+        self._known.forget_where(lambda known: agent_ids is None or known.agent_id in agent_ids)
+
+    async def standing(self, secret_hashes: Sequence[bytes]) -> set[bytes]:
+        """Return those by which an agent may come in now, whatever is remembered; raises what PostgreSQL does."""
+        standing: set[bytes] = set()
+        for first in range(0, len(secret_hashes), MAX_LOOKED_UP_AT_ONCE):
+            found = await self._query(list(secret_hashes[first : first + MAX_LOOKED_UP_AT_ONCE]))
+            standing |= {one for one, outcome in found.items() if isinstance(outcome, AgentIdentity)}
+        return standing
 
     async def _look_up(self, secret_hash: bytes) -> AgentIdentity | Refusal:
         future = self._waiting.get(secret_hash)
@@ -131,16 +151,30 @@ class Credentials:
             for secret_hash in secret_hashes:
                 self._waiting.pop(secret_hash).set_result(found[secret_hash])
 
+    async def _take_up(self, secret_hashes: list[bytes]) -> None:
+        """Let secrets replace those before them, which are void from now on."""
+        rows = queries("agent_identity").take_up_secrets(self._pool, secret_hashes=secret_hashes)
+        agent_ids = {row["agent_id"] async for row in rows}
+        self._known.forget_where(lambda known: known.agent_id in agent_ids)
+        if self._taken_up is not None:
+            await self._taken_up(agent_ids)
+
     async def _query(self, secret_hashes: list[bytes]) -> dict[bytes, AgentIdentity | Refusal]:
+        changes = self._changes
         async with self._pool.acquire() as connection:
             rows = [r async for r in queries("enrolment").find_credentials(connection, secret_hashes=secret_hashes)]
+        offered = [row["secret_hash"] for row in rows if row["offered"] and not row["revoked"]]
+        if offered:
+            await self._take_up(offered)
         found: dict[bytes, AgentIdentity | Refusal] = dict.fromkeys(secret_hashes, _UNKNOWN)
         for row in rows:
             identity = AgentIdentity.of(row["agent_id"], row["server_id"], row["workspace_id"])
             found[row["secret_hash"]] = _REVOKED if row["revoked"] else identity
         for secret_hash, outcome in found.items():
             if isinstance(outcome, AgentIdentity):
-                self._known.store(secret_hash, outcome)
+                if changes == self._changes:  # else it may have been read before a change that is forgotten already
+                    self._known.store(secret_hash, outcome)
             else:
+                self._known.forget(secret_hash)
                 self._refused.store(secret_hash, outcome)
         return found

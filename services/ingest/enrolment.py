@@ -12,12 +12,15 @@ from services.ingest.credentials import AgentIdentity, Credentials, hash_secret
 from services.ingest.messages import Enrolled, Enrolment
 from services.ingest.presence import Presence
 from services.ingest.registration import Registration
+from services.ingest.registrations import registration_of
 from shared.errors import AlreadyExists, Forbidden, RetryLater, Unauthenticated
 from shared.io.database.queries import queries
 from shared.io.faults import as_retry_later
+from shared.io.identity_changes import AgentChanges
 from shared.names import new_id
 
 log = structlog.get_logger(__name__)
+_IDENTITY_SQL = queries("agent_identity")
 
 
 class Admission(msgspec.Struct, frozen=True):
@@ -27,48 +30,65 @@ class Admission(msgspec.Struct, frozen=True):
     groups: tuple[str, ...]
 
 
+class Proof(msgspec.Struct, frozen=True):
+    """What comes with an enrolment beside its body: who says to be an agent already, and from where."""
+
+    authorization: str = ""
+    idempotency_key: str = ""
+    address: str = ""
+
+
+class AgentTaken(AlreadyExists):
+    """The agent exists, and this machine has not shown that it is it; the token was good for this workspace."""
+
+    def __init__(self, workspace_id: str) -> None:
+        message = "this agent_id is taken; its secret proves whose it is, or somebody approves that it is yours"
+        super().__init__(message, code="agent_exists")
+        self.workspace_id = workspace_id
+
+
 class Enrolments:
     """Enrols agents. `shared_token` is that of the environment; empty when there is none."""
 
     def __init__(
-        self, pool: asyncpg.Pool, credentials: Credentials, presence: Presence, *, shared_token: str = ""
+        self,
+        pool: asyncpg.Pool,
+        credentials: Credentials,
+        presence: Presence,
+        agent_changes: AgentChanges,
+        *,
+        shared_token: str = "",
     ) -> None:
         self._pool = pool
+        self._agent_changes = agent_changes
         self._credentials = credentials
         self._presence = presence
         self._shared_token = shared_token
         self._sql = queries("enrolment")
 
-    async def enrol(self, request: Enrolment, *, authorization: str = "", idempotency_key: str = "") -> Enrolled:
+    async def enrol(self, request: Enrolment, proof: Proof) -> Enrolled:
         """Register the machine, and make its records.
 
         With the same `idempotency_key` and token an enrolment may be repeated until the agent has shaken hands.
         Raises Unauthenticated and Forbidden for a token that is no good, AlreadyExists for an `agent_id` that is
-        taken and whose secret `authorization` does not carry.
+        taken and whose secret `authorization` does not carry: that the machine claims it is kept for people to see,
+        and once they have approved it, the machine may enrol as that agent.
         """
-        proven = await self._proven(request, authorization)
+        proven = await self._proven(request, proof.authorization)
         secret = secrets.token_urlsafe(32)
-        enrolment_hash = hash_secret(f"{request.token}\n{idempotency_key}") if idempotency_key else None
-        async with self._pool.acquire() as connection, connection.transaction():
-            row = await self._register(connection, request, proven, hash_secret(secret), enrolment_hash)
+        key = proof.idempotency_key
+        enrolment_hash = hash_secret(f"{request.token}\n{key}") if key else None
+        try:
+            async with self._pool.acquire() as connection, connection.transaction():
+                row = await self._register(connection, request, proven, hash_secret(secret), enrolment_hash)
+        except AgentTaken as error:
+            await self._note_claim(request, error.workspace_id, proof.address)
+            raise
         registration = registration_of(row)
-        if proven:
-            self._credentials.forget(hash_secret(authorization.partition(" ")[2]))
+        if request.agent_id:  # its earlier secret is good for nothing any more, wherever it is remembered
+            await self._agent_changes.announce([registration.agent_id])
         await self._introduce(registration)
         return Enrolled(registration.agent_id, secret, registration.server_id, registration.workspace_id)
-
-    async def registration(self, identity: AgentIdentity) -> Registration:
-        """Return what an agent said when it enrolled, and end the time in which it could repeat that.
-
-        Raises Unauthenticated when its credential was revoked a moment ago.
-        """
-        async with self._pool.acquire() as connection:
-            row = await self._sql.find_registration(connection, agent_id=identity.agent_id)
-            if row is None:
-                raise Unauthenticated("this agent was removed", code="credential_revoked")
-            if row["is_repeatable"]:
-                await self._sql.end_enrolment(connection, agent_id=identity.agent_id)
-        return registration_of(row)
 
     async def _proven(self, request: Enrolment, authorization: str) -> AgentIdentity | None:
         """Return the agent that asks to be enrolled again, if it has shown its secret."""
@@ -104,15 +124,42 @@ class Enrolments:
             "secret_hash": secret_hash,
             "enrolment_hash": enrolment_hash,
         }
-        if proven and proven.workspace_id == admission.workspace_id:
-            row = await self._sql.renew_credential(connection, agent_id=proven.agent_id, **said)
+        known = await self._known(connection, request, proven, admission.workspace_id)
+        if known:
+            row = await self._sql.renew_credential(connection, agent_id=known, **said)
         else:
             agent_id = request.agent_id or new_id("a")
             place = {"agent_id": agent_id, "server_id": new_id("s"), "workspace_id": admission.workspace_id}
             row = await self._sql.add_credential(connection, **place, **said)
         if row is None:
-            raise AlreadyExists("this agent_id is taken; its secret proves whose it is", code="agent_exists")
+            raise AgentTaken(admission.workspace_id)
         return row
+
+    async def _known(
+        self, connection: asyncpg.Connection, request: Enrolment, proven: AgentIdentity | None, workspace_id: str
+    ) -> str | None:
+        """Return the agent that this machine is already, by its secret or because a person said so."""
+        if proven and proven.workspace_id == workspace_id:
+            return proven.agent_id
+        if request.agent_id is None:
+            return None
+        approved: str | None = await _IDENTITY_SQL.approved_agent(
+            connection, agent_id=request.agent_id, workspace_id=workspace_id, machine_id=request.machine_id
+        )
+        if approved:
+            await _IDENTITY_SQL.end_claim(connection, agent_id=approved)
+        return approved
+
+    async def _note_claim(self, request: Enrolment, workspace_id: str, address: str) -> None:
+        """Keep who claims an agent, if it is one of the workspace that the token is good for."""
+        await _IDENTITY_SQL.claim_agent(
+            self._pool,
+            agent_id=request.agent_id,
+            workspace_id=workspace_id,
+            machine_id=request.machine_id,
+            hostname=request.hostname,
+            address=address,
+        )
 
     async def _admit(self, connection: asyncpg.Connection, request: Enrolment) -> Admission:
         """Use the token once; a rollback of the transaction gives it back."""
@@ -144,17 +191,3 @@ class Enrolments:
                 raise
             # the agent must get its secret; the handshake makes the records as well
             log.warning("enrolled without records", agent_id=registration.agent_id, error=str(error))
-
-
-def registration_of(row: Any) -> Registration:  # noqa: ANN401  (a row of asyncpg, which has no types)
-    """Read what an agent said when it enrolled."""
-    return Registration(
-        agent_id=row["agent_id"],
-        server_id=row["server_id"],
-        workspace_id=row["workspace_id"],
-        name=row["name"],
-        hostname=row["hostname"],
-        machine_id=row["machine_id"],
-        groups=tuple(row["groups"]),
-        created_at=row["created_at"],
-    )

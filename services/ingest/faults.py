@@ -1,17 +1,14 @@
 """Tells what is wrong with a body: no JSON at all, or JSON with a value that cannot be, and which. Pure."""
 
-import re
-
 import msgspec
 
 from shared.errors import Malformed, Rejected
+from shared.validation import fault_in
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What msgspec raises for a body; text that is not UTF-8 and too deep a nesting have errors of their own."""
 
 _decode_anything = msgspec.json.Decoder().decode
-_PATH = re.compile(r"(.*) - at `\$\.?(.*)`", re.DOTALL)
-_NAMED_FIELD = re.compile(r"field `([^`]*)`")
 
 
 def fault_of(body: bytes | msgspec.Raw, error: Exception, *, code: str) -> Malformed | Rejected:
@@ -27,12 +24,8 @@ def fault_of(body: bytes | msgspec.Raw, error: Exception, *, code: str) -> Malfo
         pass
     except UNREADABLE as later:
         return not_json(later)
-    text, field = str(error), ""
-    if located := _PATH.fullmatch(text):
-        text, field = located[1], located[2]
-    elif named := _NAMED_FIELD.search(text):
-        field = named[1]
-    return Rejected(text, code=code, field=field or None)
+    field, message = fault_in(error)
+    return Rejected(message, code=code, field=field or None)
 
 
 def not_json(error: Exception) -> Malformed:

@@ -1,20 +1,25 @@
 """Takes an agent's samples in: from the bytes that it sent to the acknowledgement that they are in the log."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
+
+import msgspec
 
 from services.ingest import counts
 from services.ingest.beacon import Beacon
 from services.ingest.credentials import AgentIdentity
+from services.ingest.items import TooManySamples
 from services.ingest.messages import MetricsTaken
 from services.ingest.presence import Presence
 from services.ingest.rates import Rates
-from services.ingest.samples import Batch, TooManySamples, read_batch
+from services.ingest.samples import Batch, batch_of, batch_of_each, read_batch
 from shared.errors import Malformed, NotFound, Rejected
 from shared.io.changelog.append import ChangeLog
 from shared.io.problem import HttpError
 from shared.operation import Appended, Deadline, Operation
+from shared.resources.metrics import Sample
 
 
 class Intake:
@@ -35,11 +40,29 @@ class Intake:
         Raises HttpError (413, 429), Malformed for what is no JSON, Rejected for a single bad sample, NotFound for a
         server without a record, and RetryLater: nothing is lost, send it again.
         """
-        self._spend(identity, 1)
-        batch = _read(body, identity, self._now())
+        self.spend(identity, 1)
+        return await self._put(identity, _counted(partial(read_batch, body, identity.server_id, self._now())))
+
+    async def take_decoded(self, identity: AgentIdentity, samples: Sequence[Sample]) -> MetricsTaken:
+        """Append samples that a door has decoded; else as `take`."""
+        self.spend(identity, 1)
+        return await self._put(identity, _counted(partial(batch_of, samples, identity.server_id, self._now())))
+
+    async def take_each(self, identity: AgentIdentity, samples: Sequence[msgspec.Raw]) -> MetricsTaken:
+        """Append those of an array that can be taken; else as `take`."""
+        self.spend(identity, 1)
+        return await self._put(identity, _counted(partial(batch_of_each, samples, identity.server_id, self._now())))
+
+    def spend(self, identity: AgentIdentity, samples: int) -> None:
+        """Take what this costs, in samples, from what the agent may send; raises HttpError (429)."""
+        wait_s = self._rates.take(identity.agent_id, samples)
+        if wait_s:
+            raise HttpError(429, "too_many_requests", "this agent sends too much", retry_after_s=wait_s)
+
+    async def _put(self, identity: AgentIdentity, batch: Batch) -> MetricsTaken:
         count = len(batch.drafts) + len(batch.rejected)
         if count > 1:
-            self._spend(identity, count - 1)
+            self.spend(identity, count - 1)
         started_s = time.perf_counter()
         result = await self._changes.append(
             Operation(
@@ -54,21 +77,15 @@ class Intake:
         if result.failures:
             _look_at_failures(result)
         if result.absent:
-            await self._presence.revive(identity)
-            counts.REVIVED.inc()
+            await self._presence.note_beat(identity)
         self._beacon.heard = True
         counts.TALLY.note(len(batch.drafts), waited_s)
         return MetricsTaken(len(batch.drafts), batch.rejected)
 
-    def _spend(self, identity: AgentIdentity, samples: int) -> None:
-        wait_s = self._rates.take(identity.agent_id, samples)
-        if wait_s:
-            raise HttpError(429, "too_many_requests", "this agent sends too much", retry_after_s=wait_s)
 
-
-def _read(body: bytes, identity: AgentIdentity, now: datetime) -> Batch:
+def _counted(read: Callable[[], Batch]) -> Batch:
     try:
-        batch = read_batch(body, identity.server_id, now)
+        batch = read()
     except TooManySamples as error:
         raise HttpError(413, error.code, str(error)) from error
     except (Rejected, Malformed) as error:

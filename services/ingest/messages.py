@@ -6,11 +6,21 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from shared.resources.declaration import Count, Labels, Line
+from shared.resources.declaration import Count, Identifier, Labels, Line, Time
 from shared.resources.servers import OperatingSystem
 
 RequiredLine = Annotated[Line, Meta(min_length=1)]
-Identifier = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-]+(?!\n)$")]
+
+MAX_INVENTORY_BYTES = 65_536
+MAX_INVENTORY_DEPTH = 32
+Inventory = Annotated[
+    dict[Line, Any],
+    Meta(
+        max_length=1000,
+        description=f"What the machine has: any JSON of at most {MAX_INVENTORY_BYTES} bytes, nested at most "
+        f"{MAX_INVENTORY_DEPTH} deep, without the character NUL, integers of 64 bits",
+    ),
+]
 
 
 class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,22 +43,30 @@ class Enrolled(msgspec.Struct, frozen=True):
     workspace_id: str
 
 
+class Rotated(msgspec.Struct, frozen=True):
+    """The secret that replaces the one before it as soon as it is used; it is told this once."""
+
+    secret: str
+
+
 class Handshake(msgspec.Struct, frozen=True, kw_only=True):
-    """What an agent and its machine are, told at each start and whenever it changes."""
+    """What an agent and its machine are, told at each start and whenever it changes; `ts` is the agent's own time."""
 
     boot_id: Identifier
     agent_version: Line = ""
     interval_s: Annotated[float, Meta(gt=0, le=86_400)] = 5.0
+    ts: Time | None = None
     os: OperatingSystem = OperatingSystem()
-    inventory: dict[str, Any] = {}
+    inventory: Inventory = {}
 
 
 class Welcome(msgspec.Struct, frozen=True):
-    """The answer to a handshake: the agent is to send samples every `interval_s` seconds."""
+    """The answer to a handshake: the agent is to send samples every `interval_s` seconds, and may be to rotate."""
 
     server_id: str
     server_time: datetime
     interval_s: float
+    rotate: bool = False
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +76,11 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     clients_count: Count | None = None
     sync_revision: Count | None = None
     groups: Labels | None = None
+
+    @property
+    def says_nothing(self) -> bool:
+        """Whether it is a sign of life and no more."""
+        return all(getattr(self, name) is None for name in Status.__struct_fields__)
 
 
 class StatusTaken(msgspec.Struct, frozen=True):

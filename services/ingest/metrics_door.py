@@ -1,21 +1,34 @@
 """The HTTP door for samples: `POST /ingest/v1/metrics` as plain ASGI, because routing would cost more than the rest."""
 
-from collections.abc import MutableMapping
-from typing import Any
-
 import msgspec
 
-from services.ingest import counts
-from services.ingest.body import ClientGone, read_body, too_large
+from services.ingest.body import ClientGone, read_body
+from services.ingest.content import ACCEPTED, ENCODINGS, ContentDecoder
 from services.ingest.credentials import Credentials
+from services.ingest.door import (
+    DECODED_BYTES_A_SAMPLE,
+    MAX_BODY_BYTES,
+    Head,
+    answer,
+    counted,
+    read_head,
+    require_encoding,
+)
+from services.ingest.faults import UNREADABLE, not_json
 from services.ingest.intake import Intake
-from shared.errors import MusterError
+from services.ingest.items import TooManySamples, items_of, lines_of
+from services.ingest.messages import MetricsTaken
+from services.ingest.relay_intake import RelayIntake
+from services.ingest.relays import Relay, Relays, may_be_a_relays
 from shared.io.litestar_problems import as_muster_error
 from shared.io.probes import Receive, Scope, Send
 from shared.io.problem import HttpError, answer_problem
 
 PATH = "/ingest/v1/metrics"
-MAX_BODY_BYTES = 1_000_000
+NDJSON = frozenset({b"application/x-ndjson", b"application/ndjson"})
+"""The types of a body with one sample a line."""
+
+_JSON_HEADERS = [(b"content-type", b"application/json")]
 
 _encode = msgspec.json.Encoder().encode
 
@@ -23,46 +36,63 @@ _encode = msgspec.json.Encoder().encode
 class MetricsDoor:
     """An ASGI application for this one path."""
 
-    def __init__(self, credentials: Credentials, intake: Intake) -> None:
+    def __init__(
+        self,
+        credentials: Credentials,
+        intake: Intake,
+        decoder: ContentDecoder,
+        relays: Relays,
+        relay_intake: RelayIntake,
+    ) -> None:
         self._credentials = credentials
         self._intake = intake
+        self._decoder = decoder
+        self._relays = relays
+        self._relay_intake = relay_intake
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, whatever happens."""
         try:
-            authorization = _authorization(scope)
-            identity = self._credentials.recall(authorization) or await self._credentials.authenticate(authorization)
-            body = await read_body(receive, limit_bytes=MAX_BODY_BYTES)
-            taken = _encode(await self._intake.take(identity, body))
+            head = read_head(scope)
+            require_encoding(head.encoding, ENCODINGS, ACCEPTED)
+            taken = _encode(await self._take(head, receive))
         except ClientGone:
             return
         except Exception as error:  # noqa: BLE001  (one that nobody expected is logged, and answered with 500)
-            await _answer_failure(as_muster_error(error, PATH), send)
+            await answer_problem(as_muster_error(error, PATH), counted(send))
             return
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(taken))]
-        await send({"type": "http.response.start", "status": 202, "headers": headers})
-        await send({"type": "http.response.body", "body": taken})
+        await answer(send, 202, taken, _JSON_HEADERS)
+
+    async def _take(self, head: Head, receive: Receive) -> MetricsTaken:
+        authorization = head.authorization
+        if may_be_a_relays(authorization):
+            relay = await self._relays.find(authorization)
+            if relay is not None:
+                return await self._take_relayed(relay, head, receive)
+        identity = self._credentials.recall(authorization) or await self._credentials.authenticate(authorization)
+        body = await read_body(receive, limit_bytes=MAX_BODY_BYTES)
+        if head.encoding:
+            body = await self._decoder.decode(body, head.encoding)
+            self._intake.spend(identity, len(body) // DECODED_BYTES_A_SAMPLE)
+        if head.media_type in NDJSON:
+            return await self._intake.take_each(identity, _told_apart(head, body))
+        return await self._intake.take(identity, body)
+
+    async def _take_relayed(self, relay: Relay, head: Head, receive: Receive) -> MetricsTaken:
+        body = await read_body(receive, limit_bytes=MAX_BODY_BYTES)
+        if head.encoding:
+            body = await self._decoder.decode(body, head.encoding)
+            self._relay_intake.spend(relay, len(body) // DECODED_BYTES_A_SAMPLE)
+        return await self._relay_intake.take(relay, _told_apart(head, body))
 
 
-def _authorization(scope: Scope) -> bytes:
-    """Return the value of that header; raises HttpError for a request whose head is enough to refuse it."""
-    if scope["method"] != "POST":
-        raise HttpError(405, "method_not_allowed", "samples are POSTed", headers=(("Allow", "POST"),))
-    authorization = b""
-    for name, value in scope["headers"]:
-        if name == b"authorization":
-            authorization = value
-        elif name == b"content-length" and int(value) > MAX_BODY_BYTES:
-            raise too_large(MAX_BODY_BYTES)
-        elif name == b"content-encoding" and value.lower() != b"identity":
-            raise HttpError(415, "unsupported_encoding", "bodies are taken as they are, not compressed")
-    return authorization
-
-
-async def _answer_failure(failure: MusterError, send: Send) -> None:
-    async def counted(message: MutableMapping[str, Any]) -> None:
-        if message["type"] == "http.response.start":
-            counts.REFUSED.labels(str(message["status"])).inc()
-        await send(message)
-
-    await answer_problem(failure, counted)
+def _told_apart(head: Head, body: bytes) -> list[msgspec.Raw]:
+    """Return the samples of a body as they are; raises Malformed, and HttpError (413) for too many."""
+    try:
+        if head.media_type in NDJSON:
+            return lines_of(body)
+        return items_of(body) if body.lstrip()[:1] == b"[" else [msgspec.Raw(body)]
+    except TooManySamples as error:
+        raise HttpError(413, error.code, str(error)) from error
+    except UNREADABLE as error:
+        raise not_json(error) from error

@@ -4,16 +4,20 @@ from collections.abc import Callable
 from datetime import datetime
 
 import msgspec
+from redis.asyncio import Redis
 
+from services.ingest import counts
 from services.ingest.beacon import Beacon
 from services.ingest.credentials import AgentIdentity
+from services.ingest.inventories import Inventories
 from services.ingest.messages import Handshake, Status
 from services.ingest.registration import Registration, agent_heard, server_introduced, server_with_status
+from services.ingest.registrations import Registrations
 from shared.errors import NotFound, Rejected, RetryLater
 from shared.io.changelog.append import ChangeLog
 from shared.io.changelog.read import LogReader
-from shared.names import Topic, held_deadline_of, new_id
-from shared.operation import Deadline, Draft, Operation
+from shared.names import PartitionKeys, Topic, held_deadline_of, new_id, partition_of
+from shared.operation import Deadline, Draft, Operation, Start
 from shared.resources.agents import Agent
 from shared.resources.servers import Server
 
@@ -29,44 +33,75 @@ class Presence:
     All methods raise RetryLater when the log is closed, or when a record changed too often meanwhile.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (its parts)
         self,
+        redis: Redis,
         changes: ChangeLog,
-        reader: LogReader,
+        registrations: Registrations,
         beacon: Beacon,
+        inventories: Inventories,
         *,
         offline_after_ms: int,
         now: Callable[[], datetime],
     ) -> None:
+        self._redis = redis
         self._changes = changes
-        self._reader = reader
+        self._reader = LogReader(redis)
+        self._registrations = registrations
         self._beacon = beacon
+        self._inventories = inventories
         self.offline_after_ms = offline_after_ms
         self.now = now
 
     async def introduce(
         self, identity: AgentIdentity, registration: Registration, handshake: Handshake | None = None
-    ) -> None:
-        """Make or update the records of a server and its agent, and expect to hear of it again."""
+    ) -> Agent:
+        """Make or update the records of a server and its agent, and expect to hear of it again; return the latter.
+
+        Raises Rejected for an inventory that cannot be kept.
+        """
         now = self.now()
+        if handshake is not None:
+            # first: a handshake that is answered is kept as a whole
+            await self._inventories.keep(identity, handshake, now)
         agent = agent_heard(await self._agent(identity), registration, now, handshake=handshake)
         await self._edit_server(
             identity,
             lambda server: server_introduced(server, registration, handshake, now),
             self._expected(identity),
+            start=Start(identity.metrics, identity.server_id, handshake.boot_id) if handshake else None,
             beside=self._agent_operation(identity, agent),
         )
         self._beacon.heard = True
+        return agent
 
-    async def revive(self, identity: AgentIdentity) -> None:
-        """Put a server online that was not expected to be heard; raises NotFound when there is no such server."""
+    async def note_beat(self, identity: AgentIdentity) -> None:
+        """Take note that a server was heard that was not expected to be; raises NotFound when there is no such server.
 
-        def edit(server: Server | None) -> Server:
-            if server is None:
-                raise NotFound("the record of this server was removed", code="unknown_server")
-            return server_with_status(server, "online", self.now())
+        One that counts as offline is online with the second beat: a single message may be the last twitch of a line
+        that comes and goes.
+        """
+        record = (await self._reader.records(identity.servers, [identity.server_id])).get(identity.server_id)
+        if record is None:
+            raise _no_server()
+        is_offline = msgspec.json.decode(record.data, type=Server).status == "offline"
+        key = PartitionKeys(partition_of(identity.workspace_id)).returning(identity.server_id)
+        if is_offline and await self._redis.set(key, "1", nx=True, px=self.offline_after_ms):
+            return
+        await self._revive(identity)
+        if is_offline:
+            await self._redis.delete(key)
+        counts.REVIVED.inc()
 
-        await self._edit_server(identity, edit, self._expected(identity))
+    async def touch(self, identity: AgentIdentity) -> None:
+        """Take note of a sign of life."""
+        touch = Deadline("touch", identity.deadline, self.offline_after_ms)
+        result = await self._changes.append(
+            Operation(topic=identity.metrics, drafts=(), actor="agents", parent=identity.servers, deadlines=(touch,))
+        )
+        self._beacon.heard = True
+        if result.absent:
+            await self.note_beat(identity)
 
     async def report(self, identity: AgentIdentity, registration: Registration, status: Status) -> None:
         """Keep how an agent is."""
@@ -75,7 +110,19 @@ class Presence:
         result = await self._changes.append(self._agent_operation(identity, agent, touch))
         self._beacon.heard = True
         if result.absent:
-            await self.revive(identity)
+            await self.note_beat(identity)
+
+    async def note_skew(self, identity: AgentIdentity, skew_s: float) -> None:
+        """Keep how far an agent's clock is ahead of ours; whoever changes its record at the same moment wins."""
+        topic = Topic(identity.workspace_id, "agents")
+        record = (await self._reader.records(topic, [identity.agent_id])).get(identity.agent_id)
+        if record is None:
+            return
+        agent = msgspec.structs.replace(msgspec.json.decode(record.data, type=Agent), clock_skew_s=skew_s)
+        draft = Draft(id=identity.agent_id, action="update", data=msgspec.json.encode(agent), expect=record.version)
+        await self._changes.append_all(
+            [Operation(topic=topic, drafts=(draft,), actor=f"agent:{identity.agent_id}", id=new_id("op"))]
+        )
 
     async def leave(self, identity: AgentIdentity) -> None:
         """Put a server offline whose agent said goodbye."""
@@ -87,6 +134,21 @@ class Presence:
                 Deadline("drop", held_deadline_of(identity.workspace_id, identity.server_id)),
             ),
         )
+
+    async def _revive(self, identity: AgentIdentity) -> None:
+        """Put a server online again, and renew its agent's record: it may be about to be removed as stale, or be so."""
+
+        def edit(server: Server | None) -> Server:
+            if server is None:
+                raise _no_server()
+            return server_with_status(server, "online", self.now())
+
+        agent = await self._agent(identity)
+        if agent is None:
+            agent = agent_heard(None, await self._registrations.of(identity), self.now())
+        agent = msgspec.structs.replace(agent, last_heartbeat=self.now())
+        beside = self._agent_operation(identity, agent)
+        await self._edit_server(identity, edit, self._expected(identity), beside=beside)
 
     def _expected(self, identity: AgentIdentity) -> tuple[Deadline, ...]:
         return (
@@ -100,6 +162,7 @@ class Presence:
         edit: _Edit,
         deadlines: tuple[Deadline, ...],
         *,
+        start: Start | None = None,
         beside: Operation | None = None,
     ) -> None:
         """Append an edit and its deadlines together; `beside` goes into the same call, once."""
@@ -124,6 +187,7 @@ class Presence:
                 actor=f"agent:{identity.agent_id}",
                 id=new_id("op"),
                 deadlines=deadlines,
+                start=start,
             )
             result, *_ = await self._changes.append_all([operation, beside] if beside else [operation])
             if not isinstance(result, Rejected):
@@ -145,3 +209,7 @@ class Presence:
             id=new_id("op"),
             deadlines=deadlines,
         )
+
+
+def _no_server() -> NotFound:
+    return NotFound("the record of this server was removed", code="unknown_server")

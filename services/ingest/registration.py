@@ -6,6 +6,7 @@ from typing import Literal
 import msgspec
 
 from services.ingest.messages import Handshake, Status
+from services.ingest.skew import skew_s
 from shared.resources.agents import Agent
 from shared.resources.servers import Server
 
@@ -21,6 +22,8 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True):
     machine_id: str
     groups: tuple[str, ...]
     created_at: datetime
+    rotation_wanted: bool = False
+    """Whether a person has asked for another secret."""
 
 
 def server_with_status(server: Server, status: Literal["online", "offline"], now: datetime) -> Server:
@@ -60,9 +63,14 @@ def agent_heard(
             created_at=registration.created_at,
             updated_at=now,
         )
-    said: dict[str, object] = {} if handshake is None else {"agent_version": handshake.agent_version}
+    said: dict[str, object] = {}
+    if handshake is not None:
+        said = {"agent_version": handshake.agent_version}
+        if handshake.ts is not None:
+            said["clock_skew_s"] = skew_s(handshake.ts, now)
     if status is not None:
-        said |= {name: value for name, value in msgspec.structs.asdict(status).items() if value is not None}
+        told = {name: getattr(status, name) for name in Status.__struct_fields__}
+        said |= {name: value for name, value in told.items() if value is not None}
     return msgspec.structs.replace(agent, server_id=registration.server_id, last_heartbeat=now, updated_at=now, **said)
 
 

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-import msgspec
 from litestar import Request
 from litestar.datastructures import State
 
 from services.ingest.credentials import AgentIdentity
 from services.ingest.faults import UNREADABLE, fault_of
 from shared.errors import Malformed
+from shared.validation import decode
 
 
 class AgentRequest(Request[AgentIdentity, None, State]):
@@ -28,6 +28,6 @@ class AgentRequest(Request[AgentIdentity, None, State]):
         body = await self.body()
         try:
             # as text: msgspec does not look into the strings of unknown fields
-            return msgspec.json.decode(body.decode(), type=declared.annotation)
+            return decode(body.decode(), declared.annotation)
         except UNREADABLE as error:
             raise fault_of(body, error, code="invalid") from error

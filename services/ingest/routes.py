@@ -3,15 +3,25 @@
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from litestar import post
+from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import HeaderParameter, JSONBody
 
-from services.ingest.enrolment import Enrolments
-from services.ingest.messages import Enrolled, Enrolment, Handshake, MetricsTaken, Status, StatusTaken, Welcome
+from services.ingest.enrolment import Enrolments, Proof
+from services.ingest.messages import (
+    Enrolled,
+    Enrolment,
+    Handshake,
+    MetricsTaken,
+    Status,
+    StatusTaken,
+    Welcome,
+)
 from services.ingest.presence import Presence
 from services.ingest.registration import interval_granted
+from services.ingest.registrations import Registrations
 from services.ingest.requests import AgentRequest
+from services.ingest.samples_schema import SamplesOperation
 from services.ingest.throttle import Throttle
 from shared.errors import Rejected
 from shared.io.address import address_of
@@ -37,8 +47,8 @@ _NOT_TAKEN = (
 FOR_ANYONE: dict[str, Any] = {"for_anyone": True}
 """The `opt` of a route that wants no secret."""
 
-SECURITY_SCHEME = "agentSecret"
-_AGENTS_ONLY: list[dict[str, list[str]]] = [{SECURITY_SCHEME: []}]
+SECURITY_SCHEME, RELAY_SCHEME = "agentSecret", "relayToken"
+AGENTS_ONLY: list[dict[str, list[str]]] = [{SECURITY_SCHEME: []}]
 
 
 @post(
@@ -61,13 +71,17 @@ async def enroll(
     throttle: NamedDependency[Throttle],
     idempotency_key: IdempotencyKey = "",
 ) -> Enrolled:
-    """Register a machine. An `agent_id` that exists is proven by its secret in `Authorization`."""
+    """Register a machine. An `agent_id` that exists is proven by its secret in `Authorization`.
+
+    Without it the answer is 409, and people see that the machine claims the agent: once they approve, the same request
+    gives it another secret.
+    """
     peer = request.client.host if request.client else ""
     address = address_of(peer, request.headers.get("x-forwarded-for"))
     await throttle.admit(address)
-    authorization = request.headers.get("authorization", "")
+    proof = Proof(request.headers.get("authorization", ""), idempotency_key, address)
     try:
-        return await enrolments.enrol(data, authorization=authorization, idempotency_key=idempotency_key)
+        return await enrolments.enrol(data, proof)
     except Rejected:
         await throttle.note_refusal(address)
         raise
@@ -78,22 +92,23 @@ async def enroll(
     operation_id="handshake",
     summary="Say what the agent and its machine are",
     status_code=HTTPStatus.OK,
-    security=_AGENTS_ONLY,
+    security=AGENTS_ONLY,
     responses=documented(*_NOT_TAKEN, HTTPStatus.UNAUTHORIZED),
 )
 async def handshake(
     request: AgentRequest,
     data: JSONBody[Handshake],
-    enrolments: NamedDependency[Enrolments],
+    registrations: NamedDependency[Registrations],
     presence: NamedDependency[Presence],
 ) -> Welcome:
     """Put the server online; the answer says how often to send samples."""
-    registration = await enrolments.registration(request.user)
+    registration = await registrations.of(request.user)
     await presence.introduce(request.user, registration, data)
     return Welcome(
         server_id=request.user.server_id,
         server_time=presence.now(),
         interval_s=interval_granted(data.interval_s, presence.offline_after_ms / 1000),
+        rotate=registration.rotation_wanted,
     )
 
 
@@ -102,18 +117,20 @@ async def handshake(
     operation_id="sendStatus",
     summary="Say how the agent is",
     status_code=HTTPStatus.ACCEPTED,
-    security=_AGENTS_ONLY,
+    security=AGENTS_ONLY,
     responses=documented(*_NOT_TAKEN, HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND),
 )
 async def status(
     request: AgentRequest,
     data: JSONBody[Status],
-    enrolments: NamedDependency[Enrolments],
+    registrations: NamedDependency[Registrations],
     presence: NamedDependency[Presence],
 ) -> StatusTaken:
-    """Keep how an agent is; what is left out stays as it was."""
-    registration = await enrolments.registration(request.user)
-    await presence.report(request.user, registration, data)
+    """Keep how an agent is; what is left out stays as it was, and nothing at all is a sign of life."""
+    if data.says_nothing:
+        await presence.touch(request.user)
+    else:
+        await presence.report(request.user, await registrations.of(request.user), data)
     return StatusTaken(server_time=presence.now())
 
 
@@ -122,7 +139,7 @@ async def status(
     operation_id="disconnect",
     summary="Say goodbye",
     status_code=HTTPStatus.NO_CONTENT,
-    security=_AGENTS_ONLY,
+    security=AGENTS_ONLY,
     responses=documented(HTTPStatus.UNAUTHORIZED, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 async def disconnect(request: AgentRequest, presence: NamedDependency[Presence]) -> None:
@@ -133,9 +150,10 @@ async def disconnect(request: AgentRequest, presence: NamedDependency[Presence])
 @post(
     "/ingest/v1/metrics",
     operation_id="sendMetrics",
+    operation_class=SamplesOperation,
     summary="Take samples in",
     status_code=HTTPStatus.ACCEPTED,
-    security=_AGENTS_ONLY,
+    security=[*AGENTS_ONLY, {RELAY_SCHEME: []}],
     responses=documented(
         *_NOT_TAKEN,
         HTTPStatus.UNAUTHORIZED,
@@ -145,9 +163,34 @@ async def disconnect(request: AgentRequest, presence: NamedDependency[Presence])
         HTTPStatus.TOO_MANY_REQUESTS,
     ),
 )
-async def describe_metrics(data: JSONBody[Sample | list[Sample]]) -> MetricsTaken:
-    """Take one sample or an array of up to 1,000: the good ones are kept when others are bad."""
+async def describe_metrics(data: JSONBody[Sample]) -> MetricsTaken:
+    """Take one sample, or up to 1,000 in an array or as lines: the good ones are kept when others are bad.
+
+    A body may be encoded with gzip or zstd (`Content-Encoding`), and has at most 4,000,000 bytes then once that is
+    undone; other encodings are answered with 415, which names these in `Accept-Encoding`. The samples of a relay have
+    `server_id` or `agent_id`, too, to say whose each is; those that are not for it to send are rejected with
+    `unknown_server`, whether there is such a server or not.
+    """
     # MetricsDoor is what answers; this one is never served, but stands in the OpenAPI document
+    raise NotImplementedError
+
+
+@get(
+    "/ingest/v1/ws",
+    operation_id="openStream",
+    summary="Open the stream of an agent",
+    security=AGENTS_ONLY,
+    status_code=HTTPStatus.SWITCHING_PROTOCOLS,
+    responses=documented(
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.UPGRADE_REQUIRED,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    ),
+)
+async def describe_stream() -> None:
+    """Upgrade to a WebSocket, over which the agent says all that it has to say."""
+    # StreamDoor is what answers; this one stands in the OpenAPI document
     raise NotImplementedError
 
 

@@ -1,26 +1,26 @@
 """Reads a body of metrics: which samples are good, as they will be stored, and what is wrong with the others. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from operator import le
+from typing import TypeVar
 
 import msgspec
 
 from services.ingest.faults import UNREADABLE, fault_of, not_json
+from services.ingest.items import MAX_SAMPLES, TooManySamples, items_of
 from services.ingest.messages import BadSample
-from shared.errors import Malformed, MusterError, Rejected
+from shared.errors import Malformed, Rejected
 from shared.names import is_id
 from shared.operation import Draft
 from shared.resources.metrics import MEASUREMENTS, Sample
-
-MAX_SAMPLES = 1000
-"""How many samples one request may carry."""
+from shared.validation import decode
 
 MAX_SKEW = timedelta(minutes=5)
 """A sample further in the future than this gets the server's time."""
 
 
-class _KnownSample(Sample, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class KnownSample(Sample, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A sample in which every name is known: as agents of our own version send it."""
 
 
@@ -33,19 +33,15 @@ class Batch(msgspec.Struct):
     with_unknown_fields: int = 0
 
 
-class TooManySamples(MusterError):
-    """The array is longer than `MAX_SAMPLES`: send it in parts."""
-
-    code = "too_many_samples"
-
-
+UNIDENTIFIED = ("", 0)
 _BAD = "invalid_sample"
+_Found = TypeVar("_Found")
 
-_decode_one = msgspec.json.Decoder(_KnownSample).decode
-_decode_many = msgspec.json.Decoder(list[_KnownSample]).decode
-_decode_lenient = msgspec.json.Decoder(Sample).decode
-_decode_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_decode_one = msgspec.json.Decoder(KnownSample).decode
+_decode_many = msgspec.json.Decoder(list[KnownSample]).decode
+_decode_names = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode
+_NAMES = frozenset(Sample.__struct_fields__)
 
 
 def read_batch(body: bytes, server_id: str, now: datetime) -> Batch:
@@ -59,6 +55,19 @@ def read_batch(body: bytes, server_id: str, now: datetime) -> Batch:
         return reader.read_array(body)
     reader.take([reader.decode(body)])
     return reader.batch
+
+
+def batch_of(samples: Sequence[Sample], server_id: str, now: datetime) -> Batch:
+    """Make a batch of samples that are decoded already.
+
+    Raises TooManySamples; the bad ones are left out and reported.
+    """
+    return _Reader(server_id, now).batch_of(samples)
+
+
+def batch_of_each(raw_samples: Sequence[msgspec.Raw], server_id: str, now: datetime) -> Batch:
+    """Make a batch of samples of which some may be no samples at all; else as `batch_of`."""
+    return _Reader(server_id, now).read_one_by_one(raw_samples)
 
 
 class _Reader:
@@ -75,24 +84,31 @@ class _Reader:
         try:
             samples: Sequence[Sample] = _decode_many(body)
         except UNREADABLE:
-            return self._read_one_by_one(body)
+            try:
+                return self.read_one_by_one(items_of(body))
+            except UNREADABLE as error:
+                raise not_json(error) from error
+        return self.batch_of(samples)
+
+    def batch_of(self, samples: Sequence[Sample]) -> Batch:
+        """Take all samples at once; only where that fails, one by one."""
         _check_count(len(samples))
         try:
             self.take(samples)
         except Rejected:
             self.batch = Batch([])
-            return self._read_one_by_one(body)
+            return self._each(samples, lambda sample: sample)
         return _in_order_of_seq(self.batch)
 
-    def _read_one_by_one(self, body: bytes) -> Batch:
-        try:
-            raw_samples = _decode_array(body)
-        except UNREADABLE as error:
-            raise not_json(error) from error
+    def read_one_by_one(self, raw_samples: Sequence[msgspec.Raw]) -> Batch:
+        """Take those that are good, and report the others."""
         _check_count(len(raw_samples))
-        for index, raw in enumerate(raw_samples):
+        return self._each(raw_samples, self.decode)
+
+    def _each(self, found: Sequence[_Found], sample_of: Callable[[_Found], Sample]) -> Batch:
+        for index, one in enumerate(found):
             try:
-                self.take([self.decode(raw)])
+                self.take([sample_of(one)])
             except (Rejected, Malformed) as error:
                 field = getattr(error, "field", None)
                 message = f"{field}: {error}" if field else str(error)
@@ -106,10 +122,10 @@ class _Reader:
         except UNREADABLE:
             pass
         try:
-            sample = _decode_lenient(body)
+            sample = decode(body, Sample)
+            self.batch.with_unknown_fields += _has_unknown_fields(body)
         except UNREADABLE as error:
             raise fault_of(body, error, code=_BAD) from error
-        self.batch.with_unknown_fields += 1
         return sample
 
     def take(self, samples: Iterable[Sample]) -> None:
@@ -125,7 +141,7 @@ class _Reader:
             taken = sample
             if sample.ts.tzinfo is not UTC or sample.ts > latest:
                 taken = self._at_a_good_time(sample)
-            identity = (boot_id, sample.seq) if boot_id and sample.seq else None
+            identity = (boot_id, sample.seq) if boot_id and sample.seq else UNIDENTIFIED
             drafts.append(Draft(id=server_id, action="put", data=_encode(taken), sample=identity))
 
     def _at_a_good_time(self, sample: Sample) -> Sample:
@@ -138,6 +154,11 @@ class _Reader:
             ts = self._now
             self.batch.skewed += 1
         return msgspec.structs.replace(sample, ts=ts)
+
+
+def _has_unknown_fields(body: bytes | msgspec.Raw) -> bool:
+    """Whether this JSON object has names that no sample has."""
+    return not _decode_names(body).keys() <= _NAMES
 
 
 def _check_form(boot_id: str) -> None:
@@ -155,8 +176,10 @@ def _has_measurement(sample: Sample) -> bool:
 
 
 def _in_order_of_seq(batch: Batch) -> Batch:
-    """Put the samples of each boot in the order of `seq`: one after a later one would be taken for a repetition."""
-    identities = [draft.sample or ("", 0) for draft in batch.drafts]
+    """Put the samples of each boot in the order of `seq`: one after a later one would be late, for history alone."""
+    if len(batch.drafts) == 1:
+        return batch
+    identities = [draft.sample or UNIDENTIFIED for draft in batch.drafts]
     if all(map(le, identities, identities[1:])):
         return batch
     first: dict[str, int] = {}

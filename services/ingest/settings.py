@@ -14,3 +14,9 @@ class Admission(msgspec.Struct, frozen=True):
     shared_token: str = field(name="AGENT_SHARED_TOKEN", default="")
     samples_per_s: Amount = field(name="AGENT_SAMPLES_PER_S", default=5_000)
     samples_at_once: Amount = field(name="AGENT_SAMPLES_AT_ONCE", default=50_000)
+
+
+class Streaming(msgspec.Struct, frozen=True):
+    """How many streams of agents a replica takes."""
+
+    most_streams: Amount = field(name="MAX_STREAMS", default=20_000)

@@ -9,17 +9,18 @@ from shared.io.changelog.read import LogReader
 from shared.io.lifecycle import run, start
 from shared.io.problem import nothing_here
 from shared.io.redis import open_redis
-from shared.settings import Http, Liveness, Servers, load
+from shared.settings import Http, Liveness, Servers, StaleAgents, load
 
 
 async def main(environment: Mapping[str, str]) -> None:
     """Run the sweeper until it is told to stop."""
     async with contextlib.AsyncExitStack() as stack:
+        liveness, stale = load(Liveness, environment), load(StaleAgents, environment)
         redis = open_redis(load(Servers, environment).redis_url)
         stack.push_async_callback(redis.aclose)
         changes, reader = ChangeLog(redis), LogReader(redis)
         stack.push_async_callback(changes.aclose)
-        sweeper = Sweeper(redis, changes, reader, load(Liveness, environment))
+        sweeper = Sweeper(redis, changes, reader, liveness, stale)
         await run(
             nothing_here,
             load(Http, environment),

@@ -4,6 +4,9 @@ Silence means something only while somebody listened: for `offline_after_ms` aft
 nobody is called offline, because agents had no chance to be heard. When very many of a workspace fall silent at once,
 the fault is taken to be between us and them: they become `unknown` first, and offline if they stay silent although
 some agent is heard, be it of another workspace: while nobody is, the fault may still lie before our door.
+
+While ingest is away for longer than a server may be silent, nobody knows anything of the servers that have fallen
+silent meanwhile: they are `unknown`, and online again when they are heard. A shorter restart changes nothing.
 """
 
 from collections import Counter
@@ -13,6 +16,8 @@ from enum import Enum
 import msgspec
 
 from shared.names import INGEST_ABSENT_AFTER_MS
+from shared.resources.agents import Agent
+from shared.resources.servers import Server
 
 HELD_SHARE = 0.3
 """A larger share of a workspace's servers than this, falling silent in one sweep, is held back."""
@@ -24,14 +29,15 @@ class Listening(msgspec.Struct, frozen=True):
     """Since when we have been listening; None where it never was noted.
 
     `swept_since_ms` begins the current run of sweeps without a break, `beat_ms` is ingest's newest sign of life,
-    `returned_ms` begins the time since which it has been there without a break, `heard_ms` is when it last heard any
-    agent.
+    `left_ms` is when one of its replicas last took leave, `returned_ms` begins the time since which it has been there
+    without a break, `heard_ms` is when it last heard any agent.
     """
 
     swept_since_ms: int | None
     beat_ms: int | None
     returned_ms: int | None
     heard_ms: int | None = None
+    left_ms: int | None = None
 
 
 class Due(msgspec.Struct, frozen=True, order=True):
@@ -64,6 +70,37 @@ def deafness(now_ms: int, listening: Listening, offline_after_ms: int) -> str | 
     if listening.swept_since_ms is None or now_ms - listening.swept_since_ms < offline_after_ms:
         return "the sweepers were away"
     return None
+
+
+def is_long_away(now_ms: int, listening: Listening, offline_after_ms: int) -> bool:
+    """Whether ingest has been away for longer than a server may be silent."""
+    there_ms = max(listening.beat_ms or 0, listening.left_ms or 0)
+    return now_ms - there_ms > offline_after_ms
+
+
+def judge_unheard(due: Iterable[Due]) -> list[tuple[Due, Verdict]]:
+    """Decide on deadlines that have passed while ingest was long away; those held back already stay so."""
+    return [(one, Verdict.UNKNOWN) for one in sorted(due) if not one.is_held]
+
+
+def listening_since_ms(listening: Listening) -> int:
+    """Return since when whoever spoke would have been heard, provided that silence means something at all."""
+    return max(listening.returned_ms or 0, listening.swept_since_ms or 0)
+
+
+def is_stale(now_ms: int, threshold_ms: int, agent: Agent, server: Server | None, since_ms: int) -> bool:
+    """Whether a registration is to go: nobody has heard of its agent for longer than the threshold.
+
+    While its server is not offline it is heard, or was not given up. `since_ms` is when we began to listen. A record
+    changes with what an agent says of itself and with its coming and going, not with its samples; that is enough here.
+    """
+    if server is not None and server.status != "offline":
+        return False
+    heard = [agent.last_heartbeat]
+    if server is not None and server.last_seen is not None:
+        heard.append(server.last_seen)
+    last_ms = max(since_ms, *(int(at.timestamp() * 1000) for at in heard))
+    return now_ms - last_ms > threshold_ms
 
 
 def is_anyone_heard(now_ms: int, listening: Listening, offline_after_ms: int) -> bool:

@@ -17,13 +17,26 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from services.sweeper.liveness import Due, Listening, Verdict, deafness, is_anyone_heard, judge, longest_gap_ms
+from services.sweeper.cleanup import Cleanup
+from services.sweeper.liveness import (
+    Due,
+    Listening,
+    Verdict,
+    deafness,
+    is_anyone_heard,
+    is_long_away,
+    judge,
+    judge_unheard,
+    listening_since_ms,
+    longest_gap_ms,
+)
 from shared.errors import Rejected, RetryLater
 from shared.io import telemetry
 from shared.io.changelog.append import ChangeLog
 from shared.io.changelog.read import LogReader
 from shared.names import (
     INGEST_HEARD,
+    INGEST_LEFT,
     INGEST_PRESENCE,
     INGEST_RETURNED,
     SWEEPS,
@@ -35,8 +48,10 @@ from shared.names import (
 )
 from shared.operation import Deadline, Draft, Operation
 from shared.resources.servers import Server
-from shared.settings import Liveness
+from shared.settings import Liveness, StaleAgents
 from shared.topic import Record
+
+DEFAULT_STALE = StaleAgents()
 
 log = structlog.get_logger(__name__)
 
@@ -51,47 +66,69 @@ _DEAF = telemetry.Counter("muster_sweeper_deaf_total", "Sweeps in which silence 
 class Sweeper:
     """Sweeps all partitions, over and over."""
 
-    def __init__(self, redis: Redis, changes: ChangeLog, reader: LogReader, liveness: Liveness) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        changes: ChangeLog,
+        reader: LogReader,
+        liveness: Liveness,
+        stale: StaleAgents = DEFAULT_STALE,
+    ) -> None:
         self._redis = redis
         self._changes = changes
         self._reader = reader
         self._interval_s = liveness.sweep_interval_s
         self._offline_after_ms = int(liveness.offline_after_s * 1000)
+        self._cleanup = Cleanup(redis, changes, reader, threshold_s=stale.agent_stale_threshold_s)
+        self._cleanup_interval_s = stale.agent_cleanup_interval_s
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Sweep until `stopping`; a round that fails in passing is made up for by the next."""
+        clock = asyncio.get_running_loop().time
+        cleaned_at = clock()
         while not stopping.is_set():
             try:
-                await self.sweep()
+                since_ms = await self.sweep()
+                if since_ms is not None and clock() - cleaned_at >= self._cleanup_interval_s:
+                    cleaned_at = clock()
+                    await self._cleanup.clean(since_ms)
             except (RedisError, OSError, RetryLater) as error:
                 log.warning("sweep failed", reason=repr(error))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), self._interval_s)
 
-    async def sweep(self) -> None:
-        """Look at every deadline that has passed, once. Raises RedisError, OSError and RetryLater."""
+    async def sweep(self) -> int | None:
+        """Look at every deadline that has passed, once. Raises RedisError, OSError and RetryLater.
+
+        Return since when (ms) whoever spoke would have been heard; None when silence means nothing.
+        """
         now_ms, listening = await self._listen()
         reason = deafness(now_ms, listening, self._offline_after_ms)
         if reason is not None:
             _DEAF.labels(reason).inc()
             log.info("silence means nothing", reason=reason)
-            return
+            if is_long_away(now_ms, listening, self._offline_after_ms):
+                for partition in range(self._reader.partitions):
+                    await self._act(judge_unheard(await self._due(partition, now_ms)))
+            return None
         anyone_heard = is_anyone_heard(now_ms, listening, self._offline_after_ms)
         for partition in range(self._reader.partitions):
             due = await self._due(partition, now_ms)
             if due:
                 await self._act(judge(due, *await self._census(partition, now_ms), anyone_heard=anyone_heard))
+        return listening_since_ms(listening)
 
     async def _listen(self) -> tuple[int, Listening]:
         now, since = await self._redis.eval(_SWEEP, 1, SWEEPS, str(longest_gap_ms(self._interval_s)))  # type: ignore[misc]  # redis-py types it for both of its clients
         newest = await self._redis.zrevrange(INGEST_PRESENCE, 0, 0, withscores=True)
-        returned, heard = await self._redis.mget(INGEST_RETURNED, INGEST_HEARD)
+        returned, heard, left = await self._redis.mget(INGEST_RETURNED, INGEST_HEARD, INGEST_LEFT)
         beat_ms = int(newest[0][1]) if newest else None
         return int(now), Listening(
             swept_since_ms=int(since),
             beat_ms=beat_ms,
             returned_ms=None if returned is None else int(returned),
             heard_ms=None if heard is None else int(heard),
+            left_ms=None if left is None else int(left),
         )
 
     async def _due(self, partition: int, now_ms: int) -> list[Due]:
@@ -141,7 +178,9 @@ class Sweeper:
     def _last_seen(self, one: Due, server: Server) -> dt.datetime | None:
         if one.is_held:  # it was noted when the server became unknown
             return server.last_seen
-        return dt.datetime.fromtimestamp((one.score_ms - self._offline_after_ms) / 1000, dt.UTC)
+        heard = dt.datetime.fromtimestamp((one.score_ms - self._offline_after_ms) / 1000, dt.UTC)
+        # a deadline that a broken stream has shortened tells less
+        return heard if server.last_seen is None else max(heard, server.last_seen)
 
     def _deadlines(self, one: Due, verdict: Verdict) -> Iterable[Deadline]:
         name = held_deadline_of if one.is_held else deadline_of

@@ -12,18 +12,18 @@ from shared.io.lifecycle import run, start
 from shared.io.problem import nothing_here
 from shared.io.redis import open_redis
 from shared.names import PARTITIONS
-from shared.settings import Http, Journal, Liveness, Servers, load
+from shared.settings import History, Http, Journal, Liveness, Servers, load
 
 
 async def main(environment: Mapping[str, str]) -> None:
     """Run the worker until it is told to stop."""
     servers = load(Servers, environment)
     offline_after_ms = int(load(Liveness, environment).offline_after_s * 1000)
-    journal = load(Journal, environment)
+    journal, history = load(Journal, environment), load(History, environment)
     async with contextlib.AsyncExitStack() as stack:
         redis = open_redis(servers.redis_url)
         stack.push_async_callback(redis.aclose)
-        pool = await create_pool(servers.database_url, size=2)
+        pool = await create_pool(servers.database_url, size=3)
         stack.push_async_callback(pool.close)
         changes = ChangeLog(redis)
         stack.push_async_callback(changes.aclose)
@@ -39,7 +39,7 @@ async def main(environment: Mapping[str, str]) -> None:
                 "postgres": lambda: pool.fetchval("SELECT 1"),
                 "log": LogReader(redis).check_open,
             },
-            background=[applier.run for applier in appliers] + [Jobs(servers.redis_url, pool, journal).run],
+            background=[applier.run for applier in appliers] + [Jobs(servers.redis_url, pool, journal, history).run],
         )
 
 

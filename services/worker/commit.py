@@ -9,9 +9,11 @@ from asyncpg import Connection
 from services.worker.projection import (
     EVENT_COLUMNS,
     HISTORY_COLUMNS,
+    LATE_COLUMNS,
     Projection,
     Rows,
     delete_sql,
+    late_places,
     project,
     upsert_sql,
 )
@@ -19,6 +21,7 @@ from shared.change import ChangeSet
 from shared.io.audit import record
 from shared.io.changelog.guardian import Checkpoint, Overtaken
 from shared.io.database.queries import queries
+from shared.levels import EPOCH
 from shared.position import Position
 from shared.resources import RESOURCES
 
@@ -33,6 +36,7 @@ class Committer:
         self._connection = connection
         self._partition = partition
         self._days: set[dt.date] = set()
+        self._closed_until = EPOCH
 
     async def commit(
         self, checkpoint: Checkpoint, entries: Sequence[ChangeSet], projection: Projection | None = None
@@ -61,16 +65,24 @@ class Committer:
         )
         if advanced is None:
             raise Overtaken(f"partition {self._partition}: the checkpoint is not at {checkpoint.position} any more")
+        # until this transaction ends nobody can close more: they would have to change the same row
+        self._closed_until = advanced["closed_until"]
         return msgspec.structs.replace(checkpoint, position=to)
 
     async def save(self, projection: Projection) -> None:
         """Store a projection; to be called in a transaction."""
         for name, rows in projection.tables.items():
             await self._save_records(name, rows)
+        if projection.windows:
+            workspaces, servers, windows = zip(*projection.windows, strict=True)
+            await _SQL.save_sample_windows(self._connection, workspaces=workspaces, servers=servers, windows=windows)
         if projection.history:
             await self._connection.copy_records_to_table(
                 "metrics_history", records=projection.history, columns=HISTORY_COLUMNS
             )
+            late = late_places(projection.history, self._closed_until)
+            if late:
+                await self._connection.copy_records_to_table("metrics_late", records=late, columns=LATE_COLUMNS)
         if projection.events:
             await self._connection.copy_records_to_table("ws_events", records=projection.events, columns=EVENT_COLUMNS)
         workspaces, resources, versions = zip(*projection.topics, strict=True)
@@ -106,7 +118,7 @@ class Committer:
     async def ensure_days(self, projection: Projection) -> None:
         """Make the history's partitions for the days at hand; days of long ago go to the default partition."""
         today = dt.datetime.now(dt.UTC).date()
-        days = {_utc_day(row[1]) for row in projection.history}
+        days = {_utc_day(row[2]) for row in projection.history}
         for day in days - self._days:
             if today - _OLDEST_DAY <= day <= today + dt.timedelta(days=2):
                 await _SQL.ensure_metrics_day(self._connection, day=day)
@@ -114,5 +126,5 @@ class Committer:
 
 
 def _utc_day(ts: object) -> dt.date:
-    assert isinstance(ts, dt.datetime)  # noqa: S101  (the second column of the history)
+    assert isinstance(ts, dt.datetime)  # noqa: S101  (the third column of the history)
     return (ts if ts.tzinfo is dt.UTC else ts.astimezone(dt.UTC)).date()

@@ -65,7 +65,7 @@ async def _put_operation_aside(  # noqa: PLR0913, PLR0917  (what failed, where, 
     """Store nothing of an operation: it is all or nothing."""
     async with connection.transaction():
         after = await committer.advance(checkpoint, entry.position)
-        await committer.save(project([msgspec.structs.replace(entry, changes=())]))
+        await committer.save(project([msgspec.structs.replace(entry, changes=(), late=())]))
         for change in entry.changes:
             await _put_aside(connection, entry, change, code, reason)
         await _SQL.reject_operation(connection, id=entry.operation, code="not_storable")
@@ -77,14 +77,25 @@ async def _commit_change_by_change(
 ) -> Checkpoint:
     async with connection.transaction():
         after = await committer.advance(checkpoint, entry.position)
-        await committer.save(project([msgspec.structs.replace(entry, changes=())]))
         for change in entry.changes:
             await _commit_change(committer, connection, entry, change)
+        for sample in entry.late:
+            await _commit_sample(committer, connection, entry, sample)
+        await committer.save(project([msgspec.structs.replace(entry, changes=(), late=())]))
     return after
 
 
 async def _commit_change(committer: Committer, connection: Connection, entry: ChangeSet, change: Change) -> None:
-    alone = msgspec.structs.replace(entry, changes=(change,), operation="")
+    alone = msgspec.structs.replace(entry, changes=(change,), late=(), operation="")
+    await _commit_alone(committer, connection, alone, change)
+
+
+async def _commit_sample(committer: Committer, connection: Connection, entry: ChangeSet, sample: Change) -> None:
+    alone = msgspec.structs.replace(entry, changes=(), late=(sample,), operation="")
+    await _commit_alone(committer, connection, alone, sample)
+
+
+async def _commit_alone(committer: Committer, connection: Connection, alone: ChangeSet, change: Change) -> None:
     try:
         projection = project([alone])
         async with connection.transaction():
@@ -94,7 +105,7 @@ async def _commit_change(committer: Committer, connection: Connection, entry: Ch
         code = poison_code(error)
         if code is None:
             raise
-        await _put_aside(connection, entry, change, code, str(error))
+        await _put_aside(connection, alone, change, code, str(error))
 
 
 async def _put_aside(connection: Connection, entry: ChangeSet, change: Change, code: str, reason: str) -> None:

@@ -16,9 +16,11 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from services.worker.history_retention import forget_history
 from services.worker.retention import forget_events
+from services.worker.rollups import roll_up
 from shared.io.database.queries import queries
-from shared.settings import Journal
+from shared.settings import History, Journal
 
 log = structlog.get_logger(__name__)
 
@@ -45,15 +47,31 @@ async def forget_old_events(ctx: dict[str, Any]) -> None:
     await forget_events(ctx["pool"], ctx["journal"], dt.datetime.now(dt.UTC))
 
 
+async def roll_up_metrics(ctx: dict[str, Any]) -> None:
+    """Roll the history up; what a run does not get done in its time, the next one does."""
+    await roll_up(ctx["pool"], dt.datetime.now(dt.UTC))
+
+
+async def forget_old_metrics(ctx: dict[str, Any]) -> None:
+    """Drop history that is kept no longer."""
+    await forget_history(ctx["pool"], ctx["history"], dt.datetime.now(dt.UTC))
+
+
+async def forget_lost_inventories(ctx: dict[str, Any]) -> None:
+    """Delete the inventories of servers that are no more."""
+    await queries("inventories").forget_lost(ctx["pool"])
+
+
 class Jobs:
     """Runs arq in this process; it starts over when Redis was away."""
 
-    def __init__(self, redis_url: str, pool: Pool, journal: Journal) -> None:
+    def __init__(self, redis_url: str, pool: Pool, journal: Journal, history: History) -> None:
         self._settings = RedisSettings.from_dsn(redis_url)
         self._settings.retry = Retry(ExponentialBackoff(cap=1, base=0.05), 5)
         self._settings.retry_on_error = [RedisConnectionError, RedisTimeoutError]
         self._pool = pool
         self._journal = journal
+        self._history = history
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Run jobs until `stopping`."""
@@ -74,8 +92,11 @@ class Jobs:
                 cron(make_history_days, hour=None, minute=17, run_at_startup=True),
                 cron(forget_operations, hour=None, minute=37),
                 cron(forget_old_events, hour=None, minute=set(range(3, 60, 10))),
+                cron(roll_up_metrics, hour=None, minute=None, second=5),
+                cron(forget_old_metrics, hour=None, minute=set(range(7, 60, 20)), run_at_startup=True),
+                cron(forget_lost_inventories, hour=None, minute=27),
             ],
-            ctx={"pool": self._pool, "journal": self._journal},
+            ctx={"pool": self._pool, "journal": self._journal, "history": self._history},
             handle_signals=False,
             keep_result=0,
             job_serializer=msgspec.msgpack.encode,

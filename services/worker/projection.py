@@ -4,19 +4,19 @@ The upserts are generated from the resources' declarations and fed the producers
 """
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
+from typing import Any
 
 import msgspec
 
 from shared.audit import Event, Origin
-from shared.change import Change, ChangeSet
+from shared.change import Change, ChangeSet, put_before
 from shared.journal import EVENT_TYPES, payload_of
+from shared.levels import EPOCH, LATE_SPAN, floor
 from shared.names import Topic
 from shared.resources import METRICS, RESOURCES, Resource
 from shared.resources.metrics import DETAILS, Sample
-
-_EMPTY_RECORD = b"{}"
 
 
 @cache
@@ -25,7 +25,7 @@ def upsert_sql(resource: Resource) -> str:
 
     A row whose version is not newer than the stored one is left alone.
     """
-    columns = ("workspace_id", "id", "version", *resource.columns)
+    columns = ("workspace_id", "id", "version", *resource.columns, *resource.beside)
     names = ", ".join(columns)
     updates = ", ".join(f"{column} = excluded.{column}" for column in columns[2:])
     return (
@@ -57,6 +57,8 @@ class Projection(msgspec.Struct, kw_only=True):
     """What a run of entries means for PostgreSQL."""
 
     tables: dict[str, Rows]
+    windows: list[tuple[str, str, str]]
+    """Workspace id, server id and window of each server of which nothing but late samples came."""
     history: list[tuple[object, ...]]
     events: list[tuple[object, ...]]
     topics: list[tuple[str, str, int]]
@@ -72,6 +74,7 @@ def project(entries: Sequence[ChangeSet]) -> Projection:
     """
     last: dict[str, dict[tuple[str, str], Change]] = {}
     versions: dict[Topic, int] = {}
+    windows: dict[tuple[str, str], str] = {}
     history: list[tuple[object, ...]] = []
     events: list[tuple[object, ...]] = []
     for entry in entries:
@@ -81,11 +84,19 @@ def project(entries: Sequence[ChangeSet]) -> Projection:
         for change in entry.changes:
             records[topic.workspace_id, change.id] = change
         if topic.resource == METRICS.name:
-            history.extend(history_rows(entry.changes))
+            history.extend(history_rows(topic.workspace_id, entry.changes))
+            history.extend(history_rows(topic.workspace_id, entry.late))
+            for server_id, window in entry.windows.items():
+                windows[topic.workspace_id, server_id] = window
         elif topic.resource in _JOURNALLED:
             events.extend(event_rows(entry))
+    tables = {name: _rows(records) for name, records in last.items() if name in RESOURCES and name != METRICS.name}
+    latest = last.get(METRICS.name)
+    if latest is not None:
+        tables[METRICS.name] = _rows(latest, windows)
     return Projection(
-        tables={resource: _rows(records) for resource, records in last.items() if resource in RESOURCES},
+        tables=tables,
+        windows=[(*key, window) for key, window in windows.items() if latest is None or key not in latest],
         history=history,
         events=events,
         topics=[(topic.workspace_id, topic.resource, version) for topic, version in versions.items()],
@@ -98,7 +109,7 @@ def project(entries: Sequence[ChangeSet]) -> Projection:
     )
 
 
-def _rows(records: dict[tuple[str, str], Change]) -> Rows:
+def _rows(records: dict[tuple[str, str], Change], windows: Mapping[tuple[str, str], str] | None = None) -> Rows:
     upserts: list[bytes] = []
     deletions: tuple[list[str], list[str], list[int]] = ([], [], [])
     for (workspace_id, record_id), change in records.items():
@@ -107,17 +118,15 @@ def _rows(records: dict[tuple[str, str], Change]) -> Rows:
             deletions[1].append(record_id)
             deletions[2].append(change.version)
         else:
-            upserts.append(_row(workspace_id, change, bytes(change.data)))
+            key = f'{{"workspace_id":"{workspace_id}","id":"{change.id}","version":{change.version}'
+            if windows is not None:
+                key += f',"sample_window":"{windows.get((workspace_id, record_id), "")}"'
+            upserts.append(put_before(key, bytes(change.data)))
     return Rows(b"[%b]" % b",".join(upserts), deletions)
 
 
-def _row(workspace_id: str, change: Change, data: bytes) -> bytes:
-    """Put the key in front of the record's own fields; its bytes are not touched."""
-    key = f'{{"workspace_id":"{workspace_id}","id":"{change.id}","version":{change.version}'.encode()
-    return key + (b"}" if data == _EMPTY_RECORD else b"," + data[1:])
-
-
 HISTORY_COLUMNS = (
+    "workspace_id",
     "server_id",
     *(column for column in Sample.__struct_fields__ if column not in DETAILS),
     "details",
@@ -130,14 +139,23 @@ _NO_DETAILS = (None,) * len(DETAILS)
 assert Sample.__struct_fields__[_PLAIN:] == DETAILS  # noqa: S101  (the rows below are cut there)
 
 
-def history_rows(changes: Iterable[Change]) -> Iterable[tuple[object, ...]]:
+def history_rows(workspace_id: str, changes: Iterable[Change]) -> Iterable[tuple[object, ...]]:
     """Yield a row of history for each sample, at the sample's own time."""
     for change in changes:
         if change.data is None:
             continue
         values = msgspec.structs.astuple(_decode_sample(change.data))
         rest = values[_PLAIN:]
-        yield (change.id, *values[:_PLAIN], _details(rest) if rest != _NO_DETAILS else None)
+        yield (workspace_id, change.id, *values[:_PLAIN], _details(rest) if rest != _NO_DETAILS else None)
+
+
+LATE_COLUMNS = ("workspace_id", "server_id", "bucket")
+"""The columns of `metrics_late`, in the order of `late_places`."""
+
+
+def late_places(history: Iterable[tuple[Any, ...]], closed_until: dt.datetime) -> set[tuple[str, str, dt.datetime]]:
+    """Return where rows of history come after their buckets were closed."""
+    return {(row[0], row[1], floor(row[2], LATE_SPAN)) for row in history if row[2] < closed_until}
 
 
 def _details(values: tuple[object, ...]) -> bytes:
@@ -149,14 +167,12 @@ _JOURNALLED = frozenset(name for name, resource in RESOURCES.items() if resource
 EVENT_COLUMNS = ("workspace_id", "topic", "id", "record_id", "event_type", "payload", "actor", "created_at")
 """The columns of `ws_events`, in the order of `event_rows`."""
 
-_1970 = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-
 
 def event_rows(entry: ChangeSet) -> Iterator[tuple[object, ...]]:
     """Yield a row of the journal for each change of a journalled resource."""
     topic = entry.topic
     resource = RESOURCES[topic.resource]
-    at = _1970 + dt.timedelta(milliseconds=entry.at_ms)
+    at = EPOCH + dt.timedelta(milliseconds=entry.at_ms)
     for change in entry.changes:
         event_type, payload = EVENT_TYPES[change.action], payload_of(resource, change)
         yield topic.workspace_id, topic.resource, change.version, change.id, event_type, payload, entry.actor, at
@@ -167,7 +183,7 @@ def audit_events(entry: ChangeSet, origin: Origin) -> Iterator[Event]:
     for change in entry.changes:
         yield Event(
             workspace_id=entry.topic.workspace_id,
-            at=_1970 + dt.timedelta(milliseconds=entry.at_ms),
+            at=EPOCH + dt.timedelta(milliseconds=entry.at_ms),
             actor=entry.actor,
             action=change.action,
             resource=entry.topic.resource,

@@ -34,6 +34,7 @@ REPLAY_ENTRIES = 10_000
 _TRIM_EVERY_ENTRIES = 1_000
 
 _APPLIED = Counter("muster_applied_changes_total", "Changes committed to PostgreSQL")
+_LATE = Counter("muster_late_samples_total", "Samples that came after a later one, and went into history alone")
 _SECONDS = Histogram("muster_apply_seconds", "Time to commit one batch of entries")
 _SEQ = Gauge("muster_applied_seq", "Sequence number of the checkpoint", ["partition"])
 
@@ -151,6 +152,7 @@ class Tenure:
                     self._committer, self._connection, self._checkpoint, batch.entries
                 )
         _APPLIED.inc(sum(len(entry.changes) for entry in batch.entries))
+        _LATE.inc(sum(len(entry.late) for entry in batch.entries))
         await self._announce()
 
     async def _announce(self) -> None:

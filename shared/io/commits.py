@@ -7,15 +7,17 @@ are read as well, every `poll_interval_s`.
 
 import asyncio
 import heapq
+from collections.abc import Mapping
 from itertools import count
+from typing import Any
 
 import asyncpg
 import msgspec
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from shared.errors import RetryLater
+from shared.io.announcements import cancel, listen
 from shared.io.database.queries import queries
 from shared.io.faults import LOST_CONNECTION
 from shared.io.telemetry import Histogram
@@ -26,8 +28,6 @@ log = structlog.get_logger(__name__)
 
 _SECONDS = Histogram("muster_commit_wait_seconds", "Time from an append to the answer that it is committed")
 _LISTEN_PAUSE_S = 0.5
-_MESSAGE_TIMEOUT_S = 5.0
-_CANCEL_AGAIN_S = 0.2
 
 
 class OperationLost(RetryLater):
@@ -100,11 +100,7 @@ class CommitWaiter:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self._listen()), group.create_task(self._answer())]
             await ending.wait()
-            while pending := [task for task in tasks if not task.done()]:
-                # more than once: redis-py's wait_for may swallow a cancellation, https://bugs.python.org/issue37658
-                for task in pending:
-                    task.cancel()
-                await asyncio.wait(pending, timeout=_CANCEL_AGAIN_S)
+            await cancel(tasks)
 
     def _is_applied(self, partition: int, position: Position) -> bool:
         applied = self._applied.get(partition)
@@ -122,20 +118,16 @@ class CommitWaiter:
 
     async def _listen(self) -> None:
         """Follow the announcements, over any number of connections."""
-        while True:
-            try:
-                async with self._redis.pubsub(ignore_subscribe_messages=True) as channels:
-                    await channels.subscribe(*self._partition_of_channel)
-                    self._look_at = 0.0  # for what was announced before
-                    self._wake.set()
-                    while True:
-                        message = await channels.get_message(timeout=_MESSAGE_TIMEOUT_S)
-                        if message is not None:
-                            partition = self._partition_of_channel[message["channel"]]
-                            self._note(partition, Position.parse(message["data"]))
-            except (RedisError, OSError) as error:
-                log.warning("announcements of commits are not heard", reason=repr(error))
-                await asyncio.sleep(_LISTEN_PAUSE_S)
+
+        async def begun() -> None:
+            self._look_at = 0.0  # for what was announced before
+            self._wake.set()
+
+        async def heard(message: Mapping[str, Any]) -> None:
+            self._note(self._partition_of_channel[message["channel"]], Position.parse(message["data"]))
+
+        channels = list(self._partition_of_channel)
+        await listen(self._redis, channels, begun=begun, heard=heard, pause_s=_LISTEN_PAUSE_S)
 
     async def _answer(self) -> None:
         """Answer who is due at once, and look at the checkpoints now and then while somebody waits."""

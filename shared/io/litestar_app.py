@@ -1,13 +1,15 @@
 """How a service of Muster builds its Litestar application: the same bounds, errors and way to its parts in each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from litestar import Litestar
 from litestar.connection import Request
+from litestar.datastructures import MutableScopeHeaders
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
-from litestar.types import ControllerRouterHandler, Guard
+from litestar.routes import HTTPRoute
+from litestar.types import ControllerRouterHandler, Guard, Message, Scope
 
 from shared.io.litestar_problems import exception_handlers
 
@@ -32,11 +34,29 @@ def litestar_app(  # noqa: PLR0913  (what it is made of, by name)
         guards=[guard],
         dependencies={**(provided or {}), **{name: _provide(part) for name, part in parts.items()}},
         exception_handlers=exception_handlers(),
+        before_send=[_allow_all_methods],
         request_max_body_size=max_body_bytes,
         openapi_config=openapi,
         logging_config=None,
         debug=False,
     )
+
+
+async def _allow_all_methods(message: Message, scope: Scope) -> None:
+    """Let OPTIONS name the methods of all handlers of a path.
+
+    Litestar makes the answer when it gets the first of them, and keeps it when others join.
+    """
+    if scope.get("method") != "OPTIONS" or message["type"] != "http.response.start":
+        return
+    path = scope.get("path_template")
+    methods = {method for route in scope["litestar_app"].routes if route.path_format == path for method in _of(route)}
+    if methods:
+        MutableScopeHeaders.from_message(message)["Allow"] = ", ".join(sorted(methods))
+
+
+def _of(route: object) -> Iterable[str]:
+    return route.methods if isinstance(route, HTTPRoute) else ()
 
 
 def _provide(part: object) -> Provide:

@@ -14,7 +14,16 @@ from litestar.response import Response
 from litestar.routes import HTTPRoute
 from litestar.typing import FieldDefinition
 
+from shared.io.problem import RETRIED
+from shared.resources.declaration import Identifier
+
 MEDIA_TYPE = "application/vnd.oai.openapi+json"
+_COME_AGAIN = {str(int(status)) for status in RETRIED}
+_RETRY_AFTER = {
+    "description": "After so many seconds the request may be made again",
+    "required": True,
+    "schema": {"type": "integer", "minimum": 1},
+}
 _REFERENCE = "#/components/schemas/{name}"
 
 
@@ -25,7 +34,36 @@ def openapi_document(described: Litestar) -> bytes:
     ordered = sorted(kinds, key=lambda kind: kind.__name__)
     _, schemas = msgspec.json.schema_components(ordered, ref_template=_REFERENCE)
     document["components"] |= {"schemas": schemas}
+    for operation in (each for methods in document["paths"].values() for each in methods.values()):
+        _describe_parameters(operation.get("parameters", []))
+        _describe_waits(operation["responses"])
     return msgspec.json.encode(document)
+
+
+def _describe_parameters(parameters: list[dict[str, Any]]) -> None:
+    """Say that what stands in a path is an id, and that a header which may be left out is not null then."""
+    for parameter in parameters:
+        if parameter["in"] == "path":
+            parameter["schema"] = msgspec.json.schema(Identifier)
+        kinds = parameter["schema"].pop("oneOf", ())
+        for kind in kinds:
+            if kind != {"type": "null"}:
+                parameter["schema"] |= kind
+
+
+def _describe_waits(responses: dict[str, Any]) -> None:
+    """Say that who is to come again later is told when."""
+    for status in _COME_AGAIN & responses.keys():
+        responses[status]["headers"] = {"Retry-After": _RETRY_AFTER}
+
+
+def stated_bounds(max_body_bytes: int) -> str:
+    """Return the sentences about what holds for all bodies, for the description of a document."""
+    return (
+        f"A body has at most {max_body_bytes:,} bytes where nothing else is said, else it is answered with 413. "
+        "JSON that is nested deeper than some hundred levels is no JSON here: 400. "
+        "`429` and `503` say in `Retry-After` when the request may be made again."
+    )
 
 
 def document_route(path: str, document: bytes, opt: dict[str, Any]) -> HTTPRouteHandler:

@@ -22,6 +22,9 @@ from shared.io.probes import Receive, Scope, Send
 
 MEDIA_TYPE = "application/problem+json"
 
+RETRIED = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
+"""With these, `Retry-After` is always said."""
+
 
 class FieldError(msgspec.Struct, frozen=True):
     """What is wrong with one field; `field` is its path, such as `tags[2]`."""
@@ -102,6 +105,8 @@ def problem_of(error: MusterError) -> tuple[Problem, dict[str, str]]:
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, RetryLater):
         retry_after_s = error.retry_after_s
+    if status in RETRIED:
+        retry_after_s = retry_after_s or 1.0
     if retry_after_s is not None:
         headers["Retry-After"] = str(max(1, round(retry_after_s)))
     detail = str(error) if status != HTTPStatus.INTERNAL_SERVER_ERROR else "an error on our side; it was logged"

@@ -3,12 +3,16 @@
 from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from shared.resources.declaration import Count, Labels, Line, Resource, Time, refers_to
 
 
 class Agent(msgspec.Struct, frozen=True, kw_only=True):
-    """A registration. `last_heartbeat` is that of its last handshake or status message."""
+    """A registration.
+
+    `last_heartbeat` is that of its last handshake, status message or return, not of every sample.
+    """
 
     name: Line
     groups: Labels = ()
@@ -20,6 +24,9 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     agent_version: Line = ""
     created_at: Time
     updated_at: Time
+    clock_skew_s: Annotated[
+        float | None, Meta(description="How many seconds the agent's clock is ahead of the server's, as last measured")
+    ] = None
 
 
 AGENTS = Resource(

@@ -7,30 +7,52 @@ import msgspec
 from msgspec import Meta
 
 from shared.tokens import Role
+from shared.validation import form
 
 # PostgreSQL stores no NUL character, JSON numbers are exact up to 2^53; to Python's `$` a line break may still follow
-Line = Annotated[str, Meta(max_length=200, pattern=r"^[^\x00-\x1f]*$(?!\n)")]
-Text = Annotated[str, Meta(max_length=10_000, pattern=r"^[^\x00]*$", extra_json_schema={"format": "multi-line"})]
-Label = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f]+$(?!\n)")]
+Line = Annotated[
+    str, Meta(max_length=200), form(r"^[^\x00-\x1f]*$(?!\n)", "one line of text, without control characters")
+]
+Text = Annotated[
+    str, Meta(max_length=10_000, extra_json_schema={"format": "multi-line"}), form(r"^[^\x00]*$", "text without NUL")
+]
+Label = Annotated[
+    str,
+    Meta(min_length=1, max_length=64),
+    form(r"^[^\x00-\x1f]+$(?!\n)", "one line of text, without control characters"),
+]
 Labels = Annotated[tuple[Label, ...], Meta(max_length=64)]
 Name = Annotated[Line, Meta(min_length=1)]
-RecordId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$(?!\n)")]
-Reference = Annotated[str, Meta(max_length=64, pattern=r"^[A-Za-z0-9_-]*$(?!\n)")]
+Identifier = Annotated[
+    str,
+    Meta(min_length=1, max_length=64),
+    form(r"^[A-Za-z0-9_-]+$(?!\n)", "letters, digits, `_` and `-` only"),
+]
+RecordId = Identifier
+Reference = Annotated[str, Meta(max_length=64), form(r"^[A-Za-z0-9_-]*$(?!\n)", "letters, digits, `_` and `-` only")]
 """The id of another record, or nothing; that the record exists is not checked."""
 References = Annotated[tuple[Annotated[Reference, Meta(min_length=1)], ...], Meta(max_length=64)]
 Position = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
 """Where a record stands among others when people order them."""
 Currency = Annotated[
-    str, Meta(pattern=r"^([A-Z]{3})?$(?!\n)", description="The ISO 4217 code of a currency, such as EUR")
+    str,
+    form(
+        r"^([A-Z]{3})?$(?!\n)",
+        "the three capital letters of a currency, such as EUR",
+        description="The ISO 4217 code of a currency, such as EUR",
+    ),
 ]
 Color = Annotated[
     str,
-    Meta(
-        pattern=r"^(#[0-9a-f]{6})?$(?!\n)",
+    form(
+        r"^(#[0-9a-f]{6})?$(?!\n)",
+        "a color of six digits in lower case, such as #2456c9",
         description="Red, green and blue, such as #2456c9",
         extra_json_schema={"format": "color"},
     ),
 ]
+Version = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+Epoch = Annotated[str, form(r"^[0-9]{1,20}$(?!\n)", "a number in decimal digits", max_length=20)]
 Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 Amount = Annotated[float, Meta(ge=0, le=1e15)]
 Percent = Annotated[float, Meta(ge=0, le=100)]
@@ -70,6 +92,8 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     sortable: tuple[str, ...] = ()
     filters: tuple[tuple[str, str], ...] = ()
     searched: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
+    """Columns of the table that are no fields of the record, and that only the applier knows."""
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -6,14 +6,16 @@ import msgspec
 from msgspec import Meta
 
 from shared.resources.declaration import Line, Reference, managed
+from shared.validation import form
 
 # letters, digits and hyphens in labels of up to 63, in lower case (RFC 1035, 2.3.4); a first label may be a wildcard
 _DOMAIN = r"(\*\.)?([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
 Domain = Annotated[
     str,
-    Meta(
+    form(
+        f"^({_DOMAIN})?$(?!\\n)",
+        "a domain in lower case, such as shop.example.org or *.example.org",
         max_length=253,
-        pattern=f"^({_DOMAIN})?$(?!\\n)",
         description="A domain in lower case, such as shop.example.org or *.example.org",
     ),
 ]
@@ -31,7 +33,12 @@ class Website(msgspec.Struct, frozen=True, kw_only=True):
     https_enabled: bool = True
     status: Annotated[
         str,
-        Meta(max_length=32, pattern=r"^[a-z][a-z_]*$(?!\n)", description="A word in lower case, such as active"),
+        form(
+            r"^[a-z][a-z_]*$(?!\n)",
+            "a word in lower case, such as active",
+            max_length=32,
+            description="A word in lower case, such as active",
+        ),
     ] = "active"
 
 

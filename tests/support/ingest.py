@@ -173,7 +173,7 @@ async def running_ingest(
             liveness=Liveness(offline_after_s=OFFLINE_AFTER_S),
             now=clock.now,
             clock=clock.monotonic,
-        )
+        ).app
         transport = Documented(httpx.ASGITransport(cast("Any", Probes(app, {}))), "/ingest/openapi.json")
         http = await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url="http://ingest.test"))
         yield Ingest(redis, pool, changes, beacon, clock, http)

@@ -6,11 +6,12 @@ import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
 import aiohttp
+import pytest
 import socketio
 
 from tests.support.broadcaster import TOKEN
@@ -149,3 +150,20 @@ async def javascript_client(
         except TimeoutError:
             process.kill()
             await process.wait()
+
+
+def item(version: int, record_id: str, **fields: object) -> dict[str, Any]:
+    """Return a server as events tell of it."""
+    return {"id": record_id, "server_id": record_id, "version": version, **fields}
+
+
+def initial(version: int, *items: dict[str, Any]) -> Event:
+    """Return the event that tells of all servers."""
+    data = {"items": list(items), "total": len(items), "version": version, "lastEventId": version}
+    return "servers:initial", data
+
+
+Connect = Callable[..., AbstractAsyncContextManager[Client]]
+
+CLIENTS = pytest.mark.parametrize("client_of", [python_client, javascript_client], ids=["python", "javascript"])
+TRANSPORTS = pytest.mark.parametrize("transport", ["websocket", "polling"])

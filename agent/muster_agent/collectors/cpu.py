@@ -1,8 +1,8 @@
-"""Processor use and load averages."""
+"""Processor use, of all cores together and of each, and load averages."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import psutil
 
@@ -13,35 +13,53 @@ COUNTED_TWICE = frozenset({"guest", "guest_nice"})
 IDLE = frozenset({"idle", "iowait"})
 
 
-def read_cpu_times() -> dict[str, float]:
-    """Give the seconds that all processors together spent in each state, no time counted twice."""
-    times = psutil.cpu_times()._asdict()
-    return {state: float(seconds) for state, seconds in times.items() if state not in COUNTED_TWICE}
+Times = Mapping[str, float]
+
+
+def read_core_times() -> list[Times]:
+    """Give for each core the seconds that it spent in each state, no time counted twice."""
+    return [
+        {state: float(seconds) for state, seconds in core._asdict().items() if state not in COUNTED_TWICE}
+        for core in psutil.cpu_times(percpu=True)
+    ]
 
 
 class CpuCollector:
-    """`cpu_percent` over all processors since the collection before; `load1`, `load5`, `load15`."""
+    """`cpu_percent` over all cores since the collection before, `cpu_cores` of each; `load1`, `load5`, `load15`."""
 
-    name = "processor use"
+    name = "cpu"
 
     def __init__(
         self,
-        read_times: Callable[[], Mapping[str, float]] = read_cpu_times,
+        read_times: Callable[[], Sequence[Times]] = read_core_times,
         read_load: Callable[[], tuple[float, float, float]] = psutil.getloadavg,
     ) -> None:
         self._read_times = read_times
         self._read_load = read_load
-        self._before: Mapping[str, float] | None = None
+        self._before: Sequence[Times] = ()
 
     def collect(self, now_s: float) -> dict[str, object]:
-        """Give the fields; the first collection has no `cpu_percent`."""
+        """Give the fields; the first collection has no shares, nor has one after a core came or went."""
         del now_s  # the processor's own times say how long it was
         load1, load5, load15 = self._read_load()
         before, self._before = self._before, self._read_times()
-        busy = None if before is None else busy_percent(before, self._before, IDLE)
+        pairs = list(zip(before, self._before)) if len(before) == len(self._before) else []
         return {
-            "cpu_percent": None if busy is None else round(busy, 2),
+            "cpu_percent": _rounded(busy_percent(_total(before), _total(self._before), IDLE), 2) if pairs else None,
+            "cpu_cores": [_rounded(busy_percent(*pair, IDLE), 1) or 0.0 for pair in pairs] or None,
             "load1": round(load1, 2),
             "load5": round(load5, 2),
             "load15": round(load15, 2),
         }
+
+
+def _total(cores: Sequence[Times]) -> Times:
+    total: dict[str, float] = {}
+    for core in cores:
+        for state, seconds in core.items():
+            total[state] = total.get(state, 0.0) + seconds
+    return total
+
+
+def _rounded(percent: float | None, digits: int) -> float | None:
+    return None if percent is None else round(percent, digits)

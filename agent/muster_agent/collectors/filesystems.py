@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import psutil
 
 from muster_agent.collectors.base import LONGEST_LIST
+from muster_agent.collectors.disk_io import DiskCounters, DiskRates, read_device_counters
 
 # Images that are mounted: always full, and never to become fuller.
 IMAGES = frozenset({"squashfs", "erofs", "iso9660", "udf", "cramfs", "romfs"})
@@ -95,30 +96,56 @@ def _without_links(device: str) -> str:
     return os.path.realpath(device) if device.startswith("/") else device
 
 
-def filesystems(
-    mounts: Callable[[], Iterable[Mount]] = read_mounts,
-    usage: Callable[[str], tuple[int, int]] = read_usage,
-) -> dict[str, object]:
-    """Give `disk_used` and `disk_total` in bytes over all storage, and `disks`, a list of what they are made of.
+class FilesystemCollector:
+    """`disk_used` and `disk_total` in bytes over all storage, and `disks`, a list of what they are made of.
 
-    An entry is `{mountpoint, device, filesystem, used, total}`. Where no physical device is to be seen, as in many
-    containers, there is no list, and the root file system counts. Raises OSError when not even that can be read.
+    An entry is `{mountpoint, device, filesystem, used, total, read_rate, write_rate}`, the fullest first where there
+    are more than can be listed; the rates are those of its device. Where no physical device is to be seen, as in many
+    containers, there is no list, and the root file system counts.
     """
-    measured = measured_filesystems(mounts(), usage)
-    if not measured:
-        used, total = usage("/")
-        return {"disk_used": used, "disk_total": total}
+
+    name = "filesystems"
+
+    def __init__(
+        self,
+        mounts: Callable[[], Iterable[Mount]] = read_mounts,
+        usage: Callable[[str], tuple[int, int]] = read_usage,
+        counters: Callable[[], Mapping[str, DiskCounters]] = read_device_counters,
+    ) -> None:
+        self._mounts = mounts
+        self._usage = usage
+        self._counters = counters
+        self._rates = DiskRates()
+
+    def collect(self, now_s: float) -> dict[str, object]:
+        """Give the fields; the first collection has no rates. Raises OSError when not even the root can be read."""
+        measured = measured_filesystems(self._mounts(), self._usage)
+        if not measured:
+            used, total = self._usage(os.sep)
+            return {"disk_used": used, "disk_total": total}
+        rates = self._rates.update(self._counters(), now_s)
+        return {
+            "disk_used": sum(each.used for each in measured),
+            "disk_total": sum(each.total for each in measured),
+            "disks": [_entry(each, rates) for each in _most_important(measured)],
+        }
+
+
+def _most_important(measured: list[Filesystem]) -> list[Filesystem]:
+    if len(measured) <= LONGEST_LIST:
+        return measured
+    return sorted(measured, key=lambda each: each.used / each.total, reverse=True)[:LONGEST_LIST]
+
+
+def _entry(filesystem: Filesystem, rates: Mapping[str, tuple[float, float]]) -> dict[str, object]:
+    mount = filesystem.mount
+    read_rate, write_rate = rates.get(mount.device.rpartition("/")[2], (None, None))
     return {
-        "disk_used": sum(each.used for each in measured),
-        "disk_total": sum(each.total for each in measured),
-        "disks": [
-            {
-                "mountpoint": each.mount.mountpoint,
-                "device": each.mount.device,
-                "filesystem": each.mount.filesystem,
-                "used": each.used,
-                "total": each.total,
-            }
-            for each in measured[:LONGEST_LIST]
-        ],
+        "mountpoint": mount.mountpoint,
+        "device": mount.device,
+        "filesystem": mount.filesystem,
+        "used": filesystem.used,
+        "total": filesystem.total,
+        "read_rate": read_rate,
+        "write_rate": write_rate,
     }

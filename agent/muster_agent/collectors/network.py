@@ -44,7 +44,7 @@ def counted_interfaces(names: Iterable[str], interfaces: Path = INTERFACES) -> l
 
 def read_interface_counters() -> dict[str, InterfaceCounters]:
     """Give the counters of the counted interfaces, by name."""
-    counters = psutil.net_io_counters(pernic=True, nowrap=False)
+    counters = psutil.net_io_counters(pernic=True, nowrap=False) or {}
     return {
         name: InterfaceCounters(int(counters[name].bytes_recv), int(counters[name].bytes_sent))
         for name in counted_interfaces(counters)
@@ -57,7 +57,7 @@ class NetworkCollector:
     An entry of `interfaces` is `{name, rx_total, tx_total, rx_rate, tx_rate}`.
     """
 
-    name = "network traffic"
+    name = "network"
 
     def __init__(self, read_counters: Callable[[], dict[str, InterfaceCounters]] = read_interface_counters) -> None:
         self._read_counters = read_counters

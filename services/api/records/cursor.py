@@ -2,13 +2,19 @@
 
 import base64
 import binascii
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from shared.names import is_id
+from shared.validation import form
 
 MAX_CHARACTERS = 2048
+
+CursorText = Annotated[
+    str, form(r"^[A-Za-z0-9_-]+$", "a cursor that was given out", min_length=1, max_length=MAX_CHARACTERS)
+]
+"""A cursor as clients hold it."""
 
 
 class Cursor(msgspec.Struct, frozen=True, array_like=True):

@@ -11,10 +11,11 @@ from litestar import get
 from litestar.di import NamedDependency
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse, Operation, Parameter, Schema
+from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse, Operation, Schema
 from litestar.openapi.spec.enums import OpenAPIType
 from litestar.response import Stream
 
+from services.api.parameter_schemas import query_parameter, selection_parameters
 from services.api.parameters import read_parameters
 from services.api.permissions import Caller
 from services.api.problems import WORKSPACE_PROBLEMS
@@ -36,6 +37,7 @@ MEDIA_TYPES: dict[Format, str] = {"csv": "text/csv", "json": "application/json"}
 
 _IN_MEMORY_BYTES = 1_000_000
 _CHUNK_BYTES = 65_536
+_AS_MANY = "All records of the list, however many: the file is streamed and has no bound"
 
 
 class _Wanted(msgspec.Struct, frozen=True):
@@ -98,13 +100,13 @@ def _encoded(resource: Resource, record: Record, form: Format, *, is_first: bool
 
 def export_route(resource: Resource) -> HTTPRouteHandler:
     """Make `GET /{resource}/export`."""
-    names = tuple(name for name in parameter_names(resource) if name not in {"limit", "cursor"})
+    names = tuple(name for name in parameter_names(resource) if name not in {"limit", "cursor", "at_version"})
 
     @get(
         f"/{resource.name}/export",
         opt=opt("read", query=("format", *names)),
         operation_id=f"export{title(resource.name)}",
-        operation_class=_export_operation(resource, names),
+        operation_class=_export_operation(resource),
         summary=f"All {resource.name} of a list as a file, at one version",
         tags=[resource.name],
         responses={
@@ -142,29 +144,22 @@ def _chunks(file: IO[bytes]) -> Iterator[bytes]:
             yield chunk
 
 
-def _export_operation(resource: Resource, names: tuple[str, ...]) -> type[Operation]:
+def _export_operation(resource: Resource) -> type[Operation]:
     """Return an operation with the parameters of an export, and with both forms of its answer."""
-    orders = [order for field in resource.sortable for order in (field, f"-{field}")]
 
     @dataclass
     class ExportOperation(Operation):
         def __post_init__(self) -> None:
-            text = Schema(type=OpenAPIType.STRING)
-            schemas = {
-                "sort": Schema(type=OpenAPIType.STRING, enum=orders, default=resource.sortable[0]),
-                "q": text,
-            }
-            repeated = Schema(type=OpenAPIType.ARRAY, items=text)
-            form = Schema(type=OpenAPIType.STRING, enum=list(MEDIA_TYPES))
             self.parameters = [
                 *(self.parameters or []),
-                Parameter(name="format", param_in="query", required=True, schema=form),
-                *(Parameter(name=name, param_in="query", schema=schemas.get(name, repeated)) for name in names),
+                query_parameter("format", Format, required=True),
+                *selection_parameters(resource),
             ]
             answer = (self.responses or {})[str(OK)]
             assert isinstance(answer, OpenAPIResponse)  # noqa: S101  (made by Litestar from the route's)
             record = (answer.content or {})[MEDIA_TYPES["json"]].schema
-            records = Schema(type=OpenAPIType.ARRAY, items=record)
+            records = Schema(type=OpenAPIType.ARRAY, items=record, description=_AS_MANY)
+            text = Schema(type=OpenAPIType.STRING, description=_AS_MANY)
             answer.content = {
                 MEDIA_TYPES["json"]: OpenAPIMediaType(schema=records),
                 MEDIA_TYPES["csv"]: OpenAPIMediaType(schema=text),

@@ -9,13 +9,13 @@ from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.openapi.spec import Operation, Parameter, Schema
-from litestar.openapi.spec.enums import OpenAPIType
+from litestar.openapi.spec import Operation
 from litestar.params import FromPath, JSONBody
 from litestar.response import Response
 from msgspec import Meta
 
 from services.api.conditions import WriteTerms
+from services.api.parameter_schemas import page_parameters
 from services.api.permissions import Caller
 from services.api.problems import BODY_PROBLEMS, WORKSPACE_PROBLEMS, WRITE_PROBLEMS
 from services.api.records.answers import (
@@ -48,11 +48,7 @@ class _PagedOperation(Operation):
     """An operation that has the parameters of a page."""
 
     def __post_init__(self) -> None:
-        limit = Schema(type=OpenAPIType.INTEGER, minimum=1, maximum=MAX_LIMIT, default=DEFAULT_LIMIT)
-        cursor = Schema(type=OpenAPIType.STRING, description="`next_cursor` of the page before")
-        named = (("limit", limit), ("cursor", cursor))
-        added = [Parameter(name=name, param_in="query", schema=schema) for name, schema in named]
-        self.parameters = [*(self.parameters or []), *added]
+        self.parameters = [*(self.parameters or []), *page_parameters()]
 
 
 def changes_route(resource: Resource) -> HTTPRouteHandler:

@@ -17,6 +17,7 @@ from shared.io.problem import HttpError
 from shared.names import is_id
 from shared.resources import Resource
 from shared.topic import Record
+from shared.validation import convert
 
 Mode = Literal["upsert", "create"]
 """`create` wants that no record of the file exists; `upsert` changes those that do."""
@@ -78,7 +79,7 @@ def _converted(row: Row, kinds: Mapping[str, Any], *, strict: bool) -> tuple[dic
         faults.append(RowFault(row.line, row.row, "id", "an id is 1 to 64 letters, digits, _ and -"))
     for name, value in row.fields.items():
         try:
-            values[name] = None if value is None else msgspec.convert(value, kinds[name], strict=strict)
+            values[name] = None if value is None else convert(value, kinds[name], strict=strict)
         except msgspec.ValidationError as error:
             fault = as_field_error(error, name)
             faults.append(RowFault(row.line, row.row, fault.field, fault.message))

@@ -5,18 +5,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 from litestar import post
 from litestar.di import NamedDependency
 from litestar.handlers import HTTPRouteHandler
-from litestar.openapi.spec import OpenAPIMediaType, Operation, Parameter, RequestBody, Schema
+from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
 from litestar.openapi.spec.enums import OpenAPIType
 from litestar.response import Response
 
 from services.api.bodies import MAX_REPORTED_FIELDS
 from services.api.conditions import WriteTerms
+from services.api.parameter_schemas import query_parameter
 from services.api.parameters import read_parameters
 from services.api.problems import BODY_PROBLEMS, WRITE_PROBLEMS
 from services.api.records.answers import ACCEPTED, OK, described, preference_applied
@@ -217,20 +218,15 @@ class _ImportOperation(Operation):
     """An operation that takes a file in either form."""
 
     def __post_init__(self) -> None:
-        text = Schema(type=OpenAPIType.STRING)
-        choices: dict[str, Any] = {
-            "format": Schema(type=OpenAPIType.STRING, enum=list(MEDIA_TYPES)),
-            "mode": Schema(type=OpenAPIType.STRING, enum=["upsert", "create"], default="upsert"),
-            "dry_run": Schema(type=OpenAPIType.BOOLEAN, default=False),
-        }
+        text = Schema(type=OpenAPIType.STRING, max_length=MAX_IMPORT_BYTES)
         self.parameters = [
             *(self.parameters or []),
-            *(
-                Parameter(name=name, param_in="query", required=name == "format", schema=schema)
-                for name, schema in choices.items()
-            ),
+            query_parameter("format", Format, required=True),
+            query_parameter("mode", Mode, default="upsert"),
+            query_parameter("dry_run", bool, default=False),
         ]
-        records = Schema(type=OpenAPIType.ARRAY, items=Schema(type=OpenAPIType.OBJECT))
+        record = Schema(type=OpenAPIType.OBJECT, description="A record, of the fields that lists show")
+        records = Schema(type=OpenAPIType.ARRAY, items=record, max_items=MAX_ROWS)
         self.request_body = RequestBody(
             required=True,
             description=f"At most {MAX_IMPORT_BYTES} bytes and {MAX_ROWS} records; `format` says what it is",

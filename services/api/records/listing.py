@@ -4,7 +4,7 @@ Pages are found by key: a page begins after the last record of the one before, w
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, get_args
+from typing import Annotated, Any, get_args, get_origin
 
 import msgspec
 
@@ -12,6 +12,7 @@ from services.api.records.cursor import Cursor, decode_cursor
 from shared.io.database.past import as_it_was
 from shared.io.problem import bad_parameter
 from shared.resources import Resource
+from shared.validation import fault_in
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
@@ -108,7 +109,7 @@ def _values(resource: Resource, name: str, field: str, texts: Sequence[str]) -> 
             return tuple(msgspec.convert(list(texts), kind))
         return tuple(msgspec.convert(text, kind, strict=False) for text in texts)
     except msgspec.ValidationError as error:
-        raise bad_parameter(name, str(error).partition(" - at ")[0]) from error
+        raise bad_parameter(name, fault_in(error)[1]) from error
 
 
 def _cursor(resource: Resource, sort: str, text: str | None) -> Cursor | None:
@@ -126,6 +127,17 @@ def _type_of(resource: Resource, field: str) -> Any:  # noqa: ANN401  (any type 
 
 def _is_nullable(resource: Resource, field: str) -> bool:
     return type(None) in get_args(_type_of(resource, field))
+
+
+def element_of(resource: Resource, field: str) -> Any:  # noqa: ANN401  (likewise)
+    """Return the type of a field's values: of a list, that of its elements."""
+    kind = _type_of(resource, field)
+    while get_origin(kind) is Annotated:
+        inner = get_args(kind)[0]
+        if get_origin(inner) is not Annotated and get_origin(inner) not in {tuple, list}:
+            return kind
+        kind = inner
+    return get_args(kind)[0] if get_origin(kind) in {tuple, list} else kind
 
 
 def is_list(resource: Resource, field: str) -> bool:

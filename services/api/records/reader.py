@@ -43,7 +43,7 @@ class RecordReader:
     async def page(self, resource: Resource, workspace_id: str, query: ListQuery) -> Page:
         """Read a page, the number of records in the whole list, and the version at which that is so.
 
-        Raises MustRefetch for a version that the journal does not reach any more, Rejected for one yet to come.
+        Raises MustRefetch for a version that the journal does not reach any more, NotFound for one yet to come.
         """
         topic = Topic(workspace_id, resource.name)
         page, total = page_statement(resource, workspace_id, query), count_statement(resource, workspace_id, query)

@@ -10,16 +10,16 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from services.api.records.cursor import CursorText
+from shared.change import put_before
 from shared.resources import Resource
+from shared.resources.declaration import Epoch, Identifier, Version
 from shared.topic import Record
-
-_EMPTY = b"{}"
 
 
 def represent(record: Record) -> bytes:
     """Return the JSON object of a record, id and version among its fields."""
-    head = f'{{"id":"{record.id}","version":{record.version}'.encode()
-    return head + (b"}" if record.data == _EMPTY else b"," + record.data[1:])
+    return put_before(f'{{"id":"{record.id}","version":{record.version}', record.data)
 
 
 def represent_all(records: Iterable[Record], **more: object) -> bytes:
@@ -29,9 +29,14 @@ def represent_all(records: Iterable[Record], **more: object) -> bytes:
 
 @cache
 def record_type(resource: Resource) -> type[msgspec.Struct]:
-    """Return the type of one record."""
-    fields = [(field.name, field.type) for field in msgspec.structs.fields(resource.model)]
-    return msgspec.defstruct(f"{resource.model.__name__}Record", [("id", str), ("version", int), *fields])
+    """Return the type of one record; the encoder of some leaves out what has its default."""
+    is_partial = resource.model.__struct_config__.omit_defaults
+    fields = [
+        (field.name, field.type, field.default) if is_partial and not field.required else (field.name, field.type)
+        for field in msgspec.structs.fields(resource.model)
+    ]
+    head = [("id", Identifier), ("version", Version)]
+    return msgspec.defstruct(f"{resource.model.__name__}Record", [*head, *fields], kw_only=True)
 
 
 @cache
@@ -41,10 +46,10 @@ def page_type(resource: Resource) -> type[msgspec.Struct]:
         f"{resource.model.__name__}Page",
         [
             ("items", list[record_type(resource)]),  # type: ignore[misc]  # the type is made at run time
-            ("total", int),
-            ("epoch", str),
-            ("version", int),
-            ("next_cursor", str | None),
+            ("total", Version),
+            ("epoch", Epoch),
+            ("version", Version),
+            ("next_cursor", CursorText | None),
         ],
     )
 
@@ -54,7 +59,7 @@ def edited_type(resource: Resource) -> type[msgspec.Struct]:
     """Return the type of the answer to an edit of several records."""
     return msgspec.defstruct(
         f"{resource.model.__name__}Edits",
-        [("items", list[record_type(resource)]), ("epoch", str), ("version", int)],  # type: ignore[misc]  # likewise
+        [("items", list[record_type(resource)]), ("epoch", Epoch), ("version", Version)],  # type: ignore[misc]  # likewise
     )
 
 

@@ -1,7 +1,5 @@
 """Undoing one change of a record by a new one: later edits of other fields stay, those of the same fields forbid it."""
 
-import asyncio
-import random
 from collections.abc import Iterable, Sequence
 
 import asyncpg
@@ -9,7 +7,7 @@ import msgspec
 
 from services.api.conditions import WriteTerms
 from services.api.records.history import altered, is_known_before, states_of
-from services.api.records.writer import ATTEMPTS, RecordWriter, Written
+from services.api.records.writer import ATTEMPTS, RecordWriter, Written, let_others_pass
 from services.api.repetition import FirstResult
 from shared.errors import Conflict, NotFound, Overloaded
 from shared.io.changelog.read import LogReader
@@ -19,8 +17,6 @@ from shared.names import Topic, is_id
 from shared.operation import Draft, DraftAction, Operation
 from shared.resources import Resource
 from shared.topic import Record
-
-_LONGEST_PAUSE_S = 0.05
 
 
 def undo(resource: Resource, step: Step, current: Record | None, changed_again: Sequence[str]) -> Draft:
@@ -106,7 +102,7 @@ class Reverter:
             try:
                 appended, committed = await self._writer.append([operation], terms)
             except (Conflict, NotFound):  # somebody was faster: whether it can still be undone is to be seen
-                await asyncio.sleep(random.uniform(0, _LONGEST_PAUSE_S))  # noqa: S311  (spreads retries, no secret)
+                await let_others_pass()
                 continue
             assert appended.position is not None  # noqa: S101  (there was something to append)
             if appended.repeated:

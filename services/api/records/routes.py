@@ -9,12 +9,13 @@ from litestar import delete, get, patch, post, put
 from litestar.di import NamedDependency
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.openapi.spec import Operation, Parameter, Schema
-from litestar.openapi.spec.enums import OpenAPIType
+from litestar.openapi.spec import Operation
 from litestar.params import FromPath, JSONBody
 from litestar.response import Response
 
+from services.api.bodies import decode_json
 from services.api.conditions import WriteTerms
+from services.api.parameter_schemas import page_parameters, query_parameter, selection_parameters
 from services.api.permissions import Caller
 from services.api.problems import BODY_PROBLEMS, WORKSPACE_PROBLEMS, WRITE_PROBLEMS
 from services.api.records.answers import (
@@ -31,7 +32,7 @@ from services.api.records.answers import (
 from services.api.records.bulk import bulk_route
 from services.api.records.exporting import export_route
 from services.api.records.importing import import_route
-from services.api.records.listing import DEFAULT_LIMIT, MAX_LIMIT, NEWEST_POSSIBLE, parameter_names, read_query
+from services.api.records.listing import parameter_names, read_query
 from services.api.records.merge import made, patched, replaced
 from services.api.records.reader import RecordReader
 from services.api.records.representation import draft_type, page_type, patch_type, record_type, title
@@ -41,6 +42,7 @@ from shared.io.litestar_problems import documented
 from shared.io.problem import RefetchProblem
 from shared.names import Topic
 from shared.resources import Resource
+from shared.resources.declaration import Version
 
 
 def record_routes(resource: Resource) -> list[HTTPRouteHandler]:
@@ -184,7 +186,7 @@ def patch_route(resource: Resource) -> HTTPRouteHandler:
         terms: NamedDependency[WriteTerms],
         writer: NamedDependency[RecordWriter],
     ) -> Response[bytes]:
-        changes = msgspec.json.decode(await request.body())
+        changes = decode_json(await request.body())
         written = await writer.edit(resource, [record_id], lambda r: patched(resource, r.data, changes), terms)
         return written_answer(written, terms)
 
@@ -224,7 +226,7 @@ def _list_problems(resource: Resource) -> dict[int, ResponseSpec]:
     if not resource.journalled:
         return documented(*WORKSPACE_PROBLEMS)
     return {
-        **documented(*WORKSPACE_PROBLEMS, HTTPStatus.UNPROCESSABLE_ENTITY),
+        **documented(*WORKSPACE_PROBLEMS, HTTPStatus.NOT_FOUND),
         **documented(HTTPStatus.CONFLICT, body=RefetchProblem),
     }
 
@@ -235,23 +237,9 @@ def _listing_operation(resource: Resource) -> type[Operation]:
     @dataclass
     class ListingOperation(Operation):
         def __post_init__(self) -> None:
-            self.parameters = [*(self.parameters or []), *_parameters(resource)]
+            self.parameters = [*(self.parameters or []), *page_parameters(), *selection_parameters(resource)]
+            if resource.journalled:
+                past = query_parameter("at_version", Version, description="The list as it was at a version")
+                self.parameters.append(past)
 
     return ListingOperation
-
-
-def _parameters(resource: Resource) -> list[Parameter]:
-    orders = [order for field in resource.sortable for order in (field, f"-{field}")]
-    schemas = {
-        "limit": Schema(type=OpenAPIType.INTEGER, minimum=1, maximum=MAX_LIMIT, default=DEFAULT_LIMIT),
-        "sort": Schema(type=OpenAPIType.STRING, enum=orders, default=resource.sortable[0]),
-        "cursor": Schema(type=OpenAPIType.STRING, description="`next_cursor` of the page before"),
-        "q": Schema(type=OpenAPIType.STRING, description=f"Text that {' or '.join(resource.searched)} contains"),
-        "at_version": Schema(
-            type=OpenAPIType.INTEGER, minimum=0, maximum=NEWEST_POSSIBLE, description="The list as it was at a version"
-        ),
-    }
-    repeated = Schema(type=OpenAPIType.ARRAY, items=Schema(type=OpenAPIType.STRING))
-    return [
-        Parameter(name=name, param_in="query", schema=schemas.get(name, repeated)) for name in parameter_names(resource)
-    ]

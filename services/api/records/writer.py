@@ -69,6 +69,11 @@ class Written(msgspec.Struct, frozen=True):
     committed: bool
 
 
+async def let_others_pass() -> None:
+    """Wait a moment after an edit has lost against others, each time another one, before it is tried again."""
+    await asyncio.sleep(random.uniform(0, _LONGEST_PAUSE_S))  # noqa: S311  (spreads retries, no secret)
+
+
 def id_made_by(terms: WriteTerms, resource: Resource, index: int = 0) -> str:
     """Return the id of a new record: a repetition of the same write has to make the same one."""
     digest = sha256(f"{terms.operation_id}:{index}".encode()).digest()
@@ -144,7 +149,7 @@ class RecordWriter:
             try:
                 appended, committed = await self.append([operation], terms)
             except Conflict:
-                await asyncio.sleep(random.uniform(0, _LONGEST_PAUSE_S))  # noqa: S311  (spreads retries, no secret)
+                await let_others_pass()
                 continue
             except Rejected as error:
                 error.index = list(drafts)[error.index]

@@ -2,10 +2,11 @@
 -- The text carries the partition and the epoch, and only the guardian loads it: a server that restarted or took over
 -- does not have it, so nothing can be appended before the guardian has looked.
 -- ARGV: number of operations, then for each
---   topic, id, remember_ms, actor, origin, parent topic, n, (deadline kind, member, value) * n,
+--   topic, id, remember_ms, actor, origin, parent topic, begun start, n, (deadline kind, member, value) * n,
 --   m, then m drafts, each by itself or in a run of samples of one agent's start:
 --     action, id, expect, data, k, (unique field, value) * k
 --     'samples', id, boot_id, n, (seq, data) * n
+-- A begun start is `<topic>:<id> <boot_id>`, empty where an operation is none.
 -- Returns for each {kind, position, prev, version, {index, code, detail, …}, {absent member, …}}.
 local EPOCH = '@EPOCH@'
 local PREFIX = 'muster:{@PARTITION@}:'
@@ -13,6 +14,8 @@ local LOG = PREFIX .. 'log'
 local VERSIONS = PREFIX .. 'versions'
 local DEADLINES = PREFIX .. 'deadlines'
 local SAMPLES = PREFIX .. 'samples'
+local MOST_STARTS = 8
+local MOST_RANGES = 32
 
 if redis.call('GET', PREFIX .. 'epoch') ~= EPOCH then
   return redis.error_reply('SEALED epoch ' .. EPOCH .. ' is not open')
@@ -37,7 +40,7 @@ end
 
 -- By index, here and below, because this is most of what a call carries.
 local function read_draft(action)
-  local draft = {action = action, id = ARGV[at + 1], expect = ARGV[at + 2], boot = '', data = ARGV[at + 3]}
+  local draft = {action = action, id = ARGV[at + 1], expect = ARGV[at + 2], data = ARGV[at + 3]}
   local count = tonumber(ARGV[at + 4])
   at = at + 4
   if count > 0 then
@@ -63,7 +66,7 @@ end
 local function read_operation()
   local op = {
     topic = take(), id = take(), remember_ms = take(), actor = take(), origin = take(), parent = take(),
-    deadlines = {}, drafts = {},
+    start = take(), deadlines = {}, drafts = {},
   }
   for i = 1, tonumber(take()) do
     op.deadlines[i] = {kind = take(), member = take(), value = take()}
@@ -84,7 +87,7 @@ end
 local function new_overlay(op)
   return {
     state = PREFIX .. 'state:' .. op.topic,
-    known = {}, has_parent = {}, last_boot = {}, last_seq = {}, holders = {}, values = {},
+    known = {}, has_parent = {}, windows = {}, latest = {}, holders = {}, values = {},
   }
 end
 
@@ -111,21 +114,209 @@ local function has_parent(overlay, op, id)
   return known
 end
 
-local function is_duplicate(overlay, op, draft)
-  local id, seq = draft.id, draft.seq
-  local boot, last = overlay.last_boot[id], overlay.last_seq[id]
-  if not boot then
-    local stored = redis.call('HGET', SAMPLES, op.topic .. ':' .. id)
-    if stored then
-      boot, last = string.match(stored, '^(%S+) (%d+)$')
-      last = tonumber(last)
+-- Which samples of a server were taken in, by starts of its agent, the latest one first:
+--   `boot first-last,first-last;boot first-last`
+-- A start that a handshake has begun is marked with `!`. The guardian restores windows from what the log says of them.
+local function parse_window(text)
+  local window = {}
+  for mark, boot, listed in string.gmatch(text, '(!?)([%w_-]+) ([^;]*)') do
+    local ranges = {}
+    for first, last in string.gmatch(listed, '(%d+)-(%d+)') do
+      ranges[#ranges + 1] = {tonumber(first), tonumber(last)}
+    end
+    window[#window + 1] = {boot = boot, begun = mark == '!', ranges = ranges}
+  end
+  return window
+end
+
+local function format_window(window)
+  local starts = {}
+  for i, start in ipairs(window) do
+    local ranges = {}
+    for k, range in ipairs(start.ranges) do
+      ranges[k] = integer(range[1]) .. '-' .. integer(range[2])
+    end
+    starts[i] = (start.begun and '!' or '') .. start.boot .. ' ' .. table.concat(ranges, ',')
+  end
+  return table.concat(starts, ';')
+end
+
+-- A window in which only the last number of the first start is known, where that is all that is needed: for an agent
+-- whose samples come in order, the rest would be taken apart and put together again for nothing.
+local function fold_window(text)
+  local _, to, mark, boot, last = string.find(text, '^(!?)([%w_-]+) [%d,-]*%-(%d+)')
+  if not to then
+    return nil
+  end
+  return {
+    boot = boot, head = string.sub(text, 1, to - #last), last = tonumber(last), rest = string.sub(text, to + 1),
+    leads = mark == '!' or not string.find(text, '!', 1, true),
+  }
+end
+
+local function text_of(window)
+  if window.head then
+    return window.head .. integer(window.last) .. window.rest
+  end
+  return format_window(window)
+end
+
+local function folded_window_of(overlay, op, id)
+  local window = overlay.windows[id]
+  if not window then
+    local text = redis.call('HGET', SAMPLES, op.topic .. ':' .. id) or ''
+    window = fold_window(text) or parse_window(text)
+    overlay.windows[id] = window
+  end
+  return window
+end
+
+local function window_of(overlay, op, id)
+  local window = folded_window_of(overlay, op, id)
+  if window.head then
+    window = parse_window(text_of(window))
+    overlay.windows[id] = window
+  end
+  return window
+end
+
+local function find_start(window, boot)
+  for i, start in ipairs(window) do
+    if start.boot == boot then
+      return start, i
     end
   end
-  if boot == draft.boot and seq <= last then
-    return true
+end
+
+-- The start whose samples are the latest, whatever their clock says.
+local function leading_start(window)
+  for _, start in ipairs(window) do
+    if start.begun then
+      return start
+    end
   end
-  overlay.last_boot[id], overlay.last_seq[id] = draft.boot, seq
+  return window[1]
+end
+
+local function time_of(data)
+  -- to the second: of less, the texts would have to be of one length
+  local ts = data and string.match(data, [[^{%s*"ts"%s*:%s*"([^"]+)"]])
+  return ts and string.sub(ts, 1, 19)
+end
+
+-- Whether a sample is older by its own clock than the record that stands.
+local function is_older(overlay, draft)
+  local latest = overlay.latest[draft.id]
+  if latest == nil then
+    local value = redis.call('HGET', overlay.state, draft.id)
+    latest = value and string.match(value, '^%d+ (.*)$')
+    overlay.latest[draft.id] = latest
+  end
+  local then_s, now_s = time_of(latest), time_of(draft.data)
+  return then_s and now_s and now_s < then_s
+end
+
+local function contains(ranges, seq)
+  for i = #ranges, 1, -1 do
+    if seq >= ranges[i][1] then
+      return seq <= ranges[i][2]
+    end
+  end
   return false
+end
+
+-- 'duplicate', 'late' (for history alone) or 'latest', or 'next' when it follows the latest and is noted already.
+local function standing_of(overlay, op, draft)
+  if draft.boot == '' then
+    return is_older(overlay, draft) and 'late' or 'latest'
+  end
+  local folded = folded_window_of(overlay, op, draft.id)
+  if folded.leads and folded.boot == draft.boot and folded.last + 1 == draft.seq then
+    folded.last = draft.seq
+    return 'next'
+  end
+  local window = window_of(overlay, op, draft.id)
+  local start, lead = find_start(window, draft.boot), leading_start(window)
+  if start and #start.ranges > 0 and draft.seq <= start.ranges[#start.ranges][2] then
+    return contains(start.ranges, draft.seq) and 'duplicate' or 'late'
+  end
+  if not lead or start == lead then
+    return 'latest'
+  end
+  return is_older(overlay, draft) and 'late' or 'latest'
+end
+
+-- Adds a number that no range contains. Beyond so many ranges the lowest hole is given up: samples that were missed
+-- come in ascending order, so that those below it have come, or never will.
+local function add_number(ranges, seq)
+  local i = #ranges
+  while i > 0 and ranges[i][1] > seq do
+    i = i - 1
+  end
+  local below, above = ranges[i], ranges[i + 1]
+  local joins_below, joins_above = below and below[2] + 1 == seq, above and above[1] - 1 == seq
+  if joins_below and joins_above then
+    below[2] = above[2]
+    table.remove(ranges, i + 1)
+  elseif joins_below then
+    below[2] = seq
+  elseif joins_above then
+    above[1] = seq
+  else
+    table.insert(ranges, i + 1, {seq, seq})
+  end
+  if #ranges > MOST_RANGES then
+    ranges[1][2] = ranges[2][2]
+    table.remove(ranges, 2)
+  end
+end
+
+-- Puts a start where those that are heard are kept: the one with the latest sample first, others behind it.
+local function move_start(window, start, from, to)
+  if from and from <= to then
+    return
+  end
+  if from then
+    table.remove(window, from)
+  end
+  table.insert(window, math.min(to, #window + 1), start)
+  if #window > MOST_STARTS then
+    local oldest = #window
+    if window[oldest].begun then
+      oldest = oldest - 1
+    end
+    table.remove(window, oldest)
+  end
+end
+
+local function note_sample(overlay, op, draft, standing)
+  if draft.boot ~= '' and standing ~= 'next' then
+    local window = window_of(overlay, op, draft.id)
+    local start, from = find_start(window, draft.boot)
+    start = start or {boot = draft.boot, begun = false, ranges = {}}
+    move_start(window, start, from, standing == 'latest' and 1 or 2)
+    add_number(start.ranges, draft.seq)
+  end
+  if standing ~= 'late' then
+    overlay.latest[draft.id] = draft.data
+  end
+end
+
+-- Notes that an agent has shaken hands: what it measures from now on is the latest, whatever its clock says.
+local function begin_start(begun)
+  local name, boot = string.match(begun, '^(%S+) (%S+)$')
+  local window = parse_window(redis.call('HGET', SAMPLES, name) or '')
+  local start, from = find_start(window, boot)
+  if start and start.begun and from == 1 then
+    return
+  end
+  for _, other in ipairs(window) do
+    other.begun = false
+  end
+  start = start or {boot = boot, ranges = {}}
+  start.begun = true
+  move_start(window, start, from, 1)
+  redis.call('HSET', SAMPLES, name, format_window(window))
 end
 
 local function unique_key(op, field)
@@ -185,14 +376,18 @@ local function objection(overlay, op, draft)
       return 'not_unique', field
     end
   end
-  if draft.boot ~= '' and is_duplicate(overlay, op, draft) then
-    return 'duplicate', ''
+  if draft.boot then
+    draft.standing = standing_of(overlay, op, draft)
+    if draft.standing == 'duplicate' then
+      return 'duplicate', ''
+    end
+    note_sample(overlay, op, draft, draft.standing)
   end
   return nil
 end
 
 local function validate(op, overlay, prev)
-  local accepted, failures = {}, {}
+  local accepted, late, failures = {}, {}, {}
   for index, draft in ipairs(op.drafts) do
     local code, detail = objection(overlay, op, draft)
     if code then
@@ -200,18 +395,23 @@ local function validate(op, overlay, prev)
       failures[#failures + 1] = code
       failures[#failures + 1] = detail
       if op.id ~= '' then
-        return {}, failures
+        return {}, {}, failures
       end
+    elseif draft.standing == 'late' then
+      late[#late + 1] = draft
     else
       accepted[#accepted + 1] = draft
       overlay.known[draft.id] = draft.action ~= 'delete' and prev + #accepted
     end
   end
-  return accepted, failures
+  return accepted, late, failures
 end
 
 -- Strings of Lua are hashed whole when they are made, so that each further copy of the data costs.
 local function as_json(accepted)
+  if #accepted == 0 then
+    return '[]'
+  end
   local pieces, n = {}, 0
   for i, draft in ipairs(accepted) do
     pieces[n + 1] = i == 1 and '[{"id":"' or ',{"id":"'
@@ -253,7 +453,19 @@ local function set_fields(key, pairs_flat)
   end
 end
 
-local function write(op, overlay, accepted, prev)
+-- The windows of the servers whose samples were taken in, as a JSON object, and as fields of the hash.
+local function windows_as(op, overlay)
+  local pieces, fields = {}, {}
+  for id, window in pairs(overlay.windows) do
+    local text = text_of(window)
+    pieces[#pieces + 1] = '"' .. id .. '":"' .. text .. '"'
+    fields[#fields + 1] = op.topic .. ':' .. id
+    fields[#fields + 1] = text
+  end
+  return '{' .. table.concat(pieces, ',') .. '}', fields
+end
+
+local function write(op, overlay, accepted, late, prev)
   local last = {}
   for i, draft in ipairs(accepted) do
     last[draft.id] = i
@@ -264,6 +476,17 @@ local function write(op, overlay, accepted, prev)
   if op.origin ~= '' then
     fields[#fields + 1] = 'origin'
     fields[#fields + 1] = op.origin
+  end
+  if #late > 0 then
+    fields[#fields + 1] = 'late'
+    fields[#fields + 1] = as_json(late)
+  end
+  local samples = {}
+  if next(overlay.windows) then
+    local windows
+    windows, samples = windows_as(op, overlay)
+    fields[#fields + 1] = 'windows'
+    fields[#fields + 1] = windows
   end
   local position = redis.call('XADD', LOG, EPOCH .. '-*', unpack(fields))
   redis.call('HSET', VERSIONS, op.topic, version)
@@ -276,7 +499,6 @@ local function write(op, overlay, accepted, prev)
       if draft.action == 'delete' then
         redis.call('HDEL', overlay.state, draft.id)
         redis.call('HDEL', SAMPLES, op.topic .. ':' .. draft.id)
-        overlay.last_boot[draft.id] = nil
       else
         state[#state + 1] = draft.id
         state[#state + 1] = integer(prev + i) .. ' ' .. draft.data
@@ -284,11 +506,6 @@ local function write(op, overlay, accepted, prev)
     end
   end
   set_fields(overlay.state, state)
-  local samples = {}
-  for id, boot in pairs(overlay.last_boot) do
-    samples[#samples + 1] = op.topic .. ':' .. id
-    samples[#samples + 1] = boot .. ' ' .. integer(overlay.last_seq[id])
-  end
   set_fields(SAMPLES, samples)
   if op.id ~= '' then
     redis.call('SET', PREFIX .. 'op:' .. op.id, position .. ' ' .. integer(prev) .. ' ' .. version .. ' ' .. EPOCH, 'PX', op.remember_ms)
@@ -348,13 +565,16 @@ local function run(op)
   end
   local prev = tonumber(redis.call('HGET', VERSIONS, op.topic) or '0')
   local overlay = new_overlay(op)
-  local accepted, failures = validate(op, overlay, prev)
+  local accepted, late, failures = validate(op, overlay, prev)
   if op.id ~= '' and #failures > 0 then
     return {'rejected', '', '0', '0', failures, {}}
   end
   local position, version = '', integer(prev)
-  if #accepted > 0 then
-    position, version = write(op, overlay, accepted, prev)
+  if #accepted + #late > 0 then
+    position, version = write(op, overlay, accepted, late, prev)
+  end
+  if op.start ~= '' then
+    begin_start(op.start)
   end
   return {'appended', position, integer(prev), version, failures, move_deadlines(op)}
 end

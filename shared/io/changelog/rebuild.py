@@ -23,11 +23,6 @@ _SLICE = 500
 _MEMBER = {"online": deadline_of, "unknown": held_deadline_of}
 
 
-class _Identified(msgspec.Struct):
-    boot_id: str = ""
-    seq: int = 0
-
-
 class _WithStatus(msgspec.Struct):
     status: str
 
@@ -51,7 +46,9 @@ async def stage(redis: Redis, connection: Connection, partition: int, *, epoch: 
             await stage.fill(f"state:{topic}", {r.id: b"%d %b" % (r.version, r.data) for r in records})
             await _stage_indexes(stage, topic, records)
             if topic.resource == METRICS.name:
-                await stage.fill("samples", _last_samples(topic, records))
+                rows = sql.sample_windows(connection, workspace_id=topic.workspace_id)
+                windows = {f"{topic}:{row['id']}": row["sample_window"] async for row in rows}
+                await stage.fill("samples", windows)
             if topic.resource == SERVERS.name:
                 await stage.arm(_deadlines(topic, records), now_s * 1000 + offline_after_ms)
     await stage.fill("versions", {str(topic): str(version) for topic, version in versions.items()})
@@ -89,12 +86,6 @@ async def _stage_indexes(stage: _Stage, topic: Topic, records: list[Record]) -> 
         values = {record_id: value for record_id, value in claimed if value}
         await stage.fill(f"unique:{topic}:{field}", {value: record_id for record_id, value in values.items()})
         await stage.fill(f"unique:{topic}:{field}:of", values)
-
-
-def _last_samples(topic: Topic, records: list[Record]) -> dict[str, str]:
-    decode = msgspec.json.Decoder(_Identified).decode
-    identified = ((record.id, decode(record.data)) for record in records)
-    return {f"{topic}:{server}": f"{sample.boot_id} {sample.seq}" for server, sample in identified if sample.boot_id}
 
 
 def _deadlines(topic: Topic, records: list[Record]) -> Iterable[str]:

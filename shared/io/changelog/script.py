@@ -39,7 +39,9 @@ def encode_call(operations: Sequence[Operation]) -> list[str | bytes | int]:
     for operation in operations:
         parent = str(operation.parent) if operation.parent else ""
         origin = str(operation.origin) if operation.origin else ""
-        arguments += (str(operation.topic), operation.id, OPERATION_MEMORY_MS, operation.actor, origin, parent)
+        start = operation.start
+        begun = f"{start.topic}:{start.server_id} {start.boot_id}" if start else ""
+        arguments += (str(operation.topic), operation.id, OPERATION_MEMORY_MS, operation.actor, origin, parent, begun)
         arguments.append(len(operation.deadlines))
         for deadline in operation.deadlines:
             arguments += (deadline.kind, deadline.member, deadline.value)

@@ -2,7 +2,7 @@
 
 from asyncpg import Connection
 
-from shared.errors import MustRefetch, Rejected
+from shared.errors import MustRefetch, NotFound
 from shared.io.database.queries import queries
 from shared.names import Topic
 from shared.resources import Resource
@@ -27,9 +27,9 @@ def as_it_was(resource: Resource, workspace: str, version: str) -> str:
 
 
 async def require_version(connection: Connection, topic: Topic, version: int) -> None:
-    """Raise MustRefetch for a version that the journal does not reach any more, Rejected for one yet to come."""
+    """Raise MustRefetch for a version that the journal does not reach any more, NotFound for one yet to come."""
     head = await queries("journal").journal_head(connection, workspace_id=topic.workspace_id, topic=topic.resource)
     if version < head["journal_floor"]:
         raise MustRefetch(f"the journal of {topic.resource} reaches back to version {head['journal_floor']} only")
     if version > head["version"]:
-        raise Rejected(f"{topic.resource} are at version {head['version']}", code="version_ahead", field="at_version")
+        raise NotFound(f"{topic.resource} are at version {head['version']}", code="version_ahead", field="at_version")

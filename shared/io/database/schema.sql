@@ -26,6 +26,28 @@ BEGIN
 END
 $_$;
 
+CREATE FUNCTION public.ensure_metrics_partition(parent text, first_moment timestamp with time zone, length interval) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    partition_name text := parent || '_' || to_char(first_moment AT TIME ZONE 'UTC', 'YYYYMMDD');
+BEGIN
+    IF to_regclass(partition_name) IS NOT NULL THEN
+        RETURN;
+    END IF;
+    -- two processes may want the same one at once
+    PERFORM pg_advisory_xact_lock(hashtext('ensure_metrics_partition'));
+    IF to_regclass(partition_name) IS NOT NULL THEN
+        RETURN;
+    END IF;
+    -- made first and attached then: readers of the others are not kept waiting
+    EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING ALL)', partition_name, parent);
+    EXECUTE format(
+        'ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
+        parent, partition_name, first_moment, first_moment + length);
+END
+$$;
+
 CREATE FUNCTION public.refuse_change_of_audit() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -45,7 +67,15 @@ CREATE TABLE public.agent_credentials (
     machine_id text NOT NULL,
     groups text[] DEFAULT '{}'::text[] NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    revoked_at timestamp with time zone
+    revoked_at timestamp with time zone,
+    next_secret_hash bytea,
+    rotated_at timestamp with time zone,
+    rotation_wanted boolean DEFAULT false NOT NULL,
+    claimed_at timestamp with time zone,
+    claim_machine_id text,
+    claim_hostname text,
+    claim_address text,
+    approved_until timestamp with time zone
 );
 
 CREATE TABLE public.agents (
@@ -61,7 +91,8 @@ CREATE TABLE public.agents (
     server_id text NOT NULL,
     agent_version text NOT NULL,
     created_at timestamp with time zone NOT NULL,
-    updated_at timestamp with time zone NOT NULL
+    updated_at timestamp with time zone NOT NULL,
+    clock_skew_s double precision
 );
 
 CREATE TABLE public.api_tokens (
@@ -126,7 +157,8 @@ CREATE TABLE public.checkpoints (
     seq bigint DEFAULT 0 NOT NULL,
     fence bigint DEFAULT 0 NOT NULL,
     redis_run text DEFAULT ''::text NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    closed_until timestamp with time zone DEFAULT date_trunc('day'::text, now(), 'UTC'::text) NOT NULL
 );
 
 CREATE TABLE public.dead_letters (
@@ -190,6 +222,33 @@ CREATE TABLE public.enrolment_tokens (
     CONSTRAINT enrolment_tokens_uses_left_check CHECK ((uses_left >= 0))
 );
 
+CREATE TABLE public.inventories (
+    workspace_id text NOT NULL,
+    server_id text NOT NULL,
+    digest bytea NOT NULL,
+    inventory jsonb NOT NULL,
+    os jsonb NOT NULL,
+    told_at timestamp with time zone NOT NULL,
+    changed_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.inventory_changes (
+    id bigint NOT NULL,
+    workspace_id text NOT NULL,
+    server_id text NOT NULL,
+    at timestamp with time zone NOT NULL,
+    difference jsonb NOT NULL
+);
+
+ALTER TABLE public.inventory_changes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.inventory_changes_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.invitations (
     id text NOT NULL,
     workspace_id text NOT NULL,
@@ -240,8 +299,266 @@ CREATE TABLE public.metrics (
     gpus jsonb,
     disks jsonb,
     interfaces jsonb,
-    containers jsonb
+    containers jsonb,
+    sample_window text DEFAULT ''::text NOT NULL,
+    cpu_cores jsonb,
+    battery jsonb,
+    top_processes jsonb,
+    failed_units jsonb,
+    smart jsonb
 );
+
+CREATE TABLE public.metrics_15m (
+    ts timestamp with time zone NOT NULL,
+    net_rx_total_max bigint,
+    net_tx_total_max bigint,
+    samples integer NOT NULL,
+    uptime_s_max real,
+    cpu_percent_avg real,
+    cpu_percent_min real,
+    cpu_percent_max real,
+    load1_avg real,
+    load1_min real,
+    load1_max real,
+    load5_avg real,
+    load5_min real,
+    load5_max real,
+    load15_avg real,
+    load15_min real,
+    load15_max real,
+    mem_used_avg real,
+    mem_used_min real,
+    mem_used_max real,
+    mem_total_avg real,
+    mem_total_min real,
+    mem_total_max real,
+    swap_used_avg real,
+    swap_used_min real,
+    swap_used_max real,
+    swap_total_avg real,
+    swap_total_min real,
+    swap_total_max real,
+    disk_used_avg real,
+    disk_used_min real,
+    disk_used_max real,
+    disk_total_avg real,
+    disk_total_min real,
+    disk_total_max real,
+    disk_read_rate_avg real,
+    disk_read_rate_min real,
+    disk_read_rate_max real,
+    disk_write_rate_avg real,
+    disk_write_rate_min real,
+    disk_write_rate_max real,
+    net_rx_rate_avg real,
+    net_rx_rate_min real,
+    net_rx_rate_max real,
+    net_tx_rate_avg real,
+    net_tx_rate_min real,
+    net_tx_rate_max real,
+    tcp_connections_avg real,
+    tcp_connections_min real,
+    tcp_connections_max real,
+    udp_connections_avg real,
+    udp_connections_min real,
+    udp_connections_max real,
+    processes_avg real,
+    processes_min real,
+    processes_max real,
+    workspace_id text NOT NULL,
+    server_id text NOT NULL,
+    counts integer[]
+)
+PARTITION BY RANGE (ts);
+
+CREATE TABLE public.metrics_1d (
+    ts timestamp with time zone NOT NULL,
+    net_rx_total_max bigint,
+    net_tx_total_max bigint,
+    samples integer NOT NULL,
+    uptime_s_max real,
+    cpu_percent_avg real,
+    cpu_percent_min real,
+    cpu_percent_max real,
+    load1_avg real,
+    load1_min real,
+    load1_max real,
+    load5_avg real,
+    load5_min real,
+    load5_max real,
+    load15_avg real,
+    load15_min real,
+    load15_max real,
+    mem_used_avg real,
+    mem_used_min real,
+    mem_used_max real,
+    mem_total_avg real,
+    mem_total_min real,
+    mem_total_max real,
+    swap_used_avg real,
+    swap_used_min real,
+    swap_used_max real,
+    swap_total_avg real,
+    swap_total_min real,
+    swap_total_max real,
+    disk_used_avg real,
+    disk_used_min real,
+    disk_used_max real,
+    disk_total_avg real,
+    disk_total_min real,
+    disk_total_max real,
+    disk_read_rate_avg real,
+    disk_read_rate_min real,
+    disk_read_rate_max real,
+    disk_write_rate_avg real,
+    disk_write_rate_min real,
+    disk_write_rate_max real,
+    net_rx_rate_avg real,
+    net_rx_rate_min real,
+    net_rx_rate_max real,
+    net_tx_rate_avg real,
+    net_tx_rate_min real,
+    net_tx_rate_max real,
+    tcp_connections_avg real,
+    tcp_connections_min real,
+    tcp_connections_max real,
+    udp_connections_avg real,
+    udp_connections_min real,
+    udp_connections_max real,
+    processes_avg real,
+    processes_min real,
+    processes_max real,
+    workspace_id text NOT NULL,
+    server_id text NOT NULL,
+    counts integer[]
+)
+PARTITION BY RANGE (ts);
+
+CREATE TABLE public.metrics_1h (
+    ts timestamp with time zone NOT NULL,
+    net_rx_total_max bigint,
+    net_tx_total_max bigint,
+    samples integer NOT NULL,
+    uptime_s_max real,
+    cpu_percent_avg real,
+    cpu_percent_min real,
+    cpu_percent_max real,
+    load1_avg real,
+    load1_min real,
+    load1_max real,
+    load5_avg real,
+    load5_min real,
+    load5_max real,
+    load15_avg real,
+    load15_min real,
+    load15_max real,
+    mem_used_avg real,
+    mem_used_min real,
+    mem_used_max real,
+    mem_total_avg real,
+    mem_total_min real,
+    mem_total_max real,
+    swap_used_avg real,
+    swap_used_min real,
+    swap_used_max real,
+    swap_total_avg real,
+    swap_total_min real,
+    swap_total_max real,
+    disk_used_avg real,
+    disk_used_min real,
+    disk_used_max real,
+    disk_total_avg real,
+    disk_total_min real,
+    disk_total_max real,
+    disk_read_rate_avg real,
+    disk_read_rate_min real,
+    disk_read_rate_max real,
+    disk_write_rate_avg real,
+    disk_write_rate_min real,
+    disk_write_rate_max real,
+    net_rx_rate_avg real,
+    net_rx_rate_min real,
+    net_rx_rate_max real,
+    net_tx_rate_avg real,
+    net_tx_rate_min real,
+    net_tx_rate_max real,
+    tcp_connections_avg real,
+    tcp_connections_min real,
+    tcp_connections_max real,
+    udp_connections_avg real,
+    udp_connections_min real,
+    udp_connections_max real,
+    processes_avg real,
+    processes_min real,
+    processes_max real,
+    workspace_id text NOT NULL,
+    server_id text NOT NULL,
+    counts integer[]
+)
+PARTITION BY RANGE (ts);
+
+CREATE TABLE public.metrics_1m (
+    ts timestamp with time zone NOT NULL,
+    net_rx_total_max bigint,
+    net_tx_total_max bigint,
+    samples integer NOT NULL,
+    uptime_s_max real,
+    cpu_percent_avg real,
+    cpu_percent_min real,
+    cpu_percent_max real,
+    load1_avg real,
+    load1_min real,
+    load1_max real,
+    load5_avg real,
+    load5_min real,
+    load5_max real,
+    load15_avg real,
+    load15_min real,
+    load15_max real,
+    mem_used_avg real,
+    mem_used_min real,
+    mem_used_max real,
+    mem_total_avg real,
+    mem_total_min real,
+    mem_total_max real,
+    swap_used_avg real,
+    swap_used_min real,
+    swap_used_max real,
+    swap_total_avg real,
+    swap_total_min real,
+    swap_total_max real,
+    disk_used_avg real,
+    disk_used_min real,
+    disk_used_max real,
+    disk_total_avg real,
+    disk_total_min real,
+    disk_total_max real,
+    disk_read_rate_avg real,
+    disk_read_rate_min real,
+    disk_read_rate_max real,
+    disk_write_rate_avg real,
+    disk_write_rate_min real,
+    disk_write_rate_max real,
+    net_rx_rate_avg real,
+    net_rx_rate_min real,
+    net_rx_rate_max real,
+    net_tx_rate_avg real,
+    net_tx_rate_min real,
+    net_tx_rate_max real,
+    tcp_connections_avg real,
+    tcp_connections_min real,
+    tcp_connections_max real,
+    udp_connections_avg real,
+    udp_connections_min real,
+    udp_connections_max real,
+    processes_avg real,
+    processes_min real,
+    processes_max real,
+    workspace_id text NOT NULL,
+    server_id text NOT NULL,
+    counts integer[]
+)
+PARTITION BY RANGE (ts);
 
 CREATE TABLE public.metrics_history (
     server_id text NOT NULL,
@@ -268,7 +585,8 @@ CREATE TABLE public.metrics_history (
     udp_connections bigint,
     processes bigint,
     uptime_s real,
-    details jsonb
+    details jsonb,
+    workspace_id text NOT NULL
 )
 PARTITION BY RANGE (ts);
 
@@ -297,7 +615,20 @@ CREATE TABLE public.metrics_history_default (
     udp_connections bigint,
     processes bigint,
     uptime_s real,
-    details jsonb
+    details jsonb,
+    workspace_id text CONSTRAINT metrics_history_workspace_id_not_null NOT NULL
+);
+
+CREATE TABLE public.metrics_late (
+    bucket timestamp with time zone NOT NULL,
+    workspace_id text NOT NULL,
+    server_id text NOT NULL
+);
+
+CREATE TABLE public.metrics_levels (
+    level text NOT NULL,
+    rolled_until timestamp with time zone NOT NULL,
+    kept_from timestamp with time zone DEFAULT '1970-01-01 00:00:00+00'::timestamp with time zone NOT NULL
 );
 
 CREATE TABLE public.operations (
@@ -358,6 +689,17 @@ CREATE TABLE public.refresh_tokens (
     session_id text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     spent_at timestamp with time zone
+);
+
+CREATE TABLE public.relays (
+    id text NOT NULL,
+    workspace_id text NOT NULL,
+    name text NOT NULL,
+    token_hash bytea NOT NULL,
+    created_by text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone,
+    last_used_at timestamp with time zone
 );
 
 CREATE TABLE public.roles (
@@ -478,6 +820,9 @@ ALTER TABLE ONLY public.agent_credentials
     ADD CONSTRAINT agent_credentials_enrolment_hash_key UNIQUE (enrolment_hash);
 
 ALTER TABLE ONLY public.agent_credentials
+    ADD CONSTRAINT agent_credentials_next_secret_hash_key UNIQUE (next_secret_hash);
+
+ALTER TABLE ONLY public.agent_credentials
     ADD CONSTRAINT agent_credentials_pkey PRIMARY KEY (agent_id);
 
 ALTER TABLE ONLY public.agent_credentials
@@ -522,6 +867,12 @@ ALTER TABLE ONLY public.enrolment_tokens
 ALTER TABLE ONLY public.enrolment_tokens
     ADD CONSTRAINT enrolment_tokens_token_hash_key UNIQUE (token_hash);
 
+ALTER TABLE ONLY public.inventories
+    ADD CONSTRAINT inventories_pkey PRIMARY KEY (workspace_id, server_id);
+
+ALTER TABLE ONLY public.inventory_changes
+    ADD CONSTRAINT inventory_changes_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.invitations
     ADD CONSTRAINT invitations_pkey PRIMARY KEY (id);
 
@@ -530,6 +881,21 @@ ALTER TABLE ONLY public.invitations
 
 ALTER TABLE ONLY public.members
     ADD CONSTRAINT members_pkey PRIMARY KEY (workspace_id, user_id);
+
+ALTER TABLE ONLY public.metrics_15m
+    ADD CONSTRAINT metrics_15m_pkey PRIMARY KEY (workspace_id, server_id, ts);
+
+ALTER TABLE ONLY public.metrics_1d
+    ADD CONSTRAINT metrics_1d_pkey PRIMARY KEY (workspace_id, server_id, ts);
+
+ALTER TABLE ONLY public.metrics_1h
+    ADD CONSTRAINT metrics_1h_pkey PRIMARY KEY (workspace_id, server_id, ts);
+
+ALTER TABLE ONLY public.metrics_1m
+    ADD CONSTRAINT metrics_1m_pkey PRIMARY KEY (workspace_id, server_id, ts);
+
+ALTER TABLE ONLY public.metrics_levels
+    ADD CONSTRAINT metrics_levels_pkey PRIMARY KEY (level);
 
 ALTER TABLE ONLY public.metrics
     ADD CONSTRAINT metrics_pkey PRIMARY KEY (workspace_id, id);
@@ -548,6 +914,12 @@ ALTER TABLE ONLY public.products
 
 ALTER TABLE ONLY public.refresh_tokens
     ADD CONSTRAINT refresh_tokens_pkey PRIMARY KEY (token_hash);
+
+ALTER TABLE ONLY public.relays
+    ADD CONSTRAINT relays_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.relays
+    ADD CONSTRAINT relays_token_hash_key UNIQUE (token_hash);
 
 ALTER TABLE ONLY public.roles
     ADD CONSTRAINT roles_pkey PRIMARY KEY (workspace_id, id);
@@ -582,6 +954,8 @@ ALTER TABLE ONLY public.ws_events
 ALTER TABLE ONLY public.zones
     ADD CONSTRAINT zones_pkey PRIMARY KEY (workspace_id, id);
 
+CREATE INDEX agent_credentials_claims ON public.agent_credentials USING btree (workspace_id, claimed_at) WHERE (claimed_at IS NOT NULL);
+
 CREATE INDEX agent_credentials_server ON public.agent_credentials USING btree (workspace_id, server_id);
 
 CREATE INDEX agents_name ON public.agents USING btree (workspace_id, name, id);
@@ -604,13 +978,21 @@ CREATE INDEX employees_name ON public.employees USING btree (workspace_id, name,
 
 CREATE INDEX enrolment_tokens_workspace ON public.enrolment_tokens USING btree (workspace_id);
 
+CREATE INDEX inventory_changes_server ON public.inventory_changes USING btree (workspace_id, server_id, at, id);
+
 CREATE INDEX invitations_workspace ON public.invitations USING btree (workspace_id, created_at);
 
 CREATE INDEX members_user ON public.members USING btree (user_id);
 
-CREATE INDEX metrics_history_server_ts ON ONLY public.metrics_history USING btree (server_id, ts);
+CREATE INDEX metrics_history_ts ON ONLY public.metrics_history USING brin (ts) WITH (autosummarize='on');
 
-CREATE INDEX metrics_history_default_server_id_ts_idx ON public.metrics_history_default USING btree (server_id, ts);
+CREATE INDEX metrics_history_default_ts_idx ON public.metrics_history_default USING brin (ts) WITH (autosummarize='on');
+
+CREATE INDEX metrics_history_server_ts ON ONLY public.metrics_history USING btree (workspace_id, server_id, ts);
+
+CREATE INDEX metrics_history_default_workspace_id_server_id_ts_idx ON public.metrics_history_default USING btree (workspace_id, server_id, ts);
+
+CREATE INDEX metrics_late_bucket ON public.metrics_late USING btree (bucket, workspace_id, server_id);
 
 CREATE INDEX operations_partition ON public.operations USING btree (partition, created_at);
 
@@ -621,6 +1003,8 @@ CREATE INDEX print_destinations_name ON public.print_destinations USING btree (w
 CREATE INDEX products_name ON public.products USING btree (workspace_id, name, id);
 
 CREATE INDEX refresh_tokens_session ON public.refresh_tokens USING btree (session_id);
+
+CREATE INDEX relays_workspace ON public.relays USING btree (workspace_id, created_at);
 
 CREATE INDEX roles_name ON public.roles USING btree (workspace_id, name, id);
 
@@ -642,7 +1026,9 @@ CREATE INDEX ws_events_record ON public.ws_events USING btree (workspace_id, top
 
 CREATE INDEX zones_name ON public.zones USING btree (workspace_id, name, id);
 
-ALTER INDEX public.metrics_history_server_ts ATTACH PARTITION public.metrics_history_default_server_id_ts_idx;
+ALTER INDEX public.metrics_history_ts ATTACH PARTITION public.metrics_history_default_ts_idx;
+
+ALTER INDEX public.metrics_history_server_ts ATTACH PARTITION public.metrics_history_default_workspace_id_server_id_ts_idx;
 
 CREATE TRIGGER audit_heads_only_advance BEFORE UPDATE ON public.audit_heads FOR EACH ROW WHEN (((new.workspace_id <> old.workspace_id) OR (new.seq <= old.seq))) EXECUTE FUNCTION public.refuse_change_of_audit();
 
@@ -676,6 +1062,9 @@ ALTER TABLE ONLY public.members
 
 ALTER TABLE ONLY public.refresh_tokens
     ADD CONSTRAINT refresh_tokens_session_id_fkey FOREIGN KEY (session_id) REFERENCES public.sessions(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.relays
+    ADD CONSTRAINT relays_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES public.workspaces(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.sessions
     ADD CONSTRAINT sessions_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;

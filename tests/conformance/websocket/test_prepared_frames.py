@@ -13,8 +13,8 @@ import msgspec
 import pytest
 
 from services.broadcaster.frames import Frame as PreparedFrame
-from services.broadcaster.transport import EXTENSION
 from shared.io.probes import Receive, Scope, Send
+from shared.io.websocket_protocol import EXTENSION
 from tests.support.raw_websocket import RawWebSocket, raw_websocket
 from tests.support.websocket_frames import ping, pong, text
 from tests.support.websocket_server import WebSocketServer

@@ -7,7 +7,7 @@ from threading import Event
 
 import pytest
 
-from services.broadcaster import transport
+from shared.io import websocket_protocol
 from shared.io.probes import Receive, Scope, Send
 from tests.support.raw_websocket import raw_websocket
 from tests.support.websocket_frames import close
@@ -18,7 +18,7 @@ _MORE_THAN_SOCKETS_HOLD = 32_000_000
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "LINGER_S", 0.1)
+    monkeypatch.setattr(websocket_protocol, "LINGER_S", 0.1)
 
 
 class Talker:

@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from muster_agent import __version__
+from muster_agent import __version__, segment
 from tests.support.fake_ingest import FakeIngest
 
 DEADLINE_S = 15.0
@@ -62,7 +63,9 @@ def reporting(start: Start, ingest: FakeIngest, tmp_path: Path) -> subprocess.Po
     """Give an agent whose samples arrive."""
     state_dir = str(tmp_path / "state")
     process = start(
-        *("--server", ingest.url, "--state-dir", state_dir, "--interval", "0.1"), MUSTER_ENROL_TOKEN=ingest.token
+        *("--server", ingest.url, "--state-dir", state_dir, "--interval", "0.1"),
+        MUSTER_ENROL_TOKEN=ingest.token,
+        MUSTER_AGENT_TRANSPORT="http",
     )
     ingest.wait_until(lambda server: len(server.samples) >= 2, DEADLINE_S)
     return process
@@ -188,8 +191,123 @@ def test_a_machine_that_slept_makes_nothing_up(reporting: subprocess.Popen[str],
     assert list(range(1, len(times_s) + 1)) == ingest.sequence_numbers()
 
 
+@pytest.mark.parametrize("transport", ["stream", "http"])
+def test_a_process_that_is_killed_in_an_outage_and_started_again_loses_no_sample(
+    start: Start, ingest: FakeIngest, tmp_path: Path, transport: str
+) -> None:
+    arguments = ("--server", ingest.url, "--state-dir", str(tmp_path / "state"), "--interval", "0.1")
+    first = start(*arguments, "--transport", transport, MUSTER_ENROL_TOKEN=ingest.token)
+    ingest.wait_until(lambda server: len(server.samples) >= 2, DEADLINE_S)
+    ingest.stop()
+    wait_until(lambda: len(spooled(tmp_path)) >= 5)
+    first.kill()
+    first.wait(DEADLINE_S)
+    # Killed a second time while it sends what was left, it has nothing to lose either.
+    left = spooled(tmp_path)
+    ingest.start()
+    ingest.hold_answers()
+    second = start(*arguments, "--transport", transport)
+    seen = len(ingest.requests)
+    ingest.wait_until(lambda server: len(server.requests) > seen or len(server.streams) == 2, DEADLINE_S)
+    second.kill()
+    second.wait(DEADLINE_S)
+    ingest.release_answers()
+    third = start(*arguments, "--transport", transport)
+    ingest.wait_until(lambda server: left <= set(server.history) and not server.missing(), DEADLINE_S)
+    third.send_signal(signal.SIGTERM)
+    assert 0 == end(third)[0]
+    assert len(left) >= 5
+    assert len(set(ingest.history)) == len(ingest.history)
+
+
+def test_a_machine_that_slept_on_a_stream_makes_nothing_up_and_goes_on(
+    start: Start, ingest: FakeIngest, tmp_path: Path
+) -> None:
+    ingest.terms["heartbeat_s"] = 0.2
+    arguments = ("--server", ingest.url, "--state-dir", str(tmp_path / "state"), "--interval", "0.1")
+    process = start(*arguments, "--transport", "stream", MUSTER_ENROL_TOKEN=ingest.token)
+    ingest.wait_until(lambda server: len(server.samples) >= 2, DEADLINE_S)
+    process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, process.pid, os.WSTOPPED)
+    # Here time itself has to pass: more than the agent waits for an answer. The server gives the connection up.
+    time.sleep(2.0)
+    ingest.close_streams(1001)
+    process.send_signal(signal.SIGCONT)
+    ingest.wait_until(
+        lambda server: len(server.streams) == 2 and len(server.streams[1].received) >= 5 and not server.missing(),
+        DEADLINE_S,
+    )
+    process.send_signal(signal.SIGTERM)
+    end(process)
+    times_s = sorted(datetime.fromisoformat(sample["ts"]).timestamp() for sample in ingest.samples)
+    # Twenty instants passed in the sleep; few samples on waking may stand for some of them.
+    assert len(times_s) - 1 <= (times_s[-1] - times_s[0]) / 0.1 - 15
+    assert [] == ingest.missing()
+
+
+def spooled(tmp_path: Path) -> set[tuple[str, int]]:
+    """Give the samples that are on disk, whoever is writing there."""
+    files = sorted((tmp_path / "state" / "spool").glob("*.samples"))
+    stored = [each for file in files for each in segment.read(file.read_bytes())]
+    return {each.sample.identity for each in stored}
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline_s, "not in time"
+        time.sleep(0.02)
+
+
 def hang(ingest: FakeIngest) -> None:
     """Let the server take requests without answering, and wait until one is held."""
     ingest.hold_answers()
     requests = len(ingest.requests)
     ingest.wait_until(lambda server: len(server.requests) > requests)
+
+
+def program(folder: Path, name: str, script: str) -> str:
+    """Put a program before all others of its name; give the PATH for that."""
+    folder.mkdir()
+    file = folder / name
+    file.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+    file.chmod(0o755)
+    return f"{folder}{os.pathsep}{os.environ['PATH']}"
+
+
+def samples_with(ingest: FakeIngest, start: Start, tmp_path: Path, path: str, *flags: str) -> list[dict[str, object]]:
+    """Give twenty samples of an agent that finds its programs in `path`."""
+    arguments = ("--server", ingest.url, "--state-dir", str(tmp_path / "state"), "--interval", "0.1", *flags)
+    start(*arguments, MUSTER_ENROL_TOKEN=ingest.token, PATH=path)
+    ingest.wait_until(lambda server: len(server.samples) >= 20, DEADLINE_S)
+    return list(ingest.samples)
+
+
+def test_a_program_that_hangs_costs_only_its_fields(ingest: FakeIngest, start: Start, tmp_path: Path) -> None:
+    path = program(tmp_path / "bin", "nvidia-smi", "exec sleep 30")
+    samples = samples_with(ingest, start, tmp_path, path)
+    assert not any("gpus" in sample for sample in samples)
+    times = [datetime.fromisoformat(str(sample["ts"])) for sample in samples]
+    assert (times[-1] - times[0]).total_seconds() < STOP_WITHIN_S
+    assert all({"cpu_percent", "mem_used", "processes"} <= sample.keys() for sample in samples[1:])
+
+
+def test_a_graphics_card_is_reported(ingest: FakeIngest, start: Start, tmp_path: Path) -> None:
+    path = program(tmp_path / "bin", "nvidia-smi", "echo '0, 37, 1, 2, 61, 118.25, Tesla T4'")
+    samples = samples_with(ingest, start, tmp_path, path)
+    assert ["Tesla T4"] == [gpu["name"] for gpu in cast("list[dict[str, object]]", samples[-1]["gpus"])]
+
+
+def test_what_is_turned_off_is_not_measured(ingest: FakeIngest, start: Start, tmp_path: Path) -> None:
+    path = program(tmp_path / "bin", "nvidia-smi", f"touch '{tmp_path}/asked'")
+    samples = samples_with(ingest, start, tmp_path, path, "--without", "gpus,top_processes,cpu")
+    assert not any({"gpus", "top_processes", "cpu_percent", "cpu_cores"} & sample.keys() for sample in samples)
+    assert not (tmp_path / "asked").exists()
+
+
+def test_what_the_agent_takes_is_printed(start: Start) -> None:
+    code, out, error = end(start("--footprint", "1", "--interval", "0.2"))
+    assert (0, "") == (code, error)
+    memory, processor, *_ = out.splitlines()
+    assert 5 < float(memory.split()[1]) < 200
+    assert 0 < float(processor.split()[1]) < 100

@@ -222,3 +222,16 @@ async def test_what_cannot_be_recorded_is_not_done(api: Api) -> None:
     ):
         await person.ask(500, method, path, body)
     assert before == await accounts()
+
+
+async def test_administrators_read_what_concerns_no_workspace(api: Api) -> None:
+    admin, owner = await let_in(api, "admin"), await let_in(api, "owner")
+    new = await admin.ask(201, "POST", USERS, {"email": "new@example.org", "password": NEW_PASSWORD})
+    await admin.ask(200, "PATCH", f"{USERS}/{new['id']}", {"disabled": True})
+    page = await admin.ask(200, "GET", "/api/v1/installation/audit?limit=1")
+    rest = await admin.ask(200, "GET", f"/api/v1/installation/audit?cursor={page['next_cursor']}")
+    assert ["updated", "created"] == [each["action"] for each in page["items"] + rest["items"]]
+    export = await api.http.get("/api/v1/installation/audit/export", headers=await api.let_in("admin"))
+    assert [1, 2] == [msgspec.json.decode(line)["seq"] for line in export.content.splitlines()]
+    await owner.ask(403, "GET", "/api/v1/installation/audit")
+    assert [] == await owner.entries()

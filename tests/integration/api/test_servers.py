@@ -7,7 +7,7 @@ import httpx
 import pytest_asyncio
 
 from shared.io.changelog.read import LogReader
-from shared.names import PartitionKeys, Topic, deadline_of, held_deadline_of, partition_of
+from shared.names import AGENT_CHANGES, PartitionKeys, Topic, deadline_of, held_deadline_of, partition_of
 from tests.support.api import OTHER_WORKSPACE, WORKSPACE, Api
 from tests.support.log import recent
 
@@ -130,6 +130,17 @@ async def test_a_deleted_server_takes_its_metrics_agents_and_deadlines_along(api
     assert {deadline_of(WORKSPACE, "s_2"), held_deadline_of(WORKSPACE, "s_2")} == left
     assert 404 == (await api.http.get("/api/v1/servers/s_1", headers=headers)).status_code
     assert 404 == (await api.http.delete("/api/v1/servers/s_1", headers=headers)).status_code
+
+
+async def test_agents_of_a_deleted_server_are_said_to_be_locked_out(api: Api, headers: dict[str, str]) -> None:
+    await add_agent(api, "a_1", "s_1")
+    async with api.redis.pubsub(ignore_subscribe_messages=True) as channel:
+        await channel.subscribe(AGENT_CHANGES)
+        await channel.get_message(timeout=5)
+        assert 204 == (await api.http.delete("/api/v1/servers/s_1", headers=headers)).status_code
+        message = await channel.get_message(timeout=5)
+    assert message is not None
+    assert b'["a_1"]' == message["data"]
 
 
 async def test_a_server_without_anything_else_is_deleted_as_well(api: Api, headers: dict[str, str]) -> None:

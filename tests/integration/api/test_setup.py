@@ -9,6 +9,8 @@ import pytest_asyncio
 
 from services.api.passwords import matches
 from services.api.setup import Administrator, main, set_up
+from shared.audit import INSTALLATION, Head
+from shared.io.audit import verify
 from shared.io.database.pool import connect
 from shared.settings import BadSetting
 
@@ -68,6 +70,31 @@ async def test_the_password_may_be_left_out_once_the_administrator_exists(
     await set_up(administrator(database_url))
     await set_up(administrator(database_url, ""))
     assert matches("first", await connection.fetchval("SELECT password_hash FROM users"))
+
+
+async def test_what_is_set_up_is_in_the_audit_log_of_the_installation(
+    database_url: str, connection: asyncpg.Connection
+) -> None:
+    for _ in range(2):  # the second time changes nothing
+        await set_up(administrator(database_url))
+    made = [
+        ("created", "workspaces", await connection.fetchval("SELECT id FROM workspaces"), '{"name": "Default"}'),
+        ("created", "users", user := await connection.fetchval("SELECT id FROM users"), '{"is_admin": true}'),
+        ("created", "members", user),
+        ("created", "signing_keys", await connection.fetchval("SELECT id FROM signing_keys"), "{}"),
+    ]
+    await connection.execute("UPDATE users SET is_admin = false")
+    await set_up(administrator(database_url, "second"))
+    made += [("updated", "users", user, '{"is_admin": true}'), ("password_changed", "users", user, "{}")]
+    rows = await connection.fetch(
+        "SELECT action, resource, record_id, details::text, actor, workspace_id FROM audit_log ORDER BY seq"
+    )
+    assert made == [tuple(row)[: len(wanted)] for row, wanted in zip(rows, made, strict=True)]
+    assert {("setup at start", INSTALLATION)} == {(row["actor"], row["workspace_id"]) for row in rows}
+    (end,) = [each async for each in verify(connection)]
+    assert isinstance(end, tuple)
+    assert isinstance(end[1], Head)
+    assert (INSTALLATION, len(made)) == (end[0], end[1].seq)
 
 
 def test_what_is_wrong_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

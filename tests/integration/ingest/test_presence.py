@@ -45,7 +45,8 @@ def assert_expected_to_be_heard(deadlines: dict[str, int], agent: Enrolled) -> N
 
 async def test_handshake_says_what_the_machine_is(ingest: Ingest, agent: Enrolled) -> None:
     answer = await ingest.post("handshake", HANDSHAKE, agent)
-    assert {"server_id": agent.server_id, "server_time": NOW, "interval_s": 5.0} == answer.json()
+    answered = {"server_id": agent.server_id, "server_time": NOW, "interval_s": 5.0, "rotate": False}
+    assert answered == answer.json()
     server = await ingest.record("servers", agent.server_id)
     told = {"os": HANDSHAKE["os"], "agent_version": "1.2.3", "status": "online", "last_seen": NOW, **MACHINE}
     assert told.items() <= server.items()
@@ -111,16 +112,61 @@ async def test_goodbye_is_offline_at_once_and_may_be_said_twice(ingest: Ingest, 
     assert 2 == (await ingest.versions())["servers"]
 
 
-@pytest.mark.parametrize("path", ["metrics", "status", "handshake"])
-@pytest.mark.parametrize("gone", ["offline", "held back"])
-async def test_any_message_brings_a_server_back(ingest: Ingest, agent: Enrolled, path: str, gone: str) -> None:
-    await (hold_back(ingest, agent) if gone == "held back" else ingest.post("disconnect", {}, agent))
+SAID: dict[str, tuple[str, dict[str, Any]]] = {
+    "metrics": ("metrics", {"ts": LATER, "cpu_percent": 1}),
+    "status": ("status", {"healthy": True}),
+    "sign of life": ("status", {}),
+    "handshake": ("handshake", HANDSHAKE),
+}
+
+
+@pytest.mark.parametrize("said", SAID)
+async def test_any_message_brings_a_server_back_that_was_held_back(ingest: Ingest, agent: Enrolled, said: str) -> None:
+    await hold_back(ingest, agent)
     ingest.clock.advance(60)
-    body = {"metrics": {"ts": LATER, "cpu_percent": 1}, "status": {"healthy": True}, "handshake": HANDSHAKE}[path]
-    assert (await ingest.post(path, body, agent)).is_success
+    assert (await ingest.post(*SAID[said], agent)).is_success
     server = await ingest.record("servers", agent.server_id)
     assert ("online", LATER) == (server["status"], server["last_seen"])
     assert_expected_to_be_heard(await ingest.deadlines(), agent)
+
+
+@pytest.mark.parametrize(("said", "beats"), [("metrics", 2), ("status", 2), ("sign of life", 2), ("handshake", 1)])
+async def test_server_that_was_offline_is_back_with_a_handshake_or_the_second_beat(
+    ingest: Ingest, agent: Enrolled, said: str, beats: int
+) -> None:
+    ingest.clock.advance(60)
+    for _ in range(2):  # it comes and goes
+        await ingest.post("disconnect", {}, agent)
+        for beat in range(1, beats + 1):
+            assert "offline" == (await ingest.record("servers", agent.server_id))["status"], f"before beat {beat}"
+            assert (await ingest.post(*SAID[said], agent)).is_success
+    server = await ingest.record("servers", agent.server_id)
+    assert ("online", LATER) == (server["status"], server["last_seen"])
+    assert_expected_to_be_heard(await ingest.deadlines(), agent)
+
+
+async def test_status_that_says_nothing_changes_no_record(ingest: Ingest, agent: Enrolled) -> None:
+    before = await ingest.versions()
+    assert 202 == (await ingest.post("status", {}, agent)).status_code
+    assert before == await ingest.versions()
+
+
+async def test_registration_that_was_removed_comes_back_with_its_server(ingest: Ingest, agent: Enrolled) -> None:
+    created_at = (await ingest.record("agents", agent.agent_id))["created_at"]
+    await ingest.post("disconnect", {}, agent)
+    draft = Draft(id=agent.agent_id, action="delete")
+    await ingest.log.append(Operation(topic=Topic(WORKSPACE, "agents"), drafts=(draft,), actor="sweeper"))
+    ingest.clock.advance(60)
+    for _ in range(2):
+        await ingest.post(*SAID["metrics"], agent)
+    registration = await ingest.record("agents", agent.agent_id)
+    told = (registration["created_at"], registration["last_heartbeat"], registration["server_id"])
+    assert (created_at, LATER, agent.server_id) == told
+
+
+async def test_handshake_tells_how_far_the_clock_is_ahead(ingest: Ingest, agent: Enrolled) -> None:
+    await ingest.post("handshake", {**HANDSHAKE, "ts": "2026-01-02T05:04:05.26+01:00"}, agent)
+    assert 3600.3 == (await ingest.record("agents", agent.agent_id))["clock_skew_s"]
 
 
 async def test_status_keeps_what_it_does_not_mention(ingest: Ingest, agent: Enrolled) -> None:

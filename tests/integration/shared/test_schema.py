@@ -4,6 +4,8 @@ import asyncio
 
 import asyncpg
 
+from shared.io.database.aggregation import COLUMNS
+from shared.levels import ROLLUPS
 from shared.resources import RESOURCES
 from stack.migrate import MIGRATIONS
 from tests.support.postgres import PostgresServer
@@ -31,7 +33,9 @@ async def test_each_resource_has_a_table_with_its_fields(database_url: str) -> N
             "SELECT column_name FROM information_schema.columns WHERE (table_schema, table_name) = ('public', $1)",
             resource.name,
         )
-        assert {"workspace_id", "id", "version", *resource.columns} == {row["column_name"] for row in rows}
+        assert {"workspace_id", "id", "version", *resource.columns, *resource.beside} == {
+            row["column_name"] for row in rows
+        }
     await connection.close()
 
 
@@ -61,4 +65,36 @@ async def test_the_first_user_becomes_an_administrator(database_url: str) -> Non
     )
     await connection.execute(up)
     assert ["u_1"] == [row["id"] for row in await connection.fetch("SELECT id FROM users WHERE is_admin")]
+    await connection.close()
+
+
+async def test_each_level_has_a_table_with_the_columns_of_a_rollup(database_url: str) -> None:
+    connection = await asyncpg.connect(database_url)
+    for level in ROLLUPS:
+        rows = await connection.fetch(
+            "SELECT column_name FROM information_schema.columns WHERE (table_schema, table_name) = ('public', $1)",
+            level.table,
+        )
+        assert set(COLUMNS) == {row["column_name"] for row in rows}
+    await connection.close()
+
+
+async def test_samples_that_were_there_before_they_had_a_workspace_get_that_of_their_server(database_url: str) -> None:
+    up, down = (MIGRATIONS / "20261125000002_metrics_rollups.sql").read_text().split("-- migrate:down")
+    connection = await asyncpg.connect(database_url)
+    await connection.execute(down)
+    servers = (
+        "INSERT INTO servers "
+        "SELECT $1, $2, 1, '', '', '', '', NULL, '{}', '{}', '', false, 0, '{}', '', '', NULL, '', '', NULL, NULL"
+    )
+    for workspace_id, server_id in (("w_1", "s_1"), ("w_1", "s_2"), ("w_2", "s_2")):
+        await connection.execute(servers, workspace_id, server_id)
+    for server_id in ("s_1", "s_2", "s_gone"):
+        await connection.execute("INSERT INTO metrics_history (server_id, ts) VALUES ($1, now())", server_id)
+    await connection.execute("INSERT INTO metrics_history (server_id, ts) VALUES ('s_1', '1999-01-01')")
+    await connection.execute(up)
+    rows = await connection.fetch("SELECT DISTINCT server_id, workspace_id FROM metrics_history ORDER BY 1")
+    assert [("s_1", "w_1"), ("s_2", ""), ("s_gone", "")] == [tuple(row) for row in rows]
+    late = await connection.fetch("SELECT workspace_id, server_id FROM metrics_late")
+    assert [("w_1", "s_1")] == [tuple(row) for row in late]
     await connection.close()

@@ -12,6 +12,7 @@ from shared.io.changelog.append import ChangeLog
 from shared.io.changelog.read import LogReader
 from shared.names import (
     INGEST_HEARD,
+    INGEST_LEFT,
     INGEST_PRESENCE,
     INGEST_RETURNED,
     SWEEPS,
@@ -116,11 +117,35 @@ async def test_deadline_of_a_removed_server_is_dropped(redis: Redis) -> None:
     assert {} == await servers(redis)
 
 
-async def test_nobody_goes_offline_while_ingest_is_away(redis: Redis) -> None:
+async def test_short_absence_of_ingest_changes_nothing(redis: Redis) -> None:
     await make_servers(redis, 1, deadline_ms=-1)
     await redis.delete(INGEST_PRESENCE)
+    await redis.set(INGEST_LEFT, await redis_now_ms(redis) - 50_000)
     await sweeper(redis).sweep()
     assert {"online"} == {server.status for server in (await servers(redis)).values()}
+
+
+async def test_servers_are_unknown_while_ingest_is_long_away_and_offline_only_if_silent_after_its_return(
+    redis: Redis,
+) -> None:
+    await make_servers(redis, 3, deadline_ms=-1)
+    now_ms = await redis_now_ms(redis)
+    await redis.delete(INGEST_PRESENCE)
+    await redis.set(INGEST_LEFT, now_ms - 61_000)
+    for _ in range(2):  # the second has nothing to do
+        await sweeper(redis).sweep()
+        assert {"unknown"} == {server.status for server in (await servers(redis)).values()}
+    assert 3 + 3 == (await LogReader(redis).snapshot(SERVERS)).version
+    held = [held_deadline_of("w_test", f"s_{number}").encode() for number in range(3)]
+    assert held == await deadlines(redis)
+    await redis.zadd(INGEST_PRESENCE, {"replica": now_ms + 60_000})
+    await redis.set(INGEST_RETURNED, now_ms)
+    await redis.zadd(KEYS.deadlines, dict.fromkeys(held, 1))
+    await sweeper(redis).sweep()  # it has just returned
+    assert {"unknown"} == {server.status for server in (await servers(redis)).values()}
+    await redis.set(INGEST_RETURNED, now_ms - 61_000)
+    await sweeper(redis).sweep()
+    assert {"offline"} == {server.status for server in (await servers(redis)).values()}
 
 
 async def test_nobody_goes_offline_after_the_sweepers_were_away(redis: Redis) -> None:

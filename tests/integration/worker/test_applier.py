@@ -264,6 +264,25 @@ async def test_restarted_applier_goes_on_in_the_same_epoch(
     assert await database.fetchval("SELECT count(*) FROM servers") == 2
 
 
+async def test_late_samples_become_history_alone_and_are_known_in_a_new_epoch(
+    redis: Redis, database: asyncpg.Connection, database_url: str
+) -> None:
+    changes = ChangeLog(redis)
+    async with running_appliers(redis, database_url):
+        for number in (1, 2, 9, 4, 5):
+            result = await changes.append(sample(number, f"2026-01-01T00:0{number}:00Z", cpu=number))
+        await applied(database, result)
+        assert (3, 3) == (result.prev, result.version)
+        await redis.flushall()
+        resent = [await changes.append(sample(number)) for number in (4, 9, 3)]
+        await applied(database, resent[-1])
+    assert [["duplicate"], ["duplicate"], []] == [[f.code for f in r.failures.values()] for r in resent]
+    history = await database.fetch("SELECT seq FROM metrics_history ORDER BY seq")
+    assert [1, 2, 3, 4, 5, 9] == [row["seq"] for row in history]
+    latest = await database.fetchrow("SELECT seq, version, sample_window FROM metrics")
+    assert (9, 3, "b1 1-5,9-9") == tuple(latest)
+
+
 async def test_flushed_redis_is_rebuilt_from_postgres_in_a_new_epoch(
     redis: Redis, database: asyncpg.Connection, database_url: str
 ) -> None:

@@ -20,7 +20,7 @@ from shared.errors import MustRefetch, Rejected
 from shared.io.database.journal import events_since, state_at
 from shared.io.database.pool import connect, create_pool
 from shared.names import Topic
-from shared.settings import Journal
+from shared.settings import History, Journal
 from tests.support.applier import until
 from tests.support.journal import START, Fate, JournalledTopic, tag
 
@@ -168,7 +168,7 @@ async def test_the_upkeep_of_the_worker_lets_go(
         return await floor_of(database) == 3
 
     async with await create_pool(database_url, size=2) as pool, asyncio.TaskGroup() as group:
-        group.create_task(Jobs(redis_url, pool, Journal(events_retention_s=1)).run(stopping))
+        group.create_task(Jobs(redis_url, pool, Journal(events_retention_s=1), History()).run(stopping))
         queue = await arq.create_pool(RedisSettings.from_dsn(redis_url), job_serializer=msgspec.msgpack.encode)
         try:
             await queue.enqueue_job("cron:forget_old_events")

@@ -6,23 +6,31 @@ import logging
 import queue
 import signal
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
-import httpx
 import pytest
 
 from muster_agent import agent as agent_module
 from muster_agent.agent import Agent
+from muster_agent.answers import Answer
+from muster_agent.backlog import Backlog
 from muster_agent.backoff import Backoff
 from muster_agent.buffer import SampleBuffer
+from muster_agent.channel import Channel
 from muster_agent.collectors.base import CollectorGroup
 from muster_agent.credential import Credential, StateDirectory
+from muster_agent.delivery import Delivery
 from muster_agent.exchange import Exchange
 from muster_agent.facts import Facts
 from muster_agent.membership import Application, Membership
+from muster_agent.pace import Pace
+from muster_agent.posting import Posting
 from muster_agent.reporter import Reporter
-from muster_agent.sampler import Sampler
+from muster_agent.sampler import Outlet, Sampler
+from muster_agent.stream import Stream
 from muster_agent.transport import Transport
+from muster_agent.wire import Waker, Wire
 from tests.support.scripted_network import ScriptedNetwork, answer
 
 URL = "https://muster.example.org"
@@ -33,7 +41,7 @@ DEADLINE_S = 10.0
 class BrokenSampler(Sampler):
     """Fails as soon as it runs."""
 
-    def run(self, exchange: Exchange) -> None:
+    def run(self, exchange: Outlet) -> None:
         """Fail."""
         raise RuntimeError(f"no sample every {exchange.interval_s} s")
 
@@ -41,11 +49,15 @@ class BrokenSampler(Sampler):
 class ObligingNetwork(ScriptedNetwork):
     """Answers as a healthy server that knows no enrolment token."""
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
+    def post(self, path: str, body: bytes, headers: Mapping[str, str], timeout_s: float, *, repeats: bool) -> Answer:
         """Answer by the path."""
         paths = {"/enroll": answer(401), "/handshake": answer(200, {"server_id": "s_1"}), "/disconnect": answer(204)}
-        self.then(paths[request.url.path.removeprefix("/ingest/v1")])
-        return super().handle_request(request)
+        self.then(paths[path.removeprefix("/ingest/v1")])
+        return super().post(path, body, headers, timeout_s, repeats=repeats)
+
+
+def no_stream(waker: Waker) -> Wire:
+    raise AssertionError(f"nobody expected a stream, {waker}")
 
 
 class Bench:
@@ -54,11 +66,14 @@ class Bench:
     def __init__(self, state_dir: Path, sampler: Sampler, credential: Credential | None) -> None:
         self.network = ObligingNetwork()
         transport = Transport(URL, self.network)
-        exchange = Exchange(SampleBuffer(), 3600.0)
+        exchange = Exchange(Backlog(None, SampleBuffer()), 3600.0)
         facts = Facts("boot-1", 3600.0, NO_COLLECTORS, NO_COLLECTORS)
         application = Application("sesame", "vm", "m", "")
         membership = Membership(StateDirectory(state_dir), transport, application, facts, credential)
-        reporter = Reporter(transport, exchange, membership, Backoff())
+        delivery, pace = Delivery(exchange, Backoff()), Pace()
+        posting = Posting(transport, membership, delivery, pace)
+        stream = Stream(no_stream, membership, delivery, pace)
+        reporter = Reporter(membership, delivery, stream, posting, Channel("http"))
         self.agent = Agent(sampler, reporter, exchange, transport)
 
 
@@ -117,7 +132,7 @@ class CuriousSampler(Sampler):
         super().__init__(NO_COLLECTORS, "boot-1")
         self.blocked: queue.SimpleQueue[set[int]] = queue.SimpleQueue()
 
-    def run(self, exchange: Exchange) -> None:
+    def run(self, exchange: Outlet) -> None:
         """Tell, and end."""
         del exchange
         self.blocked.put({int(number) for number in signal.pthread_sigmask(signal.SIG_BLOCK, ())})

@@ -16,6 +16,7 @@ from muster_agent.errors import (
     TooLarge,
     Unavailable,
 )
+from muster_agent.terms import Terms
 
 
 def an_answer(status: int, body: object = None, **headers: str) -> Answer:
@@ -109,13 +110,13 @@ def test_an_enrolment_that_lacks_a_part_is_none(key: str, value: object) -> None
 
 def test_a_handshake_gives_the_servers_wish() -> None:
     answer = an_answer(200, {"server_id": "s_1", "server_time": "2026-01-01T00:00:00Z", "interval_s": 10})
-    assert Handshake("s_1", 10.0) == answers.handshake(answer)
+    assert Handshake("s_1", Terms(10.0)) == answers.handshake(answer)
 
 
 @pytest.mark.parametrize("interval_s", [None, "5", True, 0, -1, 1e9, float("inf"), float("nan")])
 def test_an_interval_that_cannot_be_kept_is_no_wish(interval_s: object) -> None:
     answer = an_answer(200, {"server_id": "s_1", "interval_s": interval_s})
-    assert Handshake("s_1", None) == answers.handshake(answer)
+    assert Handshake("s_1", Terms()) == answers.handshake(answer)
 
 
 def test_a_handshake_by_somebody_else_is_none() -> None:

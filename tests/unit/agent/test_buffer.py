@@ -12,7 +12,7 @@ from muster_agent.buffer import Sample, SampleBuffer
 
 
 def sample(seq: int, size_bytes: int = 10) -> Sample:
-    return Sample(seq, b"x" * size_bytes)
+    return Sample("boot-1", seq, b"x" * size_bytes)
 
 
 def filled(count: int, capacity: int) -> SampleBuffer:

@@ -8,8 +8,9 @@ from collections.abc import Callable
 
 import pytest
 
+from muster_agent.backlog import Backlog
 from muster_agent.buffer import Sample, SampleBuffer
-from muster_agent.exchange import Exchange
+from muster_agent.exchange import Exchange, capacity
 
 DEADLINE_S = 10.0
 FOREVER_S = 3600.0
@@ -17,7 +18,11 @@ FOREVER_S = 3600.0
 
 @pytest.fixture
 def exchange() -> Exchange:
-    return Exchange(SampleBuffer(capacity=4), interval_s=5.0)
+    return Exchange(Backlog(None, SampleBuffer(capacity=4)), interval_s=5.0)
+
+
+def sample(seq: int) -> Sample:
+    return Sample("boot-1", seq, b"{}")
 
 
 class Waiting:
@@ -34,31 +39,61 @@ class Waiting:
         return self.answers[0]
 
 
-def test_a_sample_handed_over_is_there_until_it_is_discarded(exchange: Exchange) -> None:
-    exchange.add(Sample(1, b"{}"))
-    assert [Sample(1, b"{}")] == list(exchange.oldest(10))
-    assert 1 == exchange.waiting()
-    exchange.discard_through(1)
+def test_a_sample_handed_over_is_there_until_it_is_settled(exchange: Exchange) -> None:
+    exchange.add(sample(1))
+    assert exchange.has_fresh()
+    assert [sample(1)] == exchange.take_fresh(10, 1000)
+    assert (False, 1) == (exchange.has_fresh(), exchange.waiting())
+    exchange.settle([sample(1)])
     assert 0 == exchange.waiting()
 
 
+def test_what_was_sent_when_the_server_went_is_late(exchange: Exchange) -> None:
+    exchange.add(sample(1))
+    exchange.take_fresh(10, 1000)
+    exchange.lost()
+    assert (False, True) == (exchange.has_fresh(), exchange.has_late())
+    assert [sample(1)] == exchange.late(10, 1000)
+
+
+def test_what_is_left_in_the_end_touches_the_disk_no_more(exchange: Exchange) -> None:
+    exchange.add(sample(1))
+    assert 1 == exchange.store()
+
+
+def test_a_listener_hears_of_samples_and_of_the_stop(exchange: Exchange) -> None:
+    heard: list[str] = []
+    exchange.notify(lambda: heard.append("changed"))
+    exchange.add(sample(1))
+    exchange.stop()
+    exchange.notify(None)
+    exchange.add(sample(2))
+    assert ["changed", "changed"] == heard
+
+
+def test_a_day_is_kept_at_any_interval() -> None:
+    assert [17_280, 86_400, 1] == [capacity(86_400.0, 5.0), capacity(86_400.0, 1.0), capacity(1.0, 3600.0)]
+
+
 def test_handing_over_tells_how_many_were_thinned(exchange: Exchange) -> None:
-    assert [0, 0, 0, 0, 1] == [exchange.add(Sample(seq, b"{}")) for seq in range(1, 6)]
+    exchange.lost()
+    # Beside the four in memory there is the newest, which is still live.
+    assert [0, 0, 0, 0, 0, 1] == [exchange.add(sample(seq)) for seq in range(1, 7)]
 
 
-def test_a_sample_ends_the_wait_for_samples(exchange: Exchange) -> None:
-    waiting = Waiting(lambda: exchange.wait_for_samples(FOREVER_S))
-    exchange.add(Sample(1, b"{}"))
+def test_a_sample_ends_the_wait_for_fresh(exchange: Exchange) -> None:
+    waiting = Waiting(lambda: exchange.wait_for_fresh(FOREVER_S))
+    exchange.add(sample(1))
     waiting.answer()
 
 
 def test_the_wait_for_samples_ends_by_itself_after_its_time(exchange: Exchange) -> None:
-    exchange.wait_for_samples(0.001)
+    exchange.wait_for_fresh(0.001)
     assert 0 == exchange.waiting()
 
 
 def test_a_sample_does_not_end_a_pause(exchange: Exchange) -> None:
-    exchange.add(Sample(1, b"{}"))
+    exchange.add(sample(1))
     began_s = time.monotonic()
     exchange.pause(0.02)
     assert time.monotonic() - began_s >= 0.02
@@ -66,7 +101,7 @@ def test_a_sample_does_not_end_a_pause(exchange: Exchange) -> None:
 
 def test_stopping_ends_every_wait(exchange: Exchange) -> None:
     pause = Waiting(lambda: exchange.pause(FOREVER_S))
-    samples = Waiting(lambda: exchange.wait_for_samples(FOREVER_S))
+    samples = Waiting(lambda: exchange.wait_for_fresh(FOREVER_S))
     instant = Waiting(lambda: exchange.wait_until(time.monotonic() + FOREVER_S, 5.0))
     exchange.stop()
     pause.answer()

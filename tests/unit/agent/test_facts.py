@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from muster_agent import __version__
-from muster_agent.collectors.base import CollectorGroup, Reading
+from muster_agent.collectors.base import CollectorGroup, Plan, Reading
 from muster_agent.facts import Facts
 
 
@@ -52,6 +53,22 @@ def test_a_change_is_noticed_until_it_has_been_read() -> None:
     facts.read()
     assert not facts.have_changed()
     machine.inventory["cores"] = 4
+    assert facts.have_changed()
+
+
+def test_what_cannot_be_read_for_once_has_not_changed() -> None:
+    results = iter([{"cores": 2}, None, {"cores": 4}])
+
+    def flaky() -> Mapping[str, object]:
+        fields = next(results)
+        if fields is None:
+            raise OSError(5, "Input/output error")
+        return fields
+
+    reading = Reading("processor", flaky)
+    facts = Facts("boot-1", 5.0, group(dict), CollectorGroup([Plan(lambda: reading, keep_s=math.inf)]))
+    facts.read()
+    assert not facts.have_changed()
     assert facts.have_changed()
 
 

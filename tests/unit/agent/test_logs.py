@@ -31,10 +31,3 @@ def test_the_chosen_level_decides_what_is_said() -> None:
     logging.getLogger("muster_agent.any").info("small talk")
     logging.getLogger("muster_agent.any").warning("trouble")
     assert ["warning trouble"] == [line.split(" ", 1)[1] for line in stream.getvalue().splitlines()]
-
-
-def test_single_requests_are_not_logged() -> None:
-    stream = io.StringIO()
-    logs.configure("debug", stream)
-    logging.getLogger("httpx").info("HTTP Request: POST")
-    assert "" == stream.getvalue()

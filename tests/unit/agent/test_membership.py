@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-import httpx
 import pytest
 
 from muster_agent.collectors.base import CollectorGroup
@@ -60,14 +59,14 @@ def test_the_new_secret_authorises_what_follows(state: StateDirectory, network: 
     network.then(answer(201, ENROLLED), answer(200, {"server_id": "s_1", "interval_s": 10}))
     membership = member(state, network)
     membership.enrol()
-    assert 10.0 == membership.shake_hands()
+    assert 10.0 == membership.shake_hands(0.0).interval_s
     assert "Bearer hush" == network.requests[-1].headers["Authorization"]
 
 
 def test_an_enrolment_whose_answer_was_lost_is_repeated_as_the_same_one(
     state: StateDirectory, network: ScriptedNetwork
 ) -> None:
-    network.then(httpx.ReadTimeout("timed out"), answer(201, ENROLLED))
+    network.then(TimeoutError("timed out"), answer(201, ENROLLED))
     membership = member(state, network)
     with pytest.raises(Unavailable):
         membership.enrol()
@@ -92,7 +91,7 @@ def test_neither_token_nor_secret_reach_the_log(
     with caplog.at_level(logging.DEBUG):
         membership = member(state, network)
         membership.enrol()
-        membership.shake_hands()
+        membership.shake_hands(0.0)
     assert "enrolled as s_1 (agent a_1)" in caplog.messages
     assert "hush" not in caplog.text
     assert "sesame" not in caplog.text
@@ -102,7 +101,7 @@ def test_what_a_handshake_shows_to_be_new_is_kept(state: StateDirectory, network
     network.then(answer(200, {"server_id": "s_2"}))
     moved = Credential("a_1", "hush", "s_1", "w_1", "https://old.example.org")
     state.save_credential(moved)
-    member(state, network, moved).shake_hands()
+    member(state, network, moved).shake_hands(0.0)
     assert Credential("a_1", "hush", "s_2", "w_1", URL) == state.load_credential()
 
 
@@ -111,7 +110,7 @@ def test_a_handshake_that_fails_keeps_what_was_known(state: StateDirectory, netw
     moved = Credential("a_1", "hush", "s_1", "w_1", "https://old.example.org")
     state.save_credential(moved)
     with pytest.raises(Unavailable):
-        member(state, network, moved).shake_hands()
+        member(state, network, moved).shake_hands(0.0)
     assert moved == state.load_credential()
 
 
@@ -121,6 +120,6 @@ def test_connecting_is_told_once(
     network.then(answer(200, {"server_id": "s_1"}), answer(200, {"server_id": "s_1"}))
     membership = member(state, network, CREDENTIAL)
     with caplog.at_level(logging.INFO):
-        membership.shake_hands()
-        membership.shake_hands()
+        membership.shake_hands(0.0)
+        membership.shake_hands(0.0)
     assert [f"connected to {URL} as s_1"] == [line for line in caplog.messages if line.startswith("connected")]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from muster_agent.collectors.base import CollectorGroup
-from muster_agent.sampler import Sampler, rfc3339
+from muster_agent.collectors.base import CollectorGroup, Reading
+from muster_agent.sampler import LARGEST_SAMPLE_BYTES, Sampler, rfc3339
 
 
 class Counting:
@@ -45,6 +45,26 @@ def test_warming_up_reads_the_counters_but_uses_no_number() -> None:
     sample = taking.sample()
     assert 1 == sample.seq
     assert {"seq": 1, "asked": 2}.items() <= json.loads(sample.encoded).items()
+
+
+def test_a_sample_of_a_machine_that_is_odd_in_every_way_loses_its_largest_lists() -> None:
+    names = [chr(0x4E00) * 200] * 32
+    odd = Reading("odd", lambda: {"load1": 1.0, "few": names[:5], **{f"many{n}": names for n in range(4)}})
+    taking = Sampler(CollectorGroup([odd]), "boot-1")
+    sample = taking.sample()
+    assert len(sample.encoded) <= LARGEST_SAMPLE_BYTES
+    assert {"ts", "boot_id", "seq", "load1", "few", "many3"} == json.loads(sample.encoded).keys()
+
+
+def test_a_clock_that_is_set_changes_the_times_written_and_nothing_else() -> None:
+    clocks = iter([1_767_225_600.5, 1_767_222_000.5, 1_767_229_200.5])
+    collector = Counting()
+    monotonic = iter([10.0, 15.0, 20.0])
+    taking = Sampler(CollectorGroup([collector]), "boot-1", lambda: next(clocks), lambda: next(monotonic))
+    taken = [taking.fields() for _ in range(3)]
+    assert ["00:00:00", "23:00:00", "01:00:00"] == [str(fields["ts"])[11:19] for fields in taken]
+    assert [1, 2, 3] == [fields["seq"] for fields in taken]
+    assert [10.0, 15.0, 20.0] == collector.asked_s
 
 
 def test_times_are_written_in_utc_with_milliseconds() -> None:

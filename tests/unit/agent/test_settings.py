@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from muster_agent import __version__, settings
+from muster_agent.collectors import catalogue
 from muster_agent.errors import SettingsError
 from muster_agent.settings import Settings
 from muster_agent.update.settings import UpdateSettings
@@ -46,6 +48,38 @@ def test_flags_win_over_the_environment() -> None:
     assert "http://flag:8000" == from_flags.server_url
     assert "flag" == from_flags.token
     assert Path("/flag") == from_flags.state_dir
+
+
+def test_how_samples_travel_and_stay_can_be_chosen_either_way() -> None:
+    environ = {
+        "HOME": "/home/ada",
+        "MUSTER_AGENT_TRANSPORT": "http",
+        "MUSTER_AGENT_KEEP_HOURS": "48",
+        "MUSTER_AGENT_KEEP_MB": "7.5",
+    }
+    from_environment = load(environ=environ)
+    assert ("http", 48.0, 7.5) == (from_environment.transport, from_environment.keep_hours, from_environment.keep_mb)
+    flags = load("--transport", "stream", "--keep-hours", "1", "--keep-mb", "2", environ=environ)
+    assert ("stream", 1.0, 2.0) == (flags.transport, flags.keep_hours, flags.keep_mb)
+    assert ("auto", 24.0, 50.0) == (load().transport, load().keep_hours, load().keep_mb)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variable", "message"),
+    [
+        (("--transport", "smoke"), {}, "argument --transport: 'smoke' is none of auto, stream, http"),
+        ((), {"MUSTER_AGENT_TRANSPORT": "smoke"}, "MUSTER_AGENT_TRANSPORT: 'smoke' is none of"),
+        (("--keep-hours", "0"), {}, "argument --keep-hours: '0' is not a number above 0 and up to 8784"),
+        ((), {"MUSTER_AGENT_KEEP_HOURS": "nan"}, "MUSTER_AGENT_KEEP_HOURS: 'nan' is not a number"),
+        ((), {"MUSTER_AGENT_KEEP_MB": "much"}, "MUSTER_AGENT_KEEP_MB: 'much' is not a number above 0"),
+    ],
+)
+def test_a_wrong_choice_of_how_samples_travel_and_stay_is_named(
+    arguments: tuple[str, ...], variable: Mapping[str, str], message: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(*arguments, environ={"HOME": "/home/ada", **variable})
+    assert str(caught.value).startswith(message)
 
 
 def test_root_keeps_its_state_with_the_systems() -> None:
@@ -117,6 +151,34 @@ def test_a_wrong_flag_is_told_in_one_line(arguments: list[str], message: str) ->
         load(*arguments)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_collectors_can_be_turned_off() -> None:
+    assert {"gpus", "smart"} == load("--without", "gpus, smart,").without
+    environ = {"HOME": "/", "MUSTER_AGENT_WITHOUT": "containers"}
+    assert {"containers"} == load(environ=environ).without
+    assert {"gpus"} == load("--without", "gpus", environ=environ).without
+
+
+def test_what_cannot_be_turned_off_is_told_with_its_source() -> None:
+    with pytest.raises(
+        SettingsError, match=r"argument --without: nothing is called 'gpu', 'x'; there are cpu, memory,"
+    ):
+        load("--without", "gpu,x,smart")
+    with pytest.raises(SettingsError, match=r"MUSTER_AGENT_WITHOUT: one of cpu, memory, processes has to stay"):
+        load(environ={"HOME": "/", "MUSTER_AGENT_WITHOUT": "cpu,memory,processes"})
+
+
+def test_help_lists_what_can_be_turned_off(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        load("--help")
+    assert set(catalogue.NAMES) <= set(re.split(r"[\s,.]+", capsys.readouterr().out))
+
+
+def test_a_footprint_is_measured_for_a_minute_or_as_long_as_asked() -> None:
+    assert [None, 60.0, 5.0] == [load(*each).footprint_s for each in ([], ["--footprint"], ["--footprint", "5"])]
+    with pytest.raises(SettingsError, match=r"argument --footprint: 'nan' is not a number of seconds from 1 to 86400"):
+        load("--footprint", "nan")
 
 
 def test_the_token_does_not_show_in_what_is_logged() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.change import Change, ChangeSet, EpochOpened, decode_entry
+from shared.change import Change, ChangeSet, EpochOpened, decode_entry, put_before
 from shared.errors import Malformed
 from shared.names import Topic
 from shared.position import Position
@@ -60,3 +60,11 @@ def test_entry_that_contradicts_itself_is_malformed(wrong: dict[bytes, bytes]) -
 def test_entry_that_lacks_a_field_is_malformed() -> None:
     with pytest.raises(Malformed, match="actor"):
         decode_entry(b"3-7", {name: value for name, value in FIELDS.items() if name != b"actor"})
+
+
+@pytest.mark.parametrize(
+    ("data", "wanted"),
+    [(b'{"n":1.10}', b'{"id":"a","n":1.10}'), (b"{}", b'{"id":"a"}'), (None, b'{"id":"a"}')],
+)
+def test_fields_stand_before_those_of_a_record_whose_bytes_stay(data: bytes | None, wanted: bytes) -> None:
+    assert wanted == put_before('{"id":"a"', data)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.settings import BadSetting, Http, Liveness, Servers, load
+from shared.settings import BadSetting, History, Http, Liveness, Servers, load
 
 
 def test_missing_variables_leave_the_defaults() -> None:
@@ -32,3 +32,10 @@ def test_wrong_duration_is_named(text: str) -> None:
 def test_wrong_port_is_named(text: str) -> None:
     with pytest.raises(BadSetting, match="PORT"):
         load(Http, {"PORT": text})
+
+
+def test_history_is_kept_no_shorter_at_a_coarser_level() -> None:
+    with pytest.raises(BadSetting, match="HISTORY_15M_RETENTION is shorter than HISTORY_1M_RETENTION"):
+        load(History, {"HISTORY_15M_RETENTION": "13d"})
+    kept = load(History, {"HISTORY_15M_RETENTION": "13d", "HISTORY_1M_RETENTION": "13d"})
+    assert (13 * 86_400, 13 * 86_400) == (kept.one_minute_retention_s, kept.quarter_hour_retention_s)

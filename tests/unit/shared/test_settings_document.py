@@ -10,12 +10,25 @@ import msgspec
 from services.api.settings import Delivery
 from services.api.setup import Administrator
 from services.broadcaster.settings import Broadcasting
-from services.ingest.settings import Admission
-from shared.settings import Http, Journal, Liveness, Logging, Servers
+from services.ingest.settings import Admission, Streaming
+from shared.settings import History, Http, Journal, Liveness, Logging, Servers, StaleAgents
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "settings.md"
-KINDS = (Servers, Http, Logging, Liveness, Journal, Delivery, Administrator, Admission, Broadcasting)
-_ROW = re.compile(r"\| `(?P<name>[A-Z_]+)` \| [^|]+ \| (?P<default>[^|]*)\|")
+KINDS = (
+    Servers,
+    Http,
+    Logging,
+    Liveness,
+    StaleAgents,
+    Journal,
+    History,
+    Delivery,
+    Administrator,
+    Admission,
+    Streaming,
+    Broadcasting,
+)
+_ROW = re.compile(r"\| `(?P<name>[A-Z0-9_]+)` \| [^|]+ \| (?P<default>[^|]*)\|")
 
 documented = {row["name"]: row["default"].strip().strip("`") for row in _ROW.finditer(DOCUMENT.read_text())}
 declared = {field.encode_name: field for kind in KINDS for field in msgspec.structs.fields(kind)}
@@ -34,4 +47,4 @@ def test_the_defaults_are_those_that_are_documented() -> None:
 def _shown(default: object) -> str:
     if isinstance(default, bool):
         return str(default).lower()
-    return f"{default:g}" if isinstance(default, float) else str(default)
+    return f"{default:.12g}" if isinstance(default, float) else str(default)

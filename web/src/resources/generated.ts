@@ -2,7 +2,7 @@
 
 import type { Descriptor } from "./descriptor.ts";
 
-/** A registration. `last_heartbeat` is that of its last handshake or status message. */
+/** A registration. */
 export interface Agent {
   readonly name: string;
   readonly groups: readonly string[];
@@ -14,6 +14,7 @@ export interface Agent {
   readonly agent_version: string;
   readonly created_at: string;
   readonly updated_at: string;
+  readonly clock_skew_s: number | null;
 }
 
 /** A question about a product; a choice is among its `options`. */
@@ -25,12 +26,30 @@ export interface Attribute {
   readonly position: number;
 }
 
+/** The battery. `left_s` is how long it lasts, where the machine knows and is not plugged in. */
+export interface Battery {
+  readonly percent?: number | null;
+  readonly plugged?: boolean | null;
+  readonly left_s?: number | null;
+}
+
 /** A group of products, maybe within another one. */
 export interface Category {
   readonly name: string;
   readonly parent_id: string;
   readonly color: string;
   readonly position: number;
+}
+
+/** A container: percent of one core (two busy cores are 200), bytes, bytes per second. */
+export interface Container {
+  readonly name?: string;
+  readonly image?: string;
+  readonly state?: string;
+  readonly cpu_percent?: number | null;
+  readonly mem_used?: number | null;
+  readonly net_rx_rate?: number | null;
+  readonly net_tx_rate?: number | null;
 }
 
 /** A table with room for `capacity` guests. */
@@ -40,6 +59,17 @@ export interface DiningTable {
   readonly capacity: number;
   readonly status: "closed" | "free" | "occupied" | "reserved";
   readonly position: number;
+}
+
+/** A file system: its bytes, and what is read from and written to its device in bytes per second. */
+export interface Disk {
+  readonly mountpoint?: string;
+  readonly device?: string;
+  readonly filesystem?: string;
+  readonly used?: number | null;
+  readonly total?: number | null;
+  readonly read_rate?: number | null;
+  readonly write_rate?: number | null;
 }
 
 /** A person; no user of Muster is meant. */
@@ -55,6 +85,26 @@ export interface Employee {
 export interface EmployeeRole {
   readonly name: string;
   readonly permissions: readonly string[];
+}
+
+/** A graphics processor: bytes of its memory, degrees Celsius, watts. */
+export interface Gpu {
+  readonly index?: number | null;
+  readonly name?: string;
+  readonly percent?: number | null;
+  readonly mem_used?: number | null;
+  readonly mem_total?: number | null;
+  readonly temperature?: number | null;
+  readonly power_w?: number | null;
+}
+
+/** A network interface: bytes since it came up, and bytes per second. */
+export interface Interface {
+  readonly name?: string;
+  readonly rx_total?: number | null;
+  readonly tx_total?: number | null;
+  readonly rx_rate?: number | null;
+  readonly tx_rate?: number | null;
 }
 
 /** What a machine runs, as its agent says. */
@@ -85,6 +135,14 @@ export interface PrintDestination {
   readonly port: number;
   readonly protocol: "ipp" | "lpd" | "raw";
   readonly enabled: boolean;
+}
+
+/** A process, by its name without arguments: percent of one core (two busy cores are 200), resident bytes. */
+export interface Process {
+  readonly pid?: number | null;
+  readonly name?: string;
+  readonly cpu_percent?: number | null;
+  readonly mem_used?: number | null;
 }
 
 /** A product; `attributes` are the names of what can be chosen about it. */
@@ -127,10 +185,15 @@ export interface Sample {
   readonly processes?: number | null;
   readonly uptime_s?: number | null;
   readonly temperatures?: Readonly<Record<string, number>> | null;
-  readonly gpus?: readonly (Readonly<Record<string, string | number | boolean | null>>)[] | null;
-  readonly disks?: readonly (Readonly<Record<string, string | number | boolean | null>>)[] | null;
-  readonly interfaces?: readonly (Readonly<Record<string, string | number | boolean | null>>)[] | null;
-  readonly containers?: readonly (Readonly<Record<string, string | number | boolean | null>>)[] | null;
+  readonly gpus?: readonly Gpu[] | null;
+  readonly disks?: readonly Disk[] | null;
+  readonly interfaces?: readonly Interface[] | null;
+  readonly containers?: readonly Container[] | null;
+  readonly cpu_cores?: readonly number[] | null;
+  readonly battery?: Battery | null;
+  readonly top_processes?: readonly Process[] | null;
+  readonly failed_units?: readonly string[] | null;
+  readonly smart?: readonly Smart[] | null;
 }
 
 /** A machine. `status` and `last_seen` change when it goes online or offline, not with every sample. */
@@ -153,6 +216,19 @@ export interface Server {
   readonly billing_cycle: "" | "monthly" | "once" | "quarterly" | "yearly";
   readonly expires_at: string | null;
   readonly traffic_limit_bytes: number | null;
+}
+
+/** What a disk says of itself. `worn_percent` beyond 100 is what a disk may say that outlives its rating. */
+export interface Smart {
+  readonly device?: string;
+  readonly model?: string;
+  readonly healthy?: boolean | null;
+  readonly temperature?: number | null;
+  readonly power_on_hours?: number | null;
+  readonly worn_percent?: number | null;
+  readonly reallocated_sectors?: number | null;
+  readonly pending_sectors?: number | null;
+  readonly media_errors?: number | null;
 }
 
 /** A label. */
@@ -220,6 +296,7 @@ export const RESOURCES: { readonly [Name in keyof Records]: Descriptor } = {
       {"name": "agent_version", "label": "Agent version", "kind": "text", "isEditable": false, "isRequired": false, "isNullable": false, "default": "", "maxLength": 200, "pattern": "^[^\\x00-\\x1f]*$(?!\\n)"},
       {"name": "created_at", "label": "Created at", "kind": "time", "isEditable": false, "isRequired": true, "isNullable": false, "default": null},
       {"name": "updated_at", "label": "Updated at", "kind": "time", "isEditable": false, "isRequired": true, "isNullable": false, "default": null},
+      {"name": "clock_skew_s", "label": "Clock skew s", "kind": "number", "isEditable": false, "isRequired": false, "isNullable": true, "default": null},
     ],
   },
   attributes: {
@@ -287,7 +364,7 @@ export const RESOURCES: { readonly [Name in keyof Records]: Descriptor } = {
     searched: ["name", "email", "phone"],
     fields: [
       {"name": "name", "label": "Name", "kind": "text", "isEditable": true, "isRequired": true, "isNullable": false, "default": null, "minLength": 1, "maxLength": 200, "pattern": "^[^\\x00-\\x1f]*$(?!\\n)"},
-      {"name": "email", "label": "Email", "kind": "text", "isEditable": true, "isRequired": false, "isNullable": false, "default": "", "maxLength": 320, "pattern": "^([^@\\s\\x00]+@[^@\\s\\x00]+)?$(?!\\n)"},
+      {"name": "email", "label": "Email", "kind": "text", "isEditable": true, "isRequired": false, "isNullable": false, "default": "", "maxLength": 320, "pattern": "^([^@\\s\\x00-\\x1f\\x85\\ufeff]+@[^@\\s\\x00-\\x1f\\x85\\ufeff]+)?$(?!\\n)"},
       {"name": "phone", "label": "Phone", "kind": "text", "isEditable": true, "isRequired": false, "isNullable": false, "default": "", "maxLength": 200, "pattern": "^[^\\x00-\\x1f]*$(?!\\n)"},
       {"name": "role_id", "label": "Role", "kind": "reference", "isEditable": true, "isRequired": false, "isNullable": false, "default": "", "maxLength": 64, "pattern": "^[A-Za-z0-9_-]*$(?!\\n)", "resource": "roles"},
       {"name": "active", "label": "Active", "kind": "boolean", "isEditable": true, "isRequired": false, "isNullable": false, "default": true},
@@ -305,7 +382,7 @@ export const RESOURCES: { readonly [Name in keyof Records]: Descriptor } = {
     searched: [],
     fields: [
       {"name": "ts", "label": "Ts", "kind": "time", "isEditable": false, "isRequired": true, "isNullable": false, "default": null},
-      {"name": "boot_id", "label": "Boot ID", "kind": "text", "isEditable": false, "isRequired": false, "isNullable": false, "default": "", "maxLength": 64, "pattern": "^[A-Za-z0-9_-]*$"},
+      {"name": "boot_id", "label": "Boot ID", "kind": "text", "isEditable": false, "isRequired": false, "isNullable": false, "default": "", "maxLength": 64, "pattern": "^[A-Za-z0-9_-]*$(?!\\n)"},
       {"name": "seq", "label": "Seq", "kind": "integer", "isEditable": false, "isRequired": false, "isNullable": false, "default": 0, "minimum": 0, "maximum": 9007199254740991},
       {"name": "cpu_percent", "label": "CPU percent", "kind": "number", "isEditable": false, "isRequired": false, "isNullable": true, "default": null, "minimum": 0, "maximum": 100},
       {"name": "load1", "label": "Load1", "kind": "number", "isEditable": false, "isRequired": false, "isNullable": true, "default": null, "minimum": 0, "maximum": 1000000000000000.0},
@@ -332,6 +409,11 @@ export const RESOURCES: { readonly [Name in keyof Records]: Descriptor } = {
       {"name": "disks", "label": "Disks", "kind": "object", "isEditable": false, "isRequired": false, "isNullable": true, "default": null},
       {"name": "interfaces", "label": "Interfaces", "kind": "object", "isEditable": false, "isRequired": false, "isNullable": true, "default": null},
       {"name": "containers", "label": "Containers", "kind": "object", "isEditable": false, "isRequired": false, "isNullable": true, "default": null},
+      {"name": "cpu_cores", "label": "CPU cores", "kind": "object", "isEditable": false, "isRequired": false, "isNullable": true, "default": null},
+      {"name": "battery", "label": "Battery", "kind": "object", "isEditable": false, "isRequired": false, "isNullable": true, "default": null},
+      {"name": "top_processes", "label": "Top processes", "kind": "object", "isEditable": false, "isRequired": false, "isNullable": true, "default": null},
+      {"name": "failed_units", "label": "Failed units", "kind": "list", "isEditable": false, "isRequired": false, "isNullable": true, "default": null, "maxItems": 64, "item": {"maxLength": 200, "pattern": "^[^\\x00-\\x1f]*$(?!\\n)"}},
+      {"name": "smart", "label": "Smart", "kind": "object", "isEditable": false, "isRequired": false, "isNullable": true, "default": null},
     ],
   },
   price_rules: {

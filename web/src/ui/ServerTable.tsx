@@ -3,6 +3,7 @@
 import { useEffect, useMemo, useState } from "react";
 import { BY_NAME, type Column, isVolatile, order, type Sort, turned } from "../fleet/order.ts";
 import type { FleetStore, View } from "../fleet/store.ts";
+import { NarrowSort } from "./NarrowSort.tsx";
 import { ServerRow } from "./ServerRow.tsx";
 import { useView } from "./view.ts";
 
@@ -26,7 +27,13 @@ export function ServerTable({ store }: { readonly store: FleetStore }) {
   const turn = (column: Column) => setSort(turned(sort, column));
   return (
     <>
-      <NarrowSort sort={sort} setSort={setSort} />
+      <NarrowSort
+        options={COLUMNS.map(({ column, label }) => ({ value: column, label }))}
+        value={sort.column}
+        direction={sort.direction}
+        choose={turn}
+        setDirection={(direction) => setSort({ ...sort, direction })}
+      />
       <table className="rows servers" role="table">
         <caption className="visually-hidden">Machines</caption>
         <thead role="rowgroup">
@@ -71,31 +78,4 @@ function useOrder(store: FleetStore, sort: Sort): readonly string[] {
     return () => clearInterval(interval);
   }, [store, sort.column]);
   return useMemo(() => order(servers, samples, sort), [servers, samples, sort]);
-}
-
-/** Where the screen has no room for the heads of the columns. */
-function NarrowSort({ sort, setSort }: { sort: Sort; setSort: (sort: Sort) => void }) {
-  const other = sort.direction === "ascending" ? "descending" : "ascending";
-  return (
-    <div className="narrow-sort">
-      <label>
-        Sort by{" "}
-        <select value={sort.column} onChange={(event) => setSort(turned(sort, event.target.value as Column))}>
-          {COLUMNS.map(({ column, label }) => (
-            <option key={column} value={column}>
-              {label}
-            </option>
-          ))}
-        </select>
-      </label>
-      <button
-        className="button"
-        type="button"
-        aria-label={`Sort ${other}`}
-        onClick={() => setSort({ ...sort, direction: other })}
-      >
-        {sort.direction === "ascending" ? "↑" : "↓"}
-      </button>
-    </div>
-  );
 }

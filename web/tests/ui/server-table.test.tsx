@@ -77,6 +77,20 @@ test("rows stand in the order of their names, and turn with a click", async () =
   expect(page.querySelector('[data-column="name"]')?.getAttribute("aria-sort")).toBe("descending");
 });
 
+test("where there is no room for heads, rows are ordered by what is chosen, and turn", async () => {
+  const page = await render(<ServerTable store={fleet.store} />);
+  await act(async () => page.querySelector<HTMLElement>(".narrow-sort button")?.click());
+  expect(rows(page)).toEqual(["s_web", "s_db", "s_new"]);
+  const select = page.querySelector<HTMLSelectElement>(".narrow-sort select");
+  if (select === null) throw new Error("there is nothing to choose from");
+  await act(async () => {
+    select.value = "last-seen";
+    select.dispatchEvent(new Event("change", { bubbles: true }));
+  });
+  expect(page.querySelector('[data-column="last-seen"]')?.getAttribute("aria-sort")).toBe("descending");
+  expect(page.querySelector(".narrow-sort button")?.getAttribute("aria-label")).toBe("Sort ascending");
+});
+
 test("a new sample is shown, and redraws no other row", async () => {
   const drawn: string[] = [];
   const page = await render(

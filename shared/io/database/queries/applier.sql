@@ -5,6 +5,12 @@ SELECT workspace_id, resource, :partition, version
 FROM unnest(:workspaces::text[], :resources::text[], :versions::bigint[]) AS t (workspace_id, resource, version)
 ON CONFLICT (workspace_id, resource) DO UPDATE SET version = excluded.version;
 
+-- name: save_sample_windows!
+-- Keep which samples were taken in, of servers of which none was the latest.
+UPDATE metrics SET sample_window = kept.sample_window
+FROM unnest(:workspaces::text[], :servers::text[], :windows::text[]) AS kept (workspace_id, id, sample_window)
+WHERE (metrics.workspace_id, metrics.id) = (kept.workspace_id, kept.id);
+
 -- name: save_operations!
 -- Keep the results of operations, for retries and for whoever waits for the commit.
 INSERT INTO operations (id, partition, epoch, seq, prev, version)

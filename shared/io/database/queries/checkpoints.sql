@@ -8,11 +8,11 @@ INSERT INTO checkpoints (partition, fence) VALUES (:partition, :seen_fence::bigi
 ON CONFLICT (partition) DO UPDATE SET fence = greatest(checkpoints.fence, :seen_fence) + 1
 RETURNING epoch, seq, fence, redis_run;
 
--- name: advance$
--- Move the checkpoint on, provided that nobody else has.
+-- name: advance^
+-- Move the checkpoint on, provided that nobody else has; says before which times samples are late now.
 UPDATE checkpoints SET seq = :seq, updated_at = now()
 WHERE partition = :partition AND fence = :fence AND epoch = :epoch AND seq = :old_seq
-RETURNING seq;
+RETURNING closed_until;
 
 -- name: mint_epoch^
 -- Begin a new epoch, later than any that was ever seen.
@@ -24,6 +24,10 @@ RETURNING epoch;
 -- name: topics_of_partition
 -- All topics of a partition with their versions.
 SELECT workspace_id, resource, version FROM topics WHERE partition = :partition;
+
+-- name: sample_windows
+-- Which samples of each server of a workspace were taken in.
+SELECT id, sample_window FROM metrics WHERE workspace_id = :workspace_id AND sample_window <> '';
 
 -- name: operations_of_partition
 -- The operations whose first result must still be given again.

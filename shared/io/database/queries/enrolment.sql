@@ -1,11 +1,14 @@
 -- name: find_credentials(secret_hashes)
--- Who the agents with these secrets are.
-SELECT secret_hash, agent_id, server_id, workspace_id, revoked_at IS NOT NULL AS revoked
-FROM agent_credentials WHERE secret_hash = ANY(:secret_hashes::bytea[]);
+-- Who the agents with these secrets are; `offered` says that the secret is to replace the one before it.
+SELECT secret_hash, agent_id, server_id, workspace_id, revoked_at IS NOT NULL AS revoked, false AS offered
+FROM agent_credentials WHERE secret_hash = ANY(:secret_hashes::bytea[])
+UNION ALL
+SELECT next_secret_hash, agent_id, server_id, workspace_id, revoked_at IS NOT NULL, true
+FROM agent_credentials WHERE next_secret_hash = ANY(:secret_hashes::bytea[]);
 
 -- name: find_registration(agent_id)^
 -- What an agent that may still come in said of itself when it enrolled.
-SELECT agent_id, server_id, workspace_id, name, hostname, machine_id, groups, created_at,
+SELECT agent_id, server_id, workspace_id, name, hostname, machine_id, groups, created_at, rotation_wanted,
     enrolment_hash IS NOT NULL AS is_repeatable
 FROM agent_credentials WHERE agent_id = :agent_id AND revoked_at IS NULL;
 
@@ -42,8 +45,8 @@ RETURNING agent_id, server_id, workspace_id, name, hostname, machine_id, groups,
 
 -- name: renew_credential(agent_id, secret_hash, enrolment_hash, name, hostname, machine_id, groups)^
 -- Give an agent that has proven who it is another secret.
-UPDATE agent_credentials SET secret_hash = :secret_hash, enrolment_hash = :enrolment_hash, name = :name,
-    hostname = :hostname, machine_id = :machine_id, groups = :groups
+UPDATE agent_credentials SET secret_hash = :secret_hash, next_secret_hash = NULL, enrolment_hash = :enrolment_hash,
+    name = :name, hostname = :hostname, machine_id = :machine_id, groups = :groups
 WHERE agent_id = :agent_id AND revoked_at IS NULL
 RETURNING agent_id, server_id, workspace_id, name, hostname, machine_id, groups, created_at;
 

@@ -18,9 +18,9 @@ SELECT id, password_hash FROM users WHERE lower(email) = lower(:email);
 -- Create a user who administers the installation.
 INSERT INTO users (id, email, password_hash, is_admin) VALUES (:id, :email, :password_hash, true);
 
--- name: make_administrator(id)!
--- Let a user administer the installation.
-UPDATE users SET is_admin = true WHERE id = :id AND NOT is_admin;
+-- name: make_administrator(id)$
+-- Let a user administer the installation; gives nothing when they do already.
+UPDATE users SET is_admin = true WHERE id = :id AND NOT is_admin RETURNING id;
 
 -- name: set_password(id, password_hash)!
 -- Give a user another password.
@@ -30,9 +30,10 @@ UPDATE users SET password_hash = :password_hash WHERE id = :id;
 -- Revoke all sessions of a user.
 UPDATE sessions SET revoked_at = now() WHERE user_id = :user_id AND revoked_at IS NULL;
 
--- name: add_owner(workspace_id, user_id)!
--- Make a user the owner of a workspace that they are no member of.
-INSERT INTO members (workspace_id, user_id, role) VALUES (:workspace_id, :user_id, 'owner') ON CONFLICT DO NOTHING;
+-- name: add_owner(workspace_id, user_id)$
+-- Make a user the owner of a workspace that they are no member of; gives nothing when they are.
+INSERT INTO members (workspace_id, user_id, role) VALUES (:workspace_id, :user_id, 'owner') ON CONFLICT DO NOTHING
+RETURNING user_id;
 
 -- name: has_signing_key()$
 -- Whether tokens can be signed.

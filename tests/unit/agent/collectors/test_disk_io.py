@@ -19,7 +19,7 @@ def test_rates_are_added_up_over_the_disks() -> None:
         ]
     )
     collector = DiskIoCollector(lambda: next(readings))
-    assert {"disk_read_rate": None, "disk_write_rate": None} == collector.collect(10.0)
+    assert {} == collector.collect(10.0)
     assert {"disk_read_rate": 1250.0, "disk_write_rate": 50.0} == collector.collect(12.0)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from muster_agent.collectors.filesystems import Mount, filesystems, read_mounts, read_usage
+from muster_agent.collectors.disk_io import DiskCounters
+from muster_agent.collectors.filesystems import FilesystemCollector, Mount, read_mounts, read_usage
 
 GIB = 1024**3
 USAGE = {
@@ -21,8 +22,12 @@ def usage(mountpoint: str) -> tuple[int, int]:
     return USAGE[mountpoint]
 
 
+def measured(*mounts: Mount) -> dict[str, object]:
+    return FilesystemCollector(lambda: mounts, usage, dict).collect(0.0)
+
+
 def totals(*mounts: Mount) -> tuple[object, object]:
-    fields = filesystems(lambda: mounts, usage)
+    fields = measured(*mounts)
     return fields["disk_used"], fields["disk_total"]
 
 
@@ -67,27 +72,48 @@ def test_a_mount_that_cannot_be_read_is_passed_over_for_another_of_the_same_stor
 
 
 def test_without_physical_devices_the_root_counts() -> None:
-    assert {"disk_used": 10 * GIB, "disk_total": 100 * GIB} == filesystems(list, usage)
+    assert {"disk_used": 10 * GIB, "disk_total": 100 * GIB} == measured()
 
 
 def test_each_file_system_is_listed() -> None:
-    listed = filesystems(lambda: [HOME], usage)["disks"]
+    listed = measured(HOME)["disks"]
     expected = {
         "mountpoint": "/home",
         "device": "/dev/sdb1",
         "filesystem": "xfs",
         "used": 50 * GIB,
         "total": 500 * GIB,
+        "read_rate": None,
+        "write_rate": None,
     }
     assert [expected] == listed
 
 
 def test_a_machine_of_many_mounts_lists_some_and_counts_all() -> None:
     mounts = [Mount(f"/dev/sd{number}", "/", "ext4") for number in range(40)]
-    fields = filesystems(lambda: mounts, usage)
+    fields = measured(*mounts)
     assert 400 * GIB == fields["disk_used"]
     assert isinstance(fields["disks"], list)
     assert 32 == len(fields["disks"])
+
+
+def test_of_many_mounts_the_fullest_are_listed() -> None:
+    mounts = [
+        *(Mount(f"/dev/sd{number}", "/", "ext4") for number in range(40)),
+        Mount("/dev/full", "/tank/media", "xfs"),
+    ]
+    listed = measured(*mounts)["disks"]
+    assert isinstance(listed, list)
+    assert "/dev/full" == listed[0]["device"]
+
+
+def test_a_file_system_has_the_rates_of_its_device() -> None:
+    readings = iter([{"sda1": DiskCounters(0, 0), "sdb1": DiskCounters(5, 5)}, {"sda1": DiskCounters(1000, 500)}])
+    collector = FilesystemCollector(lambda: [ROOT, HOME], usage, lambda: next(readings))
+    collector.collect(10.0)
+    listed = collector.collect(15.0)["disks"]
+    assert isinstance(listed, list)
+    assert [(200.0, 100.0), (None, None)] == [(each["read_rate"], each["write_rate"]) for each in listed]
 
 
 def test_this_machines_root_can_be_measured() -> None:

@@ -33,13 +33,43 @@ def test_a_system_without_cpuinfo_has_no_model(tmp_path: Path) -> None:
     assert None is inventory.processor(tmp_path / "missing")["cpu_model"]
 
 
-def test_disks_are_listed_with_their_sizes() -> None:
+def test_physical_disks_are_listed(tmp_path: Path) -> None:
+    for name in ("sda/device", "sda/queue", "cciss!c0d0/device", "loop0", "sr0/device"):
+        (tmp_path / name).mkdir(parents=True)
+    files = {"sda/size": "2048\n", "sda/device/model": "WDC  WD40\n", "sda/queue/rotational": "1\n"}
+    files |= {"cciss!c0d0/size": "8", "sr0/size": "0", "loop0/size": "8"}
+    for name, text in files.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    array = {"name": "cciss/c0d0", "model": None, "size_bytes": 4096, "rotational": None}
+    disk = {"name": "sda", "model": "WDC  WD40", "size_bytes": 1_048_576, "rotational": True}
+    assert {"disks": [array, disk]} == inventory.disks(tmp_path)
+
+
+def test_a_system_that_shows_no_block_devices_lists_none(tmp_path: Path) -> None:
+    assert {} == inventory.disks(tmp_path / "missing")
+
+
+def test_a_pool_has_no_size_that_would_change_all_the_time() -> None:
+    listed = inventory.filesystems(lambda: [Mount("tank", "/tank", "zfs")], lambda _: (1, 100))["filesystems"]
+    assert isinstance(listed, list)
+    assert None is listed[0]["size_bytes"]
+
+
+def test_file_systems_are_listed_with_their_sizes() -> None:
     mounts = [Mount("/dev/sda1", "/", "ext4"), Mount("/dev/sda1", "/bind", "ext4")]
     expected = {"device": "/dev/sda1", "mountpoint": "/", "filesystem": "ext4", "size_bytes": 100}
-    assert {"disks": [expected]} == inventory.disks(lambda: mounts, lambda _: (1, 100))
+    assert {"filesystems": [expected]} == inventory.filesystems(lambda: mounts, lambda _: (1, 100))
 
 
-def test_interfaces_are_listed_with_the_addresses_that_others_can_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interfaces_are_listed_with_the_lasting_addresses_that_others_can_reach(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    kernel = tmp_path / "if_inet6"
+    kernel.write_text(
+        "20010db8000000000000000000000007 02 40 00 80 venet7\n20010db8000000000000000000000abc 02 40 00 01 venet7\n",
+        encoding="ascii",
+    )
+
     def address(family: int, text: str) -> SimpleNamespace:
         return SimpleNamespace(family=family, address=text)
 
@@ -48,6 +78,7 @@ def test_interfaces_are_listed_with_the_addresses_that_others_can_reach(monkeypa
         "venet7": [
             address(socket.AF_INET6, "fe80::1%venet7"),
             address(socket.AF_INET6, "2001:db8::7"),
+            address(socket.AF_INET6, "2001:db8::abc"),
             address(socket.AF_INET, "192.0.2.7"),
             address(socket.AF_INET, "169.254.3.3"),
             address(psutil.AF_LINK, "02:FC:00:00:00:01"),
@@ -55,7 +86,7 @@ def test_interfaces_are_listed_with_the_addresses_that_others_can_reach(monkeypa
     }
     monkeypatch.setattr(psutil, "net_if_addrs", lambda: listed)
     expected = {"name": "venet7", "mac": "02:fc:00:00:00:01", "addresses": ["192.0.2.7", "2001:db8::7"]}
-    assert {"interfaces": [expected]} == inventory.interfaces()
+    assert {"interfaces": [expected]} == inventory.interfaces(kernel)
 
 
 def test_the_boot_time_is_written_in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,7 +95,7 @@ def test_the_boot_time_is_written_in_utc(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_only_lasting_facts_are_compared() -> None:
-    assert {"cores": 2} == inventory.lasting({"cores": 2, "boot_time": "2026-01-01T00:00:00Z"})
+    assert {"cores": 2} == inventory.lasting({"cores": 2, "boot_time": "2026-01-01T00:00:00Z", "packages": 812})
 
 
 def test_this_machine_can_be_described() -> None:

@@ -48,6 +48,14 @@ def test_a_counter_that_starts_anew_gives_no_rate_of_its_own() -> None:
     assert (None, 20.0) == (fields["net_rx_rate"], fields["net_tx_rate"])
 
 
+def test_an_interface_that_vanishes_and_returns_spoils_nothing() -> None:
+    both = {"eth0": InterfaceCounters(100, 0), "usb0": InterfaceCounters(10**9, 0)}
+    readings = iter([both, {"eth0": InterfaceCounters(300, 0)}, {**both, "eth0": InterfaceCounters(400, 0)}])
+    collector = NetworkCollector(lambda: next(readings))
+    rates = [collector.collect(now_s)["net_rx_rate"] for now_s in (10.0, 11.0, 12.0)]
+    assert [None, 200.0, 100.0] == rates
+
+
 def test_only_interfaces_of_devices_count(tmp_path: Path) -> None:
     names = ["lo", "eth0", "docker0", "veth12", "bond0", "wlan0"]
     for name in names:

@@ -38,11 +38,18 @@ class Menu(msgspec.Struct, frozen=True, kw_only=True):
     line_group_id: Reference = ""
 
 
+class Part(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A part."""
+
+    size: int | None = None
+
+
 class Reading(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A measurement."""
 
     at: Time
     value: float | None = None
+    parts: tuple[Part, ...] | None = None
 
 
 MENUS = managed("lunch_menus", Menu, singular="lunch_menu", prefix="me", sortable=("name",))
@@ -75,7 +82,8 @@ export interface Menu {
 
 
 def test_what_is_encoded_without_its_defaults_may_lack_fields() -> None:
-    assert "{\n  readonly at: string;\n  readonly value?: number | null;\n}" in made(READINGS)
+    assert "{\n  readonly at: string;\n  readonly value?: number | null;\n" in made(READINGS)
+    assert "export interface Part {\n  readonly size?: number | null;\n}" in made(READINGS)
 
 
 @pytest.mark.parametrize(

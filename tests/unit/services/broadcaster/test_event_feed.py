@@ -121,11 +121,16 @@ class Feeds(RuleBasedStateMachine):
         self.journal.events = [event for event in self.journal.events if event.version <= log.version]
         self.journal.lags_behind = 0
         self.world.channel.opened(log.epoch)
-        if self.last_event_id is not None and self.last_event_id > self.began:
-            # an id does not say of which epoch it is: who saw what was lost, and comes back late, is told of it by no
-            # answer but `initial`
-            self.last_event_id = None
+        self.forget_what_was_lost()
         self.world.load()
+
+    def forget_what_was_lost(self) -> None:
+        """Let a client wait for everything anew that saw what was lost.
+
+        An id does not say of which epoch it is: nobody but `initial` tells a client that comes back late.
+        """
+        if self.last_event_id is not None and self.last_event_id > self.began:
+            self.last_event_id = None
 
     @rule(comes_anew=st.booleans(), forgets=st.booleans())
     def request(self, *, comes_anew: bool, forgets: bool) -> None:
@@ -188,6 +193,9 @@ class Feeds(RuleBasedStateMachine):
                 effect = effects.pop(0)
                 if isinstance(effect, Say):
                     self.told(*json.loads(effect.packet.encode()[2:]))
+                    if getattr(message, "epoch", None) not in {None, str(self.world.log.epoch)}:
+                        # it waited to be read while a new epoch was opened
+                        self.forget_what_was_lost()
                 elif isinstance(effect, Ask):
                     self.subscribe(effect.since)
                 elif isinstance(effect, LookUp):

@@ -23,6 +23,7 @@ class FakeConnection:
 
     def __init__(self, secrets: tuple[str, ...], revoked: tuple[str, ...]) -> None:
         self.queries: list[list[bytes]] = []
+        self.before_answer: Callable[[], None] = lambda: None
         self._rows = [
             {
                 "secret_hash": hash_secret(secret),
@@ -30,13 +31,19 @@ class FakeConnection:
                 "server_id": f"s_{secret}",
                 "workspace_id": "w_1",
                 "revoked": secret in revoked,
+                "offered": False,
             }
             for secret in (*secrets, *revoked)
         ]
 
     async def fetch(self, _sql: str, secret_hashes: list[bytes]) -> list[dict[str, Any]]:
         self.queries.append(secret_hashes)
+        self.before_answer()
         return [row for row in self._rows if row["secret_hash"] in secret_hashes]
+
+    def revoke(self, secret: str) -> None:
+        """Let a secret be good for nothing any more."""
+        next(row for row in self._rows if row["secret_hash"] == hash_secret(secret))["revoked"] = True
 
 
 class FakePool:
@@ -121,9 +128,34 @@ async def test_forgotten_secret_is_looked_up_again() -> None:
     pool = FakePool("x")
     credentials = Credentials(pool)
     await credentials.authenticate(bearer("x"))
-    credentials.forget(hash_secret("x"))
+    credentials.forget({"a_y"})
     await credentials.authenticate(bearer("x"))
-    assert [1, 1] == pool.asked
+    assert [1] == pool.asked
+    credentials.forget({"a_x"})
+    await credentials.authenticate(bearer("x"))
+    credentials.forget(None)
+    await credentials.authenticate(bearer("x"))
+    assert [1, 1, 1] == pool.asked
+
+
+async def test_secret_that_changed_while_it_was_looked_up_is_not_remembered() -> None:
+    pool = FakePool("x")
+    credentials = Credentials(pool)
+    looking = asyncio.create_task(credentials.authenticate(bearer("x")))
+    await asyncio.sleep(0)
+    pool.connection.before_answer = lambda: credentials.forget({"a_x"})
+    assert "a_x" == (await looking).agent_id
+    assert credentials.recall(bearer("x")) is None
+
+
+async def test_standing_are_those_who_may_come_in_now_whatever_is_remembered() -> None:
+    pool = FakePool("x", revoked=("gone",))
+    credentials = Credentials(pool)
+    await credentials.authenticate(bearer("x"))
+    pool.connection.revoke("x")
+    asked = [hash_secret(secret) for secret in ("x", "gone", "never")]
+    assert set() == await credentials.standing(asked)
+    assert credentials.recall(bearer("x")) is None
 
 
 async def test_failed_lookup_is_to_be_repeated_and_nothing_is_remembered_of_it() -> None:

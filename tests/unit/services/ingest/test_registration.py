@@ -65,3 +65,18 @@ def test_status_changes_what_it_mentions() -> None:
 @pytest.mark.parametrize(("asked_s", "granted_s"), [(5, 5), (15, 15), (16, 15), (86_400, 15)])
 def test_interval_leaves_room_for_lost_samples(asked_s: float, granted_s: float) -> None:
     assert granted_s == interval_granted(asked_s, offline_after_s=60)
+
+
+@pytest.mark.parametrize("offline_after_s", [1, 60, 600])
+@pytest.mark.parametrize("asked_s", [0.5, 5, 3600])
+def test_three_missed_samples_are_never_longer_than_a_server_may_be_silent(
+    asked_s: float, offline_after_s: float
+) -> None:
+    assert 3 * interval_granted(asked_s, offline_after_s) <= offline_after_s
+
+
+def test_handshake_without_the_time_leaves_the_skew_as_it_was() -> None:
+    ahead = msgspec.structs.replace(HANDSHAKE, ts=NOW + timedelta(seconds=7))
+    agent = agent_heard(None, REGISTRATION, NOW, handshake=ahead)
+    assert 7.0 == agent.clock_skew_s
+    assert 7.0 == agent_heard(agent, REGISTRATION, NOW, handshake=HANDSHAKE).clock_skew_s

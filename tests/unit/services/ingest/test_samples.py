@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.samples import MAX_SAMPLES, Batch, TooManySamples, read_batch
+from services.ingest.items import MAX_SAMPLES, TooManySamples
+from services.ingest.samples import Batch, read_batch
 from shared.errors import Malformed, Rejected
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -35,7 +36,7 @@ def test_one_sample_is_put_as_the_servers_latest() -> None:
 @pytest.mark.parametrize("identity", [{}, {"boot_id": "b"}, {"seq": 5}, {"boot_id": "b", "seq": 0}])
 def test_sample_without_a_whole_identity_is_not_told_apart(identity: dict[str, object]) -> None:
     (draft,) = read({"ts": TS, "load1": 1, **identity}).drafts
-    assert draft.sample is None
+    assert ("", 0) == draft.sample
 
 
 def test_what_is_stored_is_canonical() -> None:
@@ -43,6 +44,16 @@ def test_what_is_stored_is_canonical() -> None:
     batch = read(body)
     assert [b'{"ts":"2026-01-02T03:04:05.500000Z","cpu_percent":5.0}'] == [draft.data for draft in batch.drafts]
     assert 1 == batch.with_unknown_fields
+
+
+def test_what_is_not_known_of_an_entry_is_left_out() -> None:
+    (sample,) = stored(read({"ts": TS, "disks": [{"device": "/dev/sda1", "used": 5, "colour": [1]}]}))
+    assert [{"device": "/dev/sda1", "used": 5}] == sample["disks"]
+
+
+def test_that_there_are_none_is_kept() -> None:
+    (sample,) = stored(read({"ts": TS, "load1": 1, "failed_units": []}))
+    assert [] == sample["failed_units"]
 
 
 def test_time_far_in_the_future_becomes_ours_and_is_counted() -> None:

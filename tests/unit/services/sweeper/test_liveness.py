@@ -1,8 +1,24 @@
 """Who is offline, and whose fault it is."""
 
+import datetime as dt
+
 import pytest
 
-from services.sweeper.liveness import Due, Listening, Verdict, deafness, is_anyone_heard, judge, longest_gap_ms
+from services.sweeper.liveness import (
+    Due,
+    Listening,
+    Verdict,
+    deafness,
+    is_anyone_heard,
+    is_long_away,
+    is_stale,
+    judge,
+    judge_unheard,
+    listening_since_ms,
+    longest_gap_ms,
+)
+from shared.resources.agents import Agent
+from shared.resources.servers import Server, Status
 
 NOW = 1_000_000
 OFFLINE_AFTER = 60_000
@@ -82,3 +98,62 @@ def test_longest_silent_comes_first() -> None:
 def test_share_is_that_of_all_silent_servers_also_when_only_some_are_acted_on() -> None:
     judged = judge(due("w_1", 10), {"w_1": 40}, {"w_1": 40}, anyone_heard=True)
     assert {Verdict.UNKNOWN} == {given for _, given in judged}
+
+
+@pytest.mark.parametrize(
+    ("beat_ms", "left_ms", "is_long"),
+    [
+        (LONG_AGO, None, False),
+        (LONG_AGO - 1, None, True),
+        (None, LONG_AGO, False),
+        (None, LONG_AGO - 1, True),
+        (LONG_AGO - 1, LONG_AGO, False),
+        (None, None, True),
+    ],
+)
+def test_ingest_is_long_away_once_any_server_would_have_been_called_offline(
+    beat_ms: int | None, left_ms: int | None, is_long: bool
+) -> None:
+    listening = Listening(LONG_AGO, beat_ms, LONG_AGO, left_ms=left_ms)
+    assert is_long == is_long_away(NOW, listening, OFFLINE_AFTER)
+
+
+def test_nothing_is_known_of_those_who_fell_silent_while_ingest_was_long_away() -> None:
+    judged = judge_unheard(due("w_1", 2) + due("w_2", 1, held=True))
+    assert [("s_0", Verdict.UNKNOWN), ("s_1", Verdict.UNKNOWN)] == [(one.server_id, given) for one, given in judged]
+
+
+def test_we_listen_since_the_last_of_us_has_returned() -> None:
+    assert [7, 9, 0] == [
+        listening_since_ms(Listening(swept, None, returned)) for swept, returned in ((7, 5), (7, 9), (None, None))
+    ]
+
+
+def agent_heard_at(ms: int) -> Agent:
+    at = dt.datetime.fromtimestamp(ms / 1000, dt.UTC)
+    return Agent(name="a", server_id="s_1", last_heartbeat=at, created_at=at, updated_at=at)
+
+
+def server_seen_at(ms: int | None, status: Status = "offline") -> Server:
+    return Server(
+        name="s", status=status, last_seen=None if ms is None else dt.datetime.fromtimestamp(ms / 1000, dt.UTC)
+    )
+
+
+@pytest.mark.parametrize(
+    ("heartbeat_ms", "server", "since_ms", "stale"),
+    [
+        (NOW - 11, server_seen_at(NOW - 11), 0, True),
+        (NOW - 11, server_seen_at(None), 0, True),
+        (NOW - 11, None, 0, True),
+        (NOW - 10, server_seen_at(NOW - 11), 0, False),
+        (NOW - 11, server_seen_at(NOW - 10), 0, False),
+        (NOW - 11, server_seen_at(NOW - 11), NOW - 10, False),
+        (NOW - 11, server_seen_at(NOW - 11, "online"), 0, False),
+        (NOW - 11, server_seen_at(NOW - 11, "unknown"), 0, False),
+    ],
+)
+def test_registration_is_stale_once_its_server_is_offline_and_nobody_was_heard_for_long(
+    heartbeat_ms: int, server: Server | None, since_ms: int, stale: bool
+) -> None:
+    assert stale == is_stale(NOW, 10, agent_heard_at(heartbeat_ms), server, since_ms)

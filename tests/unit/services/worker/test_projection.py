@@ -5,7 +5,7 @@ import datetime as dt
 import msgspec
 import pytest
 
-from services.worker.projection import EVENT_COLUMNS, HISTORY_COLUMNS, project
+from services.worker.projection import EVENT_COLUMNS, HISTORY_COLUMNS, late_places, project
 from shared.change import Action, Change, ChangeSet
 from shared.names import Topic
 from shared.position import Position
@@ -90,3 +90,12 @@ def test_every_change_of_a_journalled_resource_is_an_event() -> None:
 @pytest.mark.parametrize("resource", ["metrics", "agents", "unheard_of"])
 def test_what_is_not_journalled_has_no_events(resource: str) -> None:
     assert [] == project([entry(1, 0, ("a", "deleted", ""), topic=Topic("w_1", resource))]).events
+
+
+def test_late_places_are_quarters_of_an_hour_of_servers() -> None:
+    def at(minute: int) -> dt.datetime:
+        return dt.datetime(2026, 3, 1, 12, minute, tzinfo=dt.UTC)
+
+    history = [("w_1", "s_1", at(44)), ("w_1", "s_1", at(31)), ("w_2", "s_1", at(29)), ("w_1", "s_2", at(45))]
+    expected = {("w_1", "s_1", at(30)), ("w_2", "s_1", at(15))}
+    assert expected == late_places(history, at(45))

@@ -5,6 +5,7 @@ import type { Descriptor, Field } from "../../resources/descriptor.ts";
 import { valueIn } from "../../resources/inputs.ts";
 import { type Sort, titleOf, turned } from "../../resources/list.ts";
 import type { AnyRecord } from "../../resources/store.ts";
+import { NarrowSort } from "../NarrowSort.tsx";
 import { FieldValue } from "./FieldValue.tsx";
 
 /** What a person may do to a record; null where they may not. They stay the same functions, or every row is redrawn. */
@@ -27,7 +28,15 @@ export function RecordTable({ descriptor, records, sort, setSort, edit, remove }
   const hasActions = edit !== null || remove !== null;
   return (
     <>
-      <NarrowSort descriptor={descriptor} sort={sort} setSort={setSort} />
+      <NarrowSort
+        options={descriptor.fields
+          .filter(({ name }) => descriptor.sortable.includes(name))
+          .map(({ name, label }) => ({ value: name, label }))}
+        value={sort.field}
+        direction={sort.direction}
+        choose={(field) => setSort(turned(sort, field))}
+        setDirection={(direction) => setSort({ ...sort, direction })}
+      />
       <table className="rows records" role="table" style={widths(columns, hasActions)}>
         <caption className="visually-hidden">{descriptor.label}</caption>
         <thead role="rowgroup">
@@ -168,39 +177,6 @@ function look(field: Field, record: AnyRecord) {
   const value = valueIn(record.data, field);
   const isEmpty = value === null || value === "" || (Array.isArray(value) && value.length === 0);
   return { "data-is-empty": isEmpty, ...(field.kind === "text" && !isEmpty && { title: String(value) }) };
-}
-
-/** Where the screen has no room for the heads of the columns. */
-function NarrowSort({
-  descriptor,
-  sort,
-  setSort,
-}: Pick<RecordTableProps, "descriptor" | "sort" | "setSort">) {
-  const other = sort.direction === "ascending" ? "descending" : "ascending";
-  return (
-    <div className="narrow-sort">
-      <label>
-        Sort by{" "}
-        <select value={sort.field} onChange={(event) => setSort(turned(sort, event.target.value))}>
-          {descriptor.fields
-            .filter(({ name }) => descriptor.sortable.includes(name))
-            .map(({ name, label }) => (
-              <option key={name} value={name}>
-                {label}
-              </option>
-            ))}
-        </select>
-      </label>
-      <button
-        className="button"
-        type="button"
-        aria-label={`Sort ${other}`}
-        onClick={() => setSort({ ...sort, direction: other })}
-      >
-        {sort.direction === "ascending" ? "↑" : "↓"}
-      </button>
-    </div>
-  );
 }
 
 /** What people know a record by, then the other fields that fit a line, as far as there is room. */

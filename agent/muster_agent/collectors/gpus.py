@@ -1,0 +1,100 @@
+"""What the graphics processors do: NVIDIA's by their own tool, AMD's by what the kernel shows."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+
+from muster_agent.collectors import commands
+from muster_agent.collectors.base import LONGEST_LIST
+
+CARDS = Path("/sys/class/drm")
+AMD = "0x1002"
+MIB = 1024**2
+NVIDIA_TIMEOUT_S = 8.0
+# The name comes last, as it may have a comma.
+NVIDIA_QUERY = "index,utilization.gpu,memory.used,memory.total,temperature.gpu,power.draw,name"
+
+
+def gpus(
+    find: Callable[[str], str | None] = commands.find,
+    run: Callable[..., bytes] = commands.output_of,
+    cards: Path = CARDS,
+) -> dict[str, object]:
+    """Give `gpus`, a list of `{index, name, percent, mem_used, mem_total, temperature, power_w}`.
+
+    Nothing where there are none. Raises CommandFailed and TimeoutExpired where NVIDIA's tool does not work.
+    """
+    tool = find("nvidia-smi")
+    found = amd_gpus(cards)
+    if tool:
+        command = [tool, f"--query-gpu={NVIDIA_QUERY}", "--format=csv,noheader,nounits"]
+        found += nvidia_gpus(run(command, NVIDIA_TIMEOUT_S).decode(errors="replace"))
+    return {"gpus": found[:LONGEST_LIST]} if found else {}
+
+
+def nvidia_gpus(csv: str) -> list[dict[str, object]]:
+    """Read what `nvidia-smi --query-gpu` prints; what a card does not tell stands there in words."""
+    columns = NVIDIA_QUERY.count(",")
+    rows = [line.split(",", columns) for line in csv.splitlines()]
+    return [_nvidia_gpu([cell.strip() for cell in row]) for row in rows if len(row) == columns + 1]
+
+
+def amd_gpus(cards: Path) -> list[dict[str, object]]:
+    """Read what the kernel's driver shows of each AMD card."""
+    devices = sorted(each / "device" for each in cards.glob("card*") if each.name[len("card") :].isdigit())
+    return [_amd_gpu(index, each) for index, each in enumerate(devices) if _text(each / "vendor") == AMD]
+
+
+def _nvidia_gpu(row: list[str]) -> dict[str, object]:
+    index, percent, mem_used, mem_total, temperature, power_w = map(_number, row[:-1])
+    return {
+        "index": None if index is None else int(index),
+        "name": row[-1],
+        "percent": _percent(percent),
+        "mem_used": _scaled(mem_used, MIB),
+        "mem_total": _scaled(mem_total, MIB),
+        "temperature": temperature,
+        "power_w": power_w,
+    }
+
+
+def _amd_gpu(index: int, device: Path) -> dict[str, object]:
+    sensors = next(iter(sorted(device.glob("hwmon/hwmon*"))), device)
+    temperature = _number(_text(sensors / "temp1_input"))
+    power_w = _number(_text(sensors / "power1_average"))
+    return {
+        "index": index,
+        "name": _text(device / "product_name") or "AMD",
+        "percent": _percent(_number(_text(device / "gpu_busy_percent"))),
+        "mem_used": _scaled(_number(_text(device / "mem_info_vram_used")), 1),
+        "mem_total": _scaled(_number(_text(device / "mem_info_vram_total")), 1),
+        # sysfs has thousandths of a degree and millionths of a watt
+        "temperature": None if temperature is None else round(temperature / 1e3, 1),
+        "power_w": None if power_w is None else round(power_w / 1e6, 1),
+    }
+
+
+def _number(text: str) -> float | None:
+    with contextlib.suppress(ValueError):
+        number = float(text)
+        # "nan" and "inf" are numbers to Python
+        return number if abs(number) < float("inf") else None
+    return None
+
+
+def _percent(number: float | None) -> float | None:
+    return None if number is None else min(number, 100.0)
+
+
+def _scaled(number: float | None, factor: int) -> int | None:
+    return None if number is None else int(number * factor)
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        # Not every card has every file.
+        return ""
