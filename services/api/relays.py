@@ -76,7 +76,7 @@ class Relays:
         async with self._pool.acquire() as connection, connection.transaction():
             row = await _SQL.add_relay(
                 connection,
-                id=new_id("r"),
+                id=new_id("rl"),
                 workspace_id=caller.workspace_id,
                 name=wanted.name,
                 token_hash=hash_token(token),

@@ -103,6 +103,7 @@ def _in_path(door: Door, names: Names, *, only: str | None = None) -> str:
             "record_id": door.resource.prefix if door.resource else "",
             "user_id": "u",
             "invitation_id": "i",
+            "relay_id": "rl",
             "token_id": "e" if "/enrolment-tokens/" in door.path else "t",
         }
         if match[1] == "workspace_id":

@@ -119,6 +119,10 @@ async def settle(api: Api, names: Names) -> None:
         "VALUES ($1, $2, $3, $4, 7, now() + interval '1 day')",
         *(names.id("e"), names.workspace, *secret),
     )
+    await pool.execute(
+        "INSERT INTO relays (id, workspace_id, name, token_hash) VALUES ($1, $2, $3, $4)",
+        *(names.id("rl"), names.workspace, *secret),
+    )
 
 
 async def fill(api: Api, names: Names) -> None:

@@ -30,6 +30,7 @@ from services.ingest.stream.messages import (
     refusal,
 )
 from services.ingest.stream.session import BACKFILL_PER_S, HEARTBEAT_S, SUPERSEDED, WINDOW, CloseCode, Ending, Session
+from services.ingest.stream.turnstile import Turnstile
 from shared.errors import MusterError, Rejected, RetryLater, Unauthenticated
 from shared.io.litestar_problems import as_muster_error
 from shared.io.probes import Receive, Send
@@ -76,6 +77,7 @@ class Surroundings(msgspec.Struct, frozen=True):
     presence: Presence
     registrations: Registrations
     holders: Holders
+    turnstile: Turnstile
     claimed: "Callable[[Connection], None]"
     """Called when a stream has become the one of its agent."""
     clock: Callable[[], float] = time.monotonic
@@ -171,6 +173,8 @@ class Connection:
             failure = as_muster_error(error, "/ingest/v1/ws")
             if type(failure) is MusterError:  # our own fault must not cost the agent its samples
                 failure = RetryLater("an error on our side; it was logged", retry_after_s=OWN_FAULT_RETRY_S)
+            if isinstance(message, Introduction) and isinstance(failure, RetryLater):
+                self._session.put_off(failure.retry_after_s, self._surroundings.clock())
             ending = self._session.refused(failure)
             if ending is not None:
                 self.close(ending)
@@ -189,7 +193,8 @@ class Connection:
         if isinstance(message, Unusable):
             raise message.error
         if isinstance(message, Introduction):
-            return await self._introduce(message)
+            with self._surroundings.turnstile.passing():
+                return await self._introduce(message)
         if not self._session.is_introduced:
             raise RetryLater("a handshake comes first")
         if isinstance(message, Report):

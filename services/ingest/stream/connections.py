@@ -17,6 +17,7 @@ from services.ingest.stream.connection import Connection, Peer, Surroundings
 from services.ingest.stream.departures import Departures
 from services.ingest.stream.holders import Hold, Holders
 from services.ingest.stream.session import SUPERSEDED, CloseCode, Ending
+from services.ingest.stream.turnstile import Turnstile
 from shared.errors import RetryLater
 from shared.io.faults import as_retry_later
 
@@ -62,7 +63,7 @@ class Connections:
         self._most = most
         self._clock = clock
         self._round_s = round_s
-        self._surroundings = Surroundings(intake, presence, registrations, holders, self._claimed, clock)
+        self._surroundings = Surroundings(intake, presence, registrations, holders, Turnstile(), self._claimed, clock)
         self._standing: set[Connection] = set()
         self._newest: dict[str, Connection] = {}
         self._departures: Departures[tuple[Connection, float]] = Departures()

@@ -88,6 +88,11 @@ class Session:
         """Note that a message was taken."""
         self._refusals = 0
 
+    def put_off(self, retry_after_s: float, now_s: float) -> None:
+        """Note that a handshake is to be repeated: it has as much more time."""
+        if not self.is_introduced:
+            self._silent_at = now_s + retry_after_s + HANDSHAKE_WITHIN_S
+
     def refused(self, error: MusterError) -> Ending | None:
         """Note that a message was refused; an end, when that has happened too often in a row.
 

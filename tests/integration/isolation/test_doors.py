@@ -36,6 +36,7 @@ _TABLES = (
     "api_tokens",
     "invitations",
     "enrolment_tokens",
+    "relays",
     "audit_log",
     "audit_heads",
     "ws_events",
@@ -128,6 +129,7 @@ async def test_members_see_what_tells_on_others(api: Api) -> None:
             if any(word in said(answer) for word in THEIRS.disclosures()):
                 seen.add(door.path)
     wanted = {f"/api/v1/{name}" for name in RESOURCES} | {"/api/v1/audit", "/api/v1/tokens", "/api/v1/enrolment-tokens"}
+    wanted |= {"/api/v1/relays"}
     assert seen >= wanted
     assert seen >= {f"/api/v1/{r.name}/{{record_id}}/changes" for r in RESOURCES.values() if r.journalled}
 

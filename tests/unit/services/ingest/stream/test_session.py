@@ -108,3 +108,10 @@ def test_message_that_was_taken_starts_the_count_anew() -> None:
 def test_our_own_faults_do_not_count() -> None:
     session = introduced()
     assert {None} == {session.refused(RetryLater("away")) for _ in range(10 * MAX_REFUSALS)}
+
+
+def test_handshake_that_is_put_off_has_as_much_more_time() -> None:
+    session = Session(0.0)
+    session.put_off(5.0, 2.0)
+    assert session.expired(2.0 + 5.0 + HANDSHAKE_WITHIN_S - 0.1) is None
+    assert CloseCode.SILENT == code_of(session.expired(2.0 + 5.0 + HANDSHAKE_WITHIN_S))
