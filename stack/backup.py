@@ -20,8 +20,8 @@ from stack.terminal import Terminal
 DATABASE = "database.dump"
 FOLDER = "folder/"
 
-LEFT_OUT = frozenset({"postgres", "valkey", "logs", "lock", "ready.json"})
-"""What of a data folder is not kept: PostgreSQL is dumped, Valkey is made anew from it, and the rest is of one run."""
+LEFT_OUT = frozenset({"agents", "postgres", "valkey", "logs", "lock", "ready.json"})
+"""What of a data folder is not kept: PostgreSQL is dumped, Valkey and agents are made anew, the rest is of one run."""
 
 
 async def backup(file: Path, data_dir: Path, environ: Mapping[str, str], terminal: Terminal) -> None:

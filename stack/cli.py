@@ -15,7 +15,11 @@ from muster_client import Delivery, Position
 from stack import audit, transfer
 from stack.administration import administer
 from stack.backup import backup
+from stack.delivery import commands as delivery
+from stack.delivery.build import KINDS, build_agents
 from stack.errors import StackError
+from stack.folders import make_private
+from stack.layout import DataFolder
 from stack.machine import Options
 from stack.restore import restore
 from stack.services import SCALABLE
@@ -53,6 +57,8 @@ BACKING_UP = "Write a whole installation, which may go on running, into a file. 
 RESTORING = "Check a backup, and make its installation anew in a folder of its own."
 EXPORTING = "Write all records of a list to stdout, as they are at one moment."
 IMPORTING = "Create and change records from a file. All of it is checked before anything is written."
+BUILDING = "Make the agents that machines get from this installation, and sign them. Takes about half a minute."
+INSTALLING = "Make an enrolment token, and print the line that installs an agent with it on another machine."
 INTERRUPTED = 130
 
 
@@ -141,6 +147,7 @@ def parser() -> argparse.ArgumentParser:
         )
     )
     _add_user(commands.add_parser("user", help="create users, list them, give them passwords"))
+    _add_agent(commands.add_parser("agent", help="make agents for other machines, and say how they get one"))
     keys = commands.add_parser("keys", help="renew the key that signs access tokens")
     rotate = keys.add_subparsers(dest="action", required=True, metavar="rotate").add_parser(
         "rotate", help="sign with a new key", description="Sign with a new key from now on; who is signed in stays so."
@@ -163,6 +170,32 @@ def _add_user(command: argparse.ArgumentParser) -> None:
     for action in (add, passwd, listing):
         _add_data_dir(action)
         action.set_defaults(run=_administer)
+
+
+def _add_agent(command: argparse.ArgumentParser) -> None:
+    actions = command.add_subparsers(dest="action", required=True, metavar="build|list|install-line")
+    build = actions.add_parser("build", help="make agents, and sign them", description=BUILDING)
+    build.add_argument("--out", type=Path, metavar="DIR", help="where they go (default: agents in the data folder)")
+    build.add_argument("--only", choices=KINDS, help="one that needs Python 3.9, or one that needs Linux and no Python")
+    build.set_defaults(run=_build_agents)
+    listing = actions.add_parser("list", help="list the agents", description="List the agents that are offered.")
+    listing.add_argument("--out", type=Path, metavar="DIR", help="where they are (default: agents in the data folder)")
+    listing.set_defaults(run=_list_agents)
+    line = actions.add_parser("install-line", help="print the line that adds a machine", **_signing_in(INSTALLING))
+    line.add_argument("--uses", type=_uses, default=1, metavar="N", help="for how many machines (default %(default)s)")
+    line.add_argument("--expires", type=_expiry, default=3600, metavar="S", help="for how many seconds (default 3600)")
+    _add_server(line)
+    line.set_defaults(run=_install_line)
+    for action in (build, listing):
+        _add_data_dir(action)
+
+
+def _uses(text: str) -> int:
+    return _whole_number(text, 1, 1000)
+
+
+def _expiry(text: str) -> int:
+    return _whole_number(text, 60, 90 * 24 * 3600)
 
 
 def _add_watch(command: argparse.ArgumentParser) -> None:
@@ -256,6 +289,27 @@ def _administer(given: argparse.Namespace) -> int:
     if given.command == "user" and given.action != "list":
         arguments += [*(["--admin"] if getattr(given, "admin", False) else []), "--", given.email]
     return administer(arguments, given.data_dir, os.environ)
+
+
+def _build_agents(given: argparse.Namespace) -> int:
+    folder = DataFolder(make_private(given.data_dir.absolute()))
+    kinds = (given.only,) if given.only else KINDS
+    if given.out:
+        # unlike the data folder, it may be for services that run as somebody else
+        given.out.mkdir(parents=True, exist_ok=True)
+    build_agents((given.out or folder.agents).absolute(), folder.agent_signing_key, kinds, Terminal().say)
+    return 0
+
+
+def _list_agents(given: argparse.Namespace) -> int:
+    delivery.list_agents(given.out or given.data_dir.absolute() / "agents", Terminal())
+    return 0
+
+
+def _install_line(given: argparse.Namespace) -> int:
+    server = transfer.Server(given.data_dir, given.url, given.workspace)
+    asyncio.run(delivery.install_line(server, given.uses, given.expires, os.environ, Terminal()))
+    return 0
 
 
 def _import(given: argparse.Namespace) -> int:

@@ -46,6 +46,16 @@ class DataFolder:
         """The credentials of the simulated machines."""
         return self.path / "demo.json"
 
+    @property
+    def agents(self) -> Path:
+        """The agents that machines get from this installation; made if need be."""
+        return make_private(self.path / "agents")
+
+    @property
+    def agent_signing_key(self) -> Path:
+        """The key that they are signed with."""
+        return self.path / "agent-signing-key"
+
     def server(self, name: str) -> Path:
         """Return the folder of an embedded server or the agent, which is made if need be."""
         return make_private(self.path / name)

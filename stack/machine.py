@@ -13,6 +13,7 @@ import httpx
 from stack import external, probes, ready
 from stack.administrator import set_up_administrator
 from stack.database import SERVER_START_WITHIN_S, start_postgres
+from stack.delivery import build as delivery
 from stack.embedded import caddy, valkey
 from stack.errors import StackError
 from stack.folders import kept_secret
@@ -66,7 +67,9 @@ class Machine:
 
         Raises `StackError` when a part does not start.
         """
-        redis_url, database_url = await _together(self._start_redis(supervisor), self._start_postgres(supervisor))
+        redis_url, database_url, _ = await _together(
+            self._start_redis(supervisor), self._start_postgres(supervisor), self._pack_agent()
+        )
         services = Services(self._folder, self._environ, redis_url, database_url)
         with self._terminal.step("database", "migrated"):
             await migrate(database_url)
@@ -75,6 +78,13 @@ class Machine:
         await self._start_origin(supervisor, upstreams)
         await self._start_agents(supervisor, services)
         return ready.Ready(self._origin.public_url, redis_url, database_url, {}), sign_in
+
+    async def _pack_agent(self) -> None:
+        """Offer the agent that any Python runs; an installation without its packages has none, and says so."""
+        try:
+            await asyncio.to_thread(delivery.offer_zipapp, self._agents_dir(), self._folder.agent_signing_key)
+        except StackError as error:
+            self._terminal.say(f"  no agent for other machines: {error}")
 
     async def _start_redis(self, supervisor: Supervisor) -> str:
         given = self._environ.get("REDIS_URL")
@@ -102,7 +112,10 @@ class Machine:
     async def _start_services(self, supervisor: Supervisor, services: Services) -> dict[str, list[str]]:
         """Return the `host:port` of every replica, by service."""
         ports = {role: [self._ports.take() for _ in range(self._options.scale.get(role, 1))] for role in SCALABLE}
-        secrets = {"ingest": {"AGENT_SHARED_TOKEN": self._agent_token()}}
+        secrets = {
+            "ingest": {"AGENT_SHARED_TOKEN": self._agent_token()},
+            "api": {"AGENTS_DIR": str(self._agents_dir())},
+        }
         programs = {role: services.replicas(role, ports[role], secrets.get(role, {})) for role in SCALABLE}
         # the worker opens the log, without which nobody else is ready
         workers = programs.pop("worker")
@@ -132,6 +145,10 @@ class Machine:
         if self._options.demo_machines:
             program = services.demo(url, token, self._options.demo_machines)
             await supervisor.start(program, None, SERVICE_START_WITHIN_S)
+
+    def _agents_dir(self) -> Path:
+        given = self._environ.get("AGENTS_DIR")
+        return Path(given).absolute() if given else self._folder.agents
 
     def _agent_token(self) -> str:
         return self._environ.get("AGENT_SHARED_TOKEN") or kept_secret(self._folder.agent_token)

@@ -37,7 +37,9 @@ SENDING = "sending"
 
 @dataclass(frozen=True)
 class StopAsked:
-    """Somebody wants the agent to end."""
+    """Somebody wants the agent to end; `quietly` without a goodbye, because it is about to come back."""
+
+    quietly: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,9 @@ class Agent:
         # SimpleQueue.put is the one way to wake a thread that is safe in a signal handler.
         self._events: queue.SimpleQueue[StopAsked | ThreadEnded] = queue.SimpleQueue()
 
-    def stop(self) -> None:
-        """Ask the agent to send what it has, say goodbye and end."""
-        self._events.put(StopAsked())
+    def stop(self, *, quietly: bool = False) -> None:
+        """Ask the agent to send what it has, say goodbye (but `quietly`) and end."""
+        self._events.put(StopAsked(quietly))
 
     def run(self) -> bool:
         """Work until asked to stop, and keep what is left; tell whether it went well. Ends at most 5 s after `stop`."""
@@ -83,7 +85,7 @@ class Agent:
         self._start(SENDING, self._report)
         event = self._next_event(math.inf)
         went_well = isinstance(event, StopAsked)
-        self._exchange.stop()
+        self._exchange.stop(quietly=isinstance(event, StopAsked) and event.quietly)
         deadline_s = time.monotonic() + LEAVE_S
         while event is not None:
             if isinstance(event, ThreadEnded):

@@ -4,6 +4,7 @@ AgentError
 ├── SettingsError            say it in one line, exit 2: a flag or variable is wrong
 ├── StateError               say it in one line, exit 1: the state directory cannot be used
 ├── EnrolmentRefused         say it in one line, exit 1: another enrolment token is needed
+├── UpdateFailed             say it in one line, exit 1: there was no good update to be had
 └── DeliveryError            a request did not succeed; the agent goes on
     ├── Unavailable          wait, then send again, beginning with a handshake
     │   ├── StreamUnusable   see whether plain requests succeed
@@ -32,6 +33,10 @@ class StateError(AgentError):
 
 class EnrolmentRefused(AgentError):
     """The server does not take this enrolment token; trying again would not help."""
+
+
+class UpdateFailed(AgentError):
+    """No update could be had, or what was offered is not taken."""
 
 
 class DeliveryError(AgentError):

@@ -28,6 +28,7 @@ class Exchange:
         self._keep_s = keep_s
         self._listener: Callable[[], None] | None = None
         self._stopping = False
+        self._is_quiet = False
         self._changed = threading.Condition()
 
     @property
@@ -52,10 +53,17 @@ class Exchange:
         with self._changed:
             return self._stopping
 
-    def stop(self) -> None:
+    @property
+    def is_quiet(self) -> bool:
+        """Whether to end without a goodbye, because the agent is about to come back."""
+        with self._changed:
+            return self._is_quiet
+
+    def stop(self, *, quietly: bool = False) -> None:
         """Ask both threads to end, and wake them."""
         with self._changed:
             self._stopping = True
+            self._is_quiet = quietly
             self._tell()
 
     def add(self, sample: Sample) -> int:

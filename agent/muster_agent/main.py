@@ -38,6 +38,7 @@ from muster_agent.settings import Settings
 from muster_agent.spool import Spool
 from muster_agent.stream import Stream
 from muster_agent.transport import ANSWER_TIMEOUT_S, PREFIX, Transport
+from muster_agent.update import process as updating
 from muster_agent.wire import Waker, Wire
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,8 @@ EXIT_USAGE = 2
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `muster-agent` with these arguments (those of the process); give its exit code."""
     try:
-        chosen = settings.load(sys.argv[1:] if arguments is None else arguments, os.environ, is_root=_is_root())
+        given = sys.argv[1:] if arguments is None else arguments
+        chosen = settings.load(given, os.environ, is_root=_is_root())
         logs.configure(chosen.log_level)
         if chosen.once:
             print_one_sample(chosen.without)
@@ -58,7 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if chosen.footprint_s is not None:
             sys.stdout.write(footprint.measure(chosen.footprint_s, chosen.interval_s, chosen.without) + "\n")
             return 0
-        return serve(chosen)
+        if chosen.update.check_only:
+            return updating.check(chosen)
+        return serve(chosen, given)
     except SettingsError as error:
         sys.stderr.write(f"muster-agent: {error}\n")
         return EXIT_USAGE
@@ -76,21 +80,35 @@ def print_one_sample(without: Collection[str] = ()) -> None:
     sys.stdout.write(json.dumps(sampler.fields(), indent=2, allow_nan=False) + "\n")
 
 
-def serve(chosen: Settings) -> int:
+def serve(chosen: Settings, arguments: Sequence[str]) -> int:
     """Report until a signal comes; give the exit code. Raises AgentError when it cannot begin."""
+    updater = updating.updater(chosen, arguments)
+    if updater is not None:
+        updater.take_over()
     state = StateDirectory(chosen.state_dir)
     credential = state.load_credential()
     server_url = _server_url(chosen, credential)
     state.prepare()
-    agent = build(chosen, state, credential, server_url)
+    agent = build(chosen, state, credential, server_url, updating.on_connected(chosen))
     log.info("muster-agent %s reports to %s every %g s", __version__, server_url, chosen.interval_s)
     if settings.is_exposed(server_url):
         log.warning("%s is not encrypted: this machine's secret can be read on the way", server_url)
-    _stop_on_signals(agent.stop)
-    return 0 if agent.run() else EXIT_FAILURE
+    has_signal = _stop_on_signals(agent.stop)
+    if updater is not None:
+        updater.watch(lambda: agent.stop(quietly=True))
+    went_well = agent.run()
+    if went_well and updater is not None and updater.pending is not None and not has_signal():
+        updater.try_pending(has_signal)
+    return 0 if went_well else EXIT_FAILURE
 
 
-def build(chosen: Settings, state: StateDirectory, credential: Credential | None, server_url: str) -> Agent:
+def build(
+    chosen: Settings,
+    state: StateDirectory,
+    credential: Credential | None,
+    server_url: str,
+    on_connected: Callable[[], None] = lambda: None,
+) -> Agent:
     """Put an agent together. Nothing of it is running yet. Raises SettingsError."""
     boot_id = _boot_id()
     hostname = printable(socket.gethostname()) or "unknown"
@@ -99,7 +117,7 @@ def build(chosen: Settings, state: StateDirectory, credential: Credential | None
     transport = Transport(server_url, PlainHttp(route))
     exchange = Exchange(_backlog(chosen), chosen.interval_s, chosen.keep_hours * 3600)
     facts = Facts(boot_id, chosen.interval_s, catalogue.os_collectors(), catalogue.inventory_collectors(chosen.without))
-    membership = Membership(state, transport, application, facts, credential)
+    membership = Membership(state, transport, application, facts, credential, on_connected)
     delivery = Delivery(exchange, Backoff())
     pace = Pace()
     stream = Stream(partial(_open_stream, route, transport), membership, delivery, pace)
@@ -142,8 +160,11 @@ def _server_url(chosen: Settings, credential: Credential | None) -> str:
     return server_url
 
 
-def _stop_on_signals(stop: Callable[[], None]) -> None:
-    """Let the first SIGTERM or SIGINT stop in order, and the second end the process at once."""
+def _stop_on_signals(stop: Callable[[], None]) -> Callable[[], bool]:
+    """Let the first SIGTERM or SIGINT stop in order, and the second end the process at once.
+
+    Gives what tells whether one has come.
+    """
     has_come = False
 
     def on_signal(number: int, _frame: object) -> None:
@@ -155,6 +176,7 @@ def _stop_on_signals(stop: Callable[[], None]) -> None:
 
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
+    return lambda: has_come
 
 
 def _boot_id() -> str:

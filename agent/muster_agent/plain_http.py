@@ -62,7 +62,7 @@ class PlainHttp:
         connection = self._connection or self._connect(min(timeout_s, CONNECT_TIMEOUT_S))
         try:
             connection.sock.settimeout(timeout_s)
-            connection.request("POST", self._target(path), body, self._headers(headers))
+            connection.request("POST", self._route.target(path), body, self._route.request_headers(headers))
             response = connection.getresponse()
             content = response.read(LARGEST_ANSWER)
         except BaseException:
@@ -78,15 +78,3 @@ class PlainHttp:
         connection.sock = self._route.open(timeout_s, is_tunnel=False)
         self._connection = connection
         return connection
-
-    @property
-    def _is_forwarded(self) -> bool:
-        return self._route.proxy is not None and not self._route.is_secure
-
-    def _target(self, path: str) -> str:
-        path = self._route.path + path
-        return f"http://{self._route.authority}{path}" if self._is_forwarded else path
-
-    def _headers(self, headers: Mapping[str, str]) -> dict[str, str]:
-        forwarded = self._route.proxy.headers if self._route.proxy and self._is_forwarded else {}
-        return {"Host": self._route.authority, **headers, **forwarded}

@@ -75,7 +75,10 @@ class Reporter:
             return self._pause_s(error)
 
     def finish(self) -> None:
-        """Send what is new in plain requests, for two seconds at most, and say goodbye, however well that went."""
+        """Send what is new in plain requests, for two seconds at most, and say goodbye, however well that went.
+
+        No goodbye when the agent is about to come back.
+        """
         if not self._membership.is_enrolled:
             return
         deadline_s = self._delivery.now_s() + FLUSH_S
@@ -86,6 +89,8 @@ class Reporter:
                 pass
         except DeliveryError as error:
             log.warning("samples were not delivered: %s", error)
+        if self._exchange.is_quiet:
+            return
         try:
             self._posting.say_goodbye(GOODBYE_TIMEOUT_S)
             log.info("said goodbye")

@@ -9,6 +9,7 @@ import os
 import socket
 import ssl
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
@@ -58,6 +59,20 @@ class Route:
         if not (is_tunnel or self.is_secure):
             return socket.create_connection((self.proxy.host, self.proxy.port), timeout_s)
         return self._secured(self._tunnel(self.proxy, timeout_s))
+
+    def target(self, path: str) -> str:
+        """Give what a plain request for `path` asks for: a proxy that forwards it wants the whole URL."""
+        path = self.path + path
+        return f"http://{self.authority}{path}" if self._is_forwarded else path
+
+    def request_headers(self, headers: Mapping[str, str]) -> dict[str, str]:
+        """Give a plain request's headers: its own, the host, and what the proxy wants."""
+        forwarded = self.proxy.headers if self.proxy and self._is_forwarded else {}
+        return {"Host": self.authority, **headers, **forwarded}
+
+    @property
+    def _is_forwarded(self) -> bool:
+        return self.proxy is not None and not self.is_secure
 
     def _tunnel(self, proxy: Proxy, timeout_s: float) -> socket.socket:
         connection = http.client.HTTPConnection(proxy.host, proxy.port, timeout=timeout_s)

@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 from muster_agent import __version__, channel
 from muster_agent.collectors import catalogue
 from muster_agent.errors import SettingsError
+from muster_agent.update import settings as update_settings
+from muster_agent.update.settings import UpdateSettings
 
 DEFAULT_INTERVAL_S = 5.0
 SHORTEST_INTERVAL_S = 0.1
@@ -42,6 +44,7 @@ class Settings:
     name: str
     log_level: str
     once: bool
+    update: UpdateSettings
     without: frozenset[str] = frozenset()
     footprint_s: float | None = None
     transport: str = channel.AUTO
@@ -70,6 +73,7 @@ def load(arguments: Sequence[str], environ: Mapping[str, str], *, is_root: bool)
         name=_name(given.name),
         log_level=given.log_level,
         once=given.once,
+        update=update_settings.read(given, environ),
         without=_without(given.without, environ),
         footprint_s=given.footprint,
         transport=_transport(given.transport, environ),
@@ -132,6 +136,7 @@ def _parser() -> argparse.ArgumentParser:
         help="measure for S seconds (60) without any server, print what that took, and exit",
     )
     add("--once", action="store_true", help="print one sample as JSON, without any server, and exit")
+    update_settings.add_flags(parser)
     add("--version", action="version", version=f"muster-agent {__version__}")
     return parser
 

@@ -23,6 +23,8 @@ LARGEST_MESSAGE_BYTES = 900_000
 SMALLEST_MESSAGE_BYTES = 1000
 GOODBYE_WITHIN_S = 2.5
 GOODBYE_CODE = 1000
+# RFC 6455, 7.4.1: going away; the server waits for the agent to return.
+AWAY_CODE = 1001
 
 Opener = Callable[[Waker], Wire]
 
@@ -45,7 +47,9 @@ class Stream:
         self._limit_bytes = LARGEST_MESSAGE_BYTES
 
     def run(self, answered: Callable[[], None]) -> None:
-        """Report until the exchange is stopped, and say goodbye. `answered` is called at the first answer.
+        """Report until the exchange is stopped, and say goodbye unless it was stopped quietly.
+
+        `answered` is called at the first answer.
 
         Raises DeliveryError when the connection cannot be opened, or has ended.
         """
@@ -55,7 +59,7 @@ class Stream:
             wire = self._open(waker)
             try:
                 self._converse(wire, answered)
-                wire.close(GOODBYE_CODE)
+                wire.close(AWAY_CODE if self._exchange.is_quiet else GOODBYE_CODE)
             except OSError as error:
                 raise Unavailable(f"the stream broke: {error}") from error
             finally:
@@ -148,6 +152,8 @@ class Stream:
         if self._delivery.now_s() >= leave_s:
             log.warning("could not say goodbye: the server does not answer")
             return True
+        if self._exchange.is_quiet:
+            return conversation.is_quiet and not (conversation.is_open and self._exchange.has_fresh())
         if conversation.is_open and not conversation.said_goodbye and not self._exchange.has_fresh():
             wire.send(conversation.message(Kind.GOODBYE, self._delivery.now_s(), {}))
         if conversation.said_goodbye and conversation.is_quiet:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from services.api.app import build_app
 from services.api.parts import make_parts
+from services.api.settings import Delivery
 from shared.io.changelog.append import ChangeLog
 from shared.io.commits import CommitWaiter
 from shared.io.database.pool import create_pool
@@ -16,6 +17,7 @@ from shared.settings import Http, Servers, load
 async def main(environment: Mapping[str, str]) -> None:
     """Run the api until it is told to stop."""
     servers, http = load(Servers, environment), load(Http, environment)
+    delivery = load(Delivery, environment)
     async with contextlib.AsyncExitStack() as stack:
         redis = open_redis(servers.redis_url)
         stack.push_async_callback(redis.aclose)
@@ -27,7 +29,7 @@ async def main(environment: Mapping[str, str]) -> None:
         commits_pool = await create_pool(servers.database_url, size=1)
         stack.push_async_callback(commits_pool.close)
         commits = CommitWaiter(redis, commits_pool)
-        parts = make_parts(redis, pool, log, commits)
+        parts = make_parts(redis, pool, log, commits, delivery=delivery)
         await run(
             build_app(parts),  # type: ignore[arg-type]  # Litestar has types of its own for ASGI's messages
             http,

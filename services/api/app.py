@@ -15,6 +15,7 @@ from services.api.agent_identity_routes import AGENT_IDENTITY_ROUTES
 from services.api.api_tokens import API_TOKEN_ROUTES
 from services.api.audit import AUDIT_ROUTES
 from services.api.auth_routes import AUTH_ROUTES
+from services.api.downloads import DOWNLOAD_ROUTES
 from services.api.enrolment import ENROLMENT_ROUTES
 from services.api.inventories import INVENTORY_ROUTES
 from services.api.invitation_routes import INVITATION_ROUTES
@@ -67,6 +68,7 @@ def _routes() -> list[Any]:
                 *SERVER_ROUTES,
                 *METRIC_HISTORY_ROUTES,
                 *INVENTORY_ROUTES,
+                *DOWNLOAD_ROUTES,
             ],
         ),
         Router("/api", route_handlers=SYNC_ROUTES),

@@ -8,6 +8,7 @@ from services.api.accounts import Accounts
 from services.api.agent_identity import AgentIdentities
 from services.api.api_tokens import ApiTokens
 from services.api.audit import AuditReader
+from services.api.downloads import Agents
 from services.api.enrolment import EnrolmentTokens
 from services.api.inventories import InventoryReader
 from services.api.invitations import Invitations
@@ -22,6 +23,7 @@ from services.api.records.writer import WAIT_TIMEOUT_S, RecordWriter
 from services.api.relays import Relays
 from services.api.repetition import Repetition
 from services.api.servers import Servers
+from services.api.settings import Delivery
 from services.api.throttle import LoginThrottle
 from services.api.users import Users
 from services.api.workspaces import Workspaces
@@ -57,14 +59,16 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     metric_history: MetricHistory
     inventories: InventoryReader
     log_reader: LogReader
+    agents: Agents
 
 
-def make_parts(
+def make_parts(  # noqa: PLR0913  (what it is made of, by name)
     redis: Redis,
     pool: asyncpg.Pool,
     log: ChangeLog,
     commits: CommitWaiter,
     *,
+    delivery: Delivery | None = None,
     wait_timeout_s: float = WAIT_TIMEOUT_S,
 ) -> Parts:
     """Make the parts; beside them must run `commits`, or writes are answered with 202, and their `identity_changes`."""
@@ -98,6 +102,7 @@ def make_parts(
         metric_history=MetricHistory(pool),
         inventories=InventoryReader(pool),
         log_reader=reader,
+        agents=Agents(delivery or Delivery()),
     )
 
 

@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 from stack.install import interpreter
+from stack.install.agent import OLDEST_PYTHON, AgentPackages
 from stack.install.commands import environment, run, succeeds
 from stack.install.failure import InstallError
 from stack.install.stamps import fingerprint, is_current
@@ -30,6 +31,7 @@ class Packages:
         self._stamp = self._venv / ".muster-installed"
         self._uv_lock = checkout / "stack" / "install" / "uv.txt"
         self._variables = environment(self._tools)
+        self._agent = AgentPackages(checkout, self._variables)
 
     def install(self) -> None:
         """Bring `.venv` to what the lock says; do nothing when it is there already. Raises `InstallError`."""
@@ -37,8 +39,12 @@ class Packages:
         files = [self._checkout / name for name in ("requirements.lock", *projects)]
         expected = fingerprint(files, str(self._checkout))
         python = str(self._venv / "bin" / "python")
-        if is_current(self._stamp, expected) and interpreter.is_usable(python):
-            return
+        if not (is_current(self._stamp, expected) and interpreter.is_usable(python)):
+            self._install(python, expected)
+        if not self._agent.are_current():
+            self._agent.gather(self.uv())
+
+    def _install(self, python: str, expected: str) -> None:
         print("Installing the packages of requirements.lock into .venv, which takes a while the first time", flush=True)
         uv = self.uv()
         self._stamp.unlink(missing_ok=True)
@@ -57,14 +63,15 @@ class Packages:
         # the containers get the same releases, without the embedded servers and what tests need
         services = ("deploy/requirements.in", "-c", "requirements.lock")
         self._compile("deploy/requirements.lock", "pyproject.toml", *services, *options)
+        self._compile("agent/requirements.lock", "agent/pyproject.toml", *options, python=OLDEST_PYTHON)
         with tempfile.NamedTemporaryFile("w", suffix=".in", encoding="ascii") as wanted:
             wanted.write("uv\n")
             wanted.flush()
             self._compile(str(self._uv_lock), wanted.name, *options)
 
-    def _compile(self, output: str, *wanted: str) -> None:
+    def _compile(self, output: str, *wanted: str, python: str = "3.11") -> None:
         form = ("--universal", "--generate-hashes", "--no-annotate", "--no-header", "--quiet")
-        self._run("locking", self.uv(), "pip", "compile", *form, "--python-version", "3.11", *wanted, "-o", output)
+        self._run("locking", self.uv(), "pip", "compile", *form, "--python-version", python, *wanted, "-o", output)
 
     def uv(self) -> str:
         """Return the uv to use: the machine's own, or one that is put into `.tools`. Raises `InstallError`."""

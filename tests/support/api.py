@@ -14,6 +14,7 @@ from services.api.app import build_app
 from services.api.parts import Parts, make_parts
 from services.api.passwords import hash_password
 from services.api.records.writer import WAIT_TIMEOUT_S
+from services.api.settings import Delivery
 from shared.io.changelog.append import ChangeLog
 from shared.io.commits import CommitWaiter
 from shared.io.database.pool import create_pool
@@ -137,7 +138,12 @@ class Api:
 
 @contextlib.asynccontextmanager
 async def running_api(
-    redis_url: str, database_url: str, *, appliers: bool = True, wait_timeout_s: float = WAIT_TIMEOUT_S
+    redis_url: str,
+    database_url: str,
+    *,
+    appliers: bool = True,
+    wait_timeout_s: float = WAIT_TIMEOUT_S,
+    delivery: Delivery | None = None,
 ) -> AsyncIterator[Api]:
     """Run the api until the block ends; without appliers its log is sealed, and nothing is committed."""
     async with contextlib.AsyncExitStack() as stack:
@@ -151,7 +157,7 @@ async def running_api(
         log = ChangeLog(redis)
         stack.push_async_callback(log.aclose)
         commits = CommitWaiter(redis, pool)
-        parts = make_parts(redis, pool, log, commits, wait_timeout_s=wait_timeout_s)
+        parts = make_parts(redis, pool, log, commits, delivery=delivery, wait_timeout_s=wait_timeout_s)
         await stack.enter_async_context(_running(commits.run, parts.identity_changes.run))
         app = Probes(cast("Any", build_app(parts)), {})
         transport = Documented(httpx.ASGITransport(cast("Any", app)), "/api/openapi.json")

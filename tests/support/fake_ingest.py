@@ -43,6 +43,8 @@ class FakeIngest:
         self.handshakes: list[dict[str, Any]] = []
         self.samples: list[dict[str, Any]] = []
         self.requests: list[str] = []
+        # what is answered to GET, by path
+        self.files: dict[str, bytes] = {}
         self.largest_batch = 0
         self.most_at_once = 0
         # What the stream says in a `config`, beside the interval.
@@ -74,7 +76,7 @@ class FakeIngest:
     @property
     def goodbyes(self) -> int:
         """How often an agent took its leave."""
-        return self.requests.count("/ingest/v1/disconnect")
+        return self.requests.count("/ingest/v1/disconnect") + self.requests.count("goodbye")
 
     def start(self) -> None:
         """Listen: on a free port the first time, on the same one later."""
@@ -215,6 +217,13 @@ class FakeIngest:
                 raise ConnectionAbortedError
             return self._serve(path, headers.get("Authorization", ""), body)
 
+    def file(self, path: str) -> bytes | None:
+        """Give what is downloaded from a path, None for what does not exist."""
+        with self._changed:
+            self.requests.append(path)
+            self._changed.notify_all()
+            return self.files.get(path)
+
     def _serve(self, path: str, authorization: str, body: bytes) -> FakeAnswer:
         if self._scripted.get(path):
             return self._scripted[path].pop(0)
@@ -310,8 +319,11 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def do_GET(self) -> None:
-        """Open a stream, if one is asked for and may be."""
+        """Open a stream, if one is asked for and may be; else answer a download."""
         ingest = self.server.ingest
+        if "Upgrade" not in self.headers:
+            self._download(ingest.file(self.path))
+            return
         refusal = ingest.refuse_upgrade()
         if refusal is None and self.headers.get("Authorization") != f"Bearer {ingest.secret}":
             refusal = FakeAnswer(401, {"code": "unauthenticated", "detail": "unknown secret"})
@@ -338,6 +350,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(encoded)))
         self.end_headers()
         self.wfile.write(encoded)
+
+    def _download(self, content: bytes | None) -> None:
+        self.send_response(404 if content is None else 200)
+        self.send_header("Content-Length", str(len(content or b"")))
+        self.end_headers()
+        self.wfile.write(content or b"")
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002, ANN401 - the signature is http.server's
         """Say nothing: tests look at what arrived."""

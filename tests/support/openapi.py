@@ -47,7 +47,7 @@ def _require_promised(operation: dict[str, Any], response: httpx.Response) -> No
     name, status = operation["operationId"], str(response.status_code)
     assert status in operation["responses"], f"{name} answers {status}, which is not in its document"
     # a body that is streamed has no length
-    is_empty = status == "204" or response.headers.get("content-length") == "0"
+    is_empty = status in {"204", "304"} or response.headers.get("content-length") == "0"
     # an empty message of protobuf has a type all the same
     kind = response.headers.get("content-type", "").partition(";")[0] if not is_empty or status == "200" else ""
     promised = operation["responses"][status].get("content") or {"": None}

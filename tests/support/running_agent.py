@@ -9,6 +9,7 @@ from muster_agent.agent import Agent
 from muster_agent.credential import StateDirectory
 from muster_agent.main import build
 from muster_agent.settings import Settings
+from muster_agent.update.settings import UpdateSettings
 
 INTERVAL_S = 0.1
 DEADLINE_S = 10.0
@@ -23,7 +24,15 @@ class RunningAgent:
         state = StateDirectory(state_dir)
         state.prepare()
         settings = Settings(
-            server_url, token, state_dir, interval_s, "Ada's machine", "debug", once=False, transport=transport
+            server_url=server_url,
+            token=token,
+            state_dir=state_dir,
+            interval_s=interval_s,
+            name="Ada's machine",
+            log_level="debug",
+            once=False,
+            update=UpdateSettings(),
+            transport=transport,
         )
         self.agent: Agent = build(settings, state, state.load_credential(), server_url)
         self.went_well: bool | None = None

@@ -16,6 +16,8 @@ from tests.support.api import OTHER_WORKSPACE, WORKSPACE, Api
 # whom each endpoint is for, in the words of `Access`
 TABLE: dict[tuple[str, str], Access] = {
     ("GET", "/api/openapi.json"): "public",
+    ("GET", "/api/v1/download/agent/{os}/{arch}/{version}"): "public",
+    ("GET", "/api/v1/download/install.sh"): "public",
     ("POST", "/api/v1/auth/login"): "public",
     ("POST", "/api/v1/auth/refresh"): "public",
     ("POST", "/api/v1/invitations/accept"): "public",

@@ -95,12 +95,13 @@ async def test_a_restored_installation_is_the_one_that_was_backed_up(tmp_path: P
         assert [] == list(tmp_path.glob(".backup*"))
         # what happens afterwards is not in it
         await ask(installation, "POST", "/api/v1/tags", json={"name": "afterwards"})
-    token = (old / "agent-token").read_text()
+    secrets = [(old / name).read_text() for name in ("agent-token", "agent-signing-key")]
 
     status, said = await muster("restore", file, "--data-dir", new)
     assert (0, True) == (status, said.endswith(f"Start it with muster up --data-dir {new}\n")), said
-    assert token == (new / "agent-token").read_text()
-    assert {"agent-token", "caddy", "lock", "logs", "postgres", "terminal.log"} == {path.name for path in new.iterdir()}
+    assert secrets == [(new / name).read_text() for name in ("agent-token", "agent-signing-key")]
+    kept = {"agent-signing-key", "agent-token", "caddy", "lock", "logs", "postgres", "terminal.log"}
+    assert kept == {path.name for path in new.iterdir()}
     async with installed(new, "--no-agent", environment=KEPT_PASSWORD) as installation:
         restored = await tables(installation)
         assert before == restored

@@ -13,6 +13,7 @@ from muster_agent import __version__, settings
 from muster_agent.collectors import catalogue
 from muster_agent.errors import SettingsError
 from muster_agent.settings import Settings
+from muster_agent.update.settings import UpdateSettings
 
 
 def load(*arguments: str, environ: Mapping[str, str] | None = None, is_root: bool = False) -> Settings:
@@ -28,6 +29,7 @@ def test_defaults() -> None:
         name="",
         log_level="info",
         once=False,
+        update=UpdateSettings(),
     )
     assert expected == load()
 

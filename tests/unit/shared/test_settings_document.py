@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from services.api.settings import Delivery
 from services.api.setup import Administrator
 from services.broadcaster.settings import Broadcasting
 from services.ingest.settings import Admission, Streaming
@@ -21,6 +22,7 @@ KINDS = (
     StaleAgents,
     Journal,
     History,
+    Delivery,
     Administrator,
     Admission,
     Streaming,

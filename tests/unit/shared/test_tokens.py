@@ -64,7 +64,7 @@ def test_a_token_signed_with_an_unknown_key_is_refused() -> None:
 
 def test_an_unsigned_token_is_refused() -> None:
     payload = {"sub": "u_1", "sid": "x_1", "iat": 0, "exp": 4_000_000_000}
-    unsigned = jwt.encode(payload, None, algorithm="none", headers={"kid": KEY.id})
+    unsigned = jwt.encode(payload, "", algorithm="none", headers={"kid": KEY.id})
     with pytest.raises(Unauthenticated):
         decode_token(unsigned, KEYS, NOW)
 

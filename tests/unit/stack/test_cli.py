@@ -31,6 +31,10 @@ from stack import cli
         (["user", "add"], "required: EMAIL"),
         (["user", "add", "a@example.org", "--password", "secret"], "unrecognized arguments: --password"),
         (["keys"], "required: rotate"),
+        (["agent"], "required: build|list|install-line"),
+        (["agent", "build", "--only", "jar"], "--only: invalid choice: 'jar'"),
+        (["agent", "install-line", "--uses", "0"], "--uses: '0' is not a whole number from 1 to 1000"),
+        (["agent", "install-line", "--expires", "1"], "--expires: '1' is not a whole number from 60"),
         (["audit"], "required: verify"),
         (["export"], "required: RESOURCE"),
         (["restore", "file"], "required: --data-dir"),
@@ -68,7 +72,7 @@ def test_numbers_that_only_look_like_numbers_are_refused() -> None:
 
 COMMANDS = (
     *("up", "status", "watch", "export", "import", "backup", "restore", "audit", "audit verify"),
-    *("user", "user add", "keys rotate"),
+    *("user", "user add", "keys rotate", "agent", "agent build", "agent list", "agent install-line"),
 )
 
 

@@ -3,6 +3,7 @@
 import { useEffect } from "react";
 import type { FleetStore } from "../fleet/store.ts";
 import type { Session } from "../session.ts";
+import { AddMachineButton } from "./AddMachineButton.tsx";
 import { ConnectionNotice } from "./ConnectionNotice.tsx";
 import { NoServers } from "./NoServers.tsx";
 import { ServerTable } from "./ServerTable.tsx";
@@ -26,6 +27,7 @@ export function FleetPage({ store, session }: FleetPageProps) {
       <main className="content" data-stale={isLoaded && !isLive}>
         {!isLoaded && <p className="loading">Getting your machines…</p>}
         {isLoaded && isEmpty && <NoServers store={store} session={session} />}
+        {isLoaded && !isEmpty && <AddMachineButton store={store} session={session} />}
         {isLoaded && !isEmpty && <ServerTable store={store} />}
       </main>
     </>

@@ -26,16 +26,16 @@ beforeEach(async () => {
 
 const createToken = () => act(async () => page.querySelector("button")?.click());
 
-test("it is told how to start an agent for this server", () => {
+test("it is told how to install an agent of this server", () => {
   expect(page.querySelector("pre")?.textContent).toBe(
-    `muster-agent --server ${location.origin} --token TOKEN`,
+    `curl -fsSL ${location.origin}/api/v1/download/install.sh | sudo MUSTER_ENROL_TOKEN=TOKEN sh`,
   );
 });
 
-test("a token is made for one machine of this workspace, and stands in the command", async () => {
+test("a token is made for one machine of this workspace, and stands in the line", async () => {
   api.on(TOKENS, () => Response.json({ id: "t", token: "m_1" }, { status: 201 }));
   await createToken();
-  expect(page.querySelector("pre")?.textContent).toContain("--token m_1");
+  expect(page.querySelector("pre")?.textContent).toContain("MUSTER_ENROL_TOKEN=m_1 sh");
   expect(api.calls.at(-1)).toMatchObject({
     headers: { "x-workspace": "w_1", authorization: "Bearer access 1" },
     body: { uses: 1, expires_in_s: 3600 },
@@ -46,4 +46,18 @@ test("a person who may not make tokens is told so", async () => {
   api.on(TOKENS, () => problem(403, { detail: "viewers may not do this" }));
   await createToken();
   expect(page.querySelector('[role="alert"]')?.textContent).toBe("Viewers may not do this.");
+});
+
+test("the line can be copied once it has its token", async () => {
+  const copied: string[] = [];
+  vi.spyOn(navigator.clipboard, "writeText").mockImplementation(async (text) => {
+    copied.push(text);
+  });
+  expect(page.textContent).not.toContain("Copy the line");
+  api.on(TOKENS, () => Response.json({ id: "t", token: "m_1" }, { status: 201 }));
+  await createToken();
+  const buttons = [...page.querySelectorAll("button")];
+  await act(async () => buttons.find((button) => button.textContent === "Copy the line")?.click());
+  expect(copied).toEqual([page.querySelector("pre")?.textContent]);
+  expect(page.textContent).toContain("Copied");
 });

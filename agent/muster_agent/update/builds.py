@@ -1,0 +1,128 @@
+"""Keeps the builds that were taken from the server in the state directory, and what became of them.
+
+`<state>/update/<sha256>` is a build, `chosen.json` names the one that runs in the place of the installed one, `starts`
+says how often it was started since it reported last, and `failed.json` names those that did not report. A build is
+chosen by one renaming, after it has proved that it reports: before that, and when anything here is missing or damaged,
+the installed one runs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from muster_agent.update.offer import Offer
+
+CHUNK_BYTES = 1 << 16
+MOST_REMEMBERED = 100
+MOST_SILENT_STARTS = 5
+
+
+class Builds:
+    """The builds below a state directory. The methods raise OSError."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self.folder = state_dir / "update"
+        self._chosen = self.folder / "chosen.json"
+        self._failed = self.folder / "failed.json"
+        self._starts = self.folder / "starts"
+
+    def prepare(self) -> None:
+        """Create the folder, for this user alone."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def path(self, offer: Offer) -> Path:
+        """Give where the build is, or will be."""
+        return self.folder / offer.sha256
+
+    def has(self, offer: Offer) -> bool:
+        """Tell whether the build is there as it was offered."""
+        try:
+            return digest_of(self.path(offer)) == (offer.sha256, offer.size_bytes)
+        except OSError:
+            return False
+
+    def chosen(self) -> Offer | None:
+        """Give the build that is to run in the place of the installed one, where there is a whole one."""
+        try:
+            offer = Offer(**json.loads(self._chosen.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
+        is_sane = all(isinstance(text, str) for text in (offer.version, offer.sha256)) and "/" not in offer.sha256
+        return offer if is_sane and self.has(offer) else None
+
+    def choose(self, offer: Offer) -> None:
+        """Let this build run from now on, and remove the others."""
+        self._write(self._chosen, asdict(offer))
+        for each in self.folder.iterdir():
+            if len(each.name) == len(offer.sha256) and each.name != offer.sha256:
+                with contextlib.suppress(OSError):
+                    each.unlink()
+
+    def failed(self) -> list[str]:
+        """Give the SHA-256 of the builds that are not tried again."""
+        try:
+            stored = json.loads(self._failed.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return []
+        return [text for text in stored if isinstance(text, str)] if isinstance(stored, list) else []
+
+    def give_up(self, offer: Offer) -> None:
+        """Remove a build that does not report, and remember not to try it again."""
+        self._write(self._failed, [*self.failed(), offer.sha256][-MOST_REMEMBERED:])
+        with contextlib.suppress(FileNotFoundError):
+            self.path(offer).unlink()
+
+    def note_start(self) -> bool:
+        """Count a start of the chosen build; tell whether it is worth it: one of the last five has reported."""
+        try:
+            starts = int(self._starts.read_text(encoding="ascii"))
+        except (OSError, ValueError):
+            starts = 0
+        self._write(self._starts, starts + 1)
+        return starts < MOST_SILENT_STARTS
+
+    def note_report(self) -> None:
+        """Take note that the server has heard this agent."""
+        with contextlib.suppress(OSError):
+            self._starts.unlink()
+
+    @contextlib.contextmanager
+    def being_filled(self, offer: Offer) -> Iterator[int]:
+        """Give a descriptor to write the build to; it is in its place when the block ends well, else nowhere."""
+        for left in self.folder.glob("*.part"):
+            left.unlink()
+        descriptor, name = tempfile.mkstemp(suffix=".part", dir=str(self.folder))
+        try:
+            yield descriptor
+            os.fsync(descriptor)
+            os.chmod(name, 0o700)  # noqa: PTH101 - a name from mkstemp
+            os.replace(name, str(self.path(offer)))  # noqa: PTH105 - likewise
+        finally:
+            os.close(descriptor)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name)  # noqa: PTH108 - likewise
+
+    def _write(self, path: Path, value: object) -> None:
+        descriptor, name = tempfile.mkstemp(prefix=path.name + ".", dir=str(self.folder))
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(value, file)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+
+
+def digest_of(path: Path) -> tuple[str, int]:
+    """Give the SHA-256 and the size in bytes of a file. Raises OSError."""
+    digest, size = hashlib.sha256(), 0
+    with path.open("rb") as file:
+        for chunk in iter(lambda: file.read(CHUNK_BYTES), b""):
+            digest.update(chunk)
+            size += len(chunk)
+    return digest.hexdigest(), size

@@ -1,0 +1,233 @@
+"""The agents that the installation offers, and the script that installs one.
+
+The agents need no login: there is nothing secret in them, a machine that is about to get one has no credential yet,
+and what proves that they are ours is the signature, not where they came from. A name that is asked for is looked up
+among those that are there, and never becomes a path.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+from litestar import get
+from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath
+from litestar.response import Response, Stream
+
+from services.api.bodies import as_field_error
+from services.api.byte_range import Unsatisfiable, byte_range
+from services.api.enrolment import EnrolmentTokens, NewToken
+from services.api.installer import installer
+from services.api.permissions import admit
+from services.api.problems import PUBLIC_PROBLEMS
+from services.api.records.listing import read_number, read_once
+from services.api.requests import ApiRequest, bearer_token, opt, origin_of
+from services.api.server_address import server_address
+from services.api.settings import Delivery
+from shared.agent_builds import MANIFEST_SUFFIX, newest
+from shared.errors import NotFound, Unauthenticated
+from shared.io.agent_folder import Offered, offered, public_key
+from shared.io.identity import Identity
+from shared.io.litestar_problems import documented
+from shared.io.problem import HttpError
+
+__all__ = ["DOWNLOAD_ROUTES", "Agents"]
+
+SCRIPT = "text/x-shellscript"
+BINARY = "application/octet-stream"
+LATEST = "latest"
+_CHUNK_BYTES = 1 << 18
+_NAME = "Added by the installer"
+
+
+class Asked(NamedTuple):
+    """What a name that exists leads to: the build, and which of its files."""
+
+    offered: Offered
+    suffix: str
+
+
+class Agents:
+    """What the installation offers machines."""
+
+    def __init__(self, delivery: Delivery) -> None:
+        self._folder = Path(delivery.agents_dir) if delivery.agents_dir else None
+        self.public_url = delivery.public_url
+
+    async def offered(self) -> list[Offered]:
+        """Return the builds that are there now."""
+        return await asyncio.to_thread(offered, self._folder) if self._folder else []
+
+    async def public_key(self) -> str:
+        """Return the key that they are signed with, in base64."""
+        return await asyncio.to_thread(public_key, self._folder) if self._folder else ""
+
+    async def find(self, os: str, arch: str, version: str) -> Asked:
+        """Look a name up; raises NotFound, which says what there is."""
+        builds = await self.offered()
+        names = dict(_names(builds))
+        found = names.get((os, arch, version))
+        if found is None:
+            there = ", ".join("/".join(name) for name, asked in sorted(names.items()) if not asked.suffix)
+            raise NotFound(f"there is no such agent; there are: {there or 'none yet, muster agent build makes them'}")
+        return found
+
+
+def _names(builds: list[Offered]) -> Iterator[tuple[tuple[str, str, str], Asked]]:
+    latest = newest(each.build for each in builds)
+    for each in builds:
+        versions = [each.build.version, *([LATEST] if each.build in latest else [])]
+        for version in versions:
+            for suffix in ("", ".sha256", MANIFEST_SUFFIX):
+                yield (each.build.os, each.build.arch, version + suffix), Asked(each, suffix)
+
+
+_FILE = {
+    int(HTTPStatus.OK): ResponseSpec(bytes, description="The file", generate_examples=False, media_type=BINARY),
+    int(HTTPStatus.PARTIAL_CONTENT): ResponseSpec(
+        bytes, description="The part of the file that `Range` asks for", generate_examples=False, media_type=BINARY
+    ),
+    int(HTTPStatus.NOT_MODIFIED): ResponseSpec(
+        None, description="The file is the one that `If-None-Match` names", generate_examples=False
+    ),
+    **documented(*PUBLIC_PROBLEMS, HTTPStatus.NOT_FOUND, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE),
+}
+
+
+@get(
+    "/download/agent/{os:str}/{arch:str}/{version:str}",
+    opt=opt("public"),
+    operation_id="downloadAgent",
+    summary="Download an agent, its SHA-256 or its signed manifest",
+    tags=["agents' delivery"],
+    security=[{}],
+    responses=_FILE,
+)
+async def download_agent(
+    os: FromPath[str],
+    arch: FromPath[str],
+    version: FromPath[str],
+    request: ApiRequest,
+    agents: NamedDependency[Agents],
+) -> Response[Any]:
+    """Answer with a file; `latest` is the newest version of a platform."""
+    asked = await agents.find(os, arch, version)
+    build = asked.offered.build
+    if asked.suffix == MANIFEST_SUFFIX:
+        return Response(asked.offered.manifest, media_type=BINARY, headers={"Cache-Control": "no-cache"})
+    if asked.suffix:
+        line = f"{build.sha256}  {build.name}\n".encode()
+        return Response(line, media_type=BINARY, headers={"Cache-Control": "no-cache"})
+    return _file(asked.offered, request.headers)
+
+
+def _file(found: Offered, asked: Mapping[str, str]) -> Response[Any]:
+    build, tag = found.build, f'"{found.build.sha256}"'
+    headers = {"ETag": tag, "Accept-Ranges": "bytes", "Cache-Control": "no-cache"}
+    if tag in [each.strip().removeprefix("W/") for each in asked.get("if-none-match", "").split(",")]:
+        return Response(b"", status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    try:
+        # a part of another file would not fit to what the caller has
+        wanted = byte_range(asked.get("range"), build.size_bytes) if asked.get("if-range", tag) == tag else None
+    except Unsatisfiable:
+        raise HttpError(
+            416,
+            "range_not_satisfiable",
+            f"the file has {build.size_bytes} bytes",
+            headers=[("Content-Range", f"bytes */{build.size_bytes}")],
+        ) from None
+    status, sent = HTTPStatus.OK, range(build.size_bytes)
+    if wanted is not None:
+        status, sent = HTTPStatus.PARTIAL_CONTENT, wanted
+        headers["Content-Range"] = f"bytes {sent.start}-{sent.stop - 1}/{build.size_bytes}"
+    headers["Content-Length"] = str(len(sent))
+    headers["Content-Disposition"] = f'attachment; filename="{build.name}"'
+    return Stream(_content(found.path, sent), status_code=status, headers=headers, media_type=BINARY)
+
+
+async def _content(path: Path, sent: range) -> AsyncIterator[bytes]:
+    # opened here, so that a client that goes away closes it; one that is replaced meanwhile stays readable
+    file = await asyncio.to_thread(path.open, "rb")
+    try:
+        await asyncio.to_thread(file.seek, sent.start)
+        rest = len(sent)
+        while rest:
+            chunk = await asyncio.to_thread(file.read, min(rest, _CHUNK_BYTES))
+            if not chunk:
+                raise OSError(f"{path} has been cut short")
+            rest -= len(chunk)
+            yield chunk
+    finally:
+        file.close()
+
+
+@get(
+    "/download/install.sh",
+    opt=opt("public", query=("uses", "expires_in_s", "groups", "name")),
+    operation_id="downloadInstaller",
+    summary="The script that installs an agent",
+    tags=["agents' delivery"],
+    security=[{}, {"bearer": []}],
+    responses={
+        int(HTTPStatus.OK): ResponseSpec(bytes, description="The script", generate_examples=False, media_type=SCRIPT),
+        **documented(
+            *PUBLIC_PROBLEMS,
+            HTTPStatus.UNAUTHORIZED,
+            HTTPStatus.FORBIDDEN,
+            HTTPStatus.NOT_FOUND,
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+        ),
+    },
+)
+async def download_installer(
+    request: ApiRequest,
+    agents: NamedDependency[Agents],
+    identity: NamedDependency[Identity],
+    enrolment_tokens: NamedDependency[EnrolmentTokens],
+) -> Response[bytes]:
+    """Answer with the script; sent with a token that may make enrolment tokens, it carries a fresh one.
+
+    `uses`, `expires_in_s`, `groups` (repeated) and `name` are those of the enrolment token. Without a token the script
+    takes one from `MUSTER_ENROL_TOKEN`.
+    """
+    headers = request.headers
+    server = server_address(
+        agents.public_url, headers.get("host"), headers.get("x-forwarded-proto"), str(request.scope["scheme"])
+    )
+    wanted = _wanted(request)
+    builds = [each.build for each in await agents.offered()]
+    if not builds:
+        raise NotFound("this installation offers no agent yet: muster agent build makes one", code="no_agent")
+    token = ""
+    if "authorization" in headers:
+        principal = await identity.authenticate(bearer_token(headers["authorization"]))
+        caller = admit(principal, "write", named=headers.get("x-workspace"))
+        assert caller is not None  # noqa: S101  (writing is about a workspace)
+        token = (await enrolment_tokens.add(caller, wanted, origin_of(request))).token
+    elif request.query_params:
+        raise Unauthenticated("only a script for somebody who is known carries a token: send yours")
+    script = installer(server, builds, await agents.public_key(), token)
+    return Response(script.encode(), media_type=SCRIPT, headers={"Cache-Control": "no-store"})
+
+
+def _wanted(request: ApiRequest) -> NewToken:
+    given: dict[str, list[str]] = {}
+    for name, value in request.query_params.multi_items():
+        given.setdefault(name, []).append(value)
+    fields: dict[str, object] = {"name": read_once(given, "name") or _NAME, "groups": given.get("groups", [])}
+    for name in ("uses", "expires_in_s"):
+        number = read_number(name, read_once(given, name), 0, 10**9)
+        if number is not None:
+            fields[name] = number
+    try:
+        return msgspec.convert(fields, NewToken)
+    except msgspec.ValidationError as error:
+        fault = as_field_error(error)
+        raise HttpError(400, "bad_request", f"{fault.field}: {fault.message}", errors=[fault]) from error
+
+
+DOWNLOAD_ROUTES = (download_agent, download_installer)

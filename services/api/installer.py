@@ -1,0 +1,25 @@
+"""Makes the script that installs an agent: `install.sh`, with what it works with in front. Pure, but for its text.
+
+Every value is quoted for the shell, whatever it is.
+"""
+
+import shlex
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+from shared.agent_builds import Build, newest
+
+_PLACE = "# @settings@\n"
+
+
+def installer(server: str, builds: Iterable[Build], key: str, token: str = "") -> str:
+    """Return the script for machines that reach the installation at `server`; `token` lets them enrol."""
+    lines = [f"{build.os} {build.arch} {build.version} {build.sha256} {build.glibc or '-'}" for build in newest(builds)]
+    values = {"server": server, "key": key, "token": token, "builds": "\n".join(lines)}
+    return _template().replace(_PLACE, "".join(f"{name}={shlex.quote(value)}\n" for name, value in values.items()))
+
+
+@cache
+def _template() -> str:
+    return Path(__file__).with_name("install.sh").read_text(encoding="ascii")

@@ -1,0 +1,106 @@
+"""On a machine with nothing but a Python and curl, the one line installs the agent, and the machine appears."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from stack.delivery.build import build_agents
+from tests.support.installation import EMAIL, PASSWORD, Installation, installed
+from tests.support.separate_machine import SeparateMachine, separate_machine, why_impossible
+
+_APPEARS_WITHIN_S = 60.0
+# what the installer puts on a machine, its user included
+_LEFT = "find /usr/local /etc /var/lib /var/cache /tmp -name '*muster*' -prune -print; grep muster /etc/passwd"
+_RUNS_AS = "ps -eo user:20,args | awk '/current/ && !/awk/ {print $1}'"
+
+# where everything must hold, root has to be able to
+_MUST = bool(os.environ.get("CI")) and os.geteuid() == 0
+pytestmark = pytest.mark.skipif(bool(why_impossible()) and not _MUST, reason=why_impossible())
+
+
+async def install_line(installation: Installation) -> str:
+    """Return what an operator is told to paste."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "stack.cli", "agent", "install-line", "--data-dir", str(installation.data_dir)),
+        env=os.environ | {"MUSTER_ADMIN_EMAIL": EMAIL, "MUSTER_ADMIN_PASSWORD": PASSWORD},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    said, _ = await process.communicate()
+    assert process.returncode == 0
+    return said.decode().strip()
+
+
+async def the_server(installation: Installation) -> dict[str, Any]:
+    """Return the one server of the installation, once it is online."""
+    headers = {"Authorization": f"Bearer {await installation.token()}"}
+    async with asyncio.timeout(_APPEARS_WITHIN_S):
+        while True:
+            answer = await installation.client.get("/api/v1/servers", headers=headers)
+            online = [server for server in answer.json()["items"] if server["status"] == "online"]
+            if online:
+                (server,) = online
+                return dict(server)
+            await asyncio.sleep(0.1)
+
+
+async def said_by(machine: SeparateMachine, command: str) -> str:
+    """Run what must succeed."""
+    status, said = await machine.run(command)
+    assert status == 0, said
+    return said
+
+
+async def test_one_line_adds_a_machine_and_another_removes_all_of_it(tmp_path: Path) -> None:
+    async with installed(tmp_path / "muster", "--no-agent") as installation:
+        line = await install_line(installation)
+        plain = line.replace(line[line.index("MUSTER_ENROL_TOKEN=") : line.rindex("sh")], "")
+        async with separate_machine(tmp_path / "root", urlsplit(installation.ready.url).port or 0) as machine:
+            status, said = await machine.run(plain)
+            assert status == 1, said
+            assert "set MUSTER_ENROL_TOKEN" in said
+
+            (file,) = installation.data_dir.glob("agents/*-python3-*")
+            content = file.read_bytes()
+            file.write_bytes(content[:-1] + b"?")
+            status, said = await machine.run(f"{line} -s -- --no-service")
+            assert status == 1, said
+            assert "the download is not what was offered" in said
+            assert "" == await said_by(machine, "find /usr/local/lib/muster-agent -type f")
+            file.write_bytes(content)
+
+            await said_by(machine, f"({line} -s -- --run >/var/log-of-agent 2>&1 &)")
+            server = await the_server(installation)
+            assert "separate-machine" == server["hostname"]
+            assert "muster-agent" == await said_by(machine, _RUNS_AS)
+            token = line.split("MUSTER_ENROL_TOKEN=")[1].split()[0]
+            assert token not in await said_by(machine, "ps -eo args")
+            assert "600 root" == await said_by(machine, "stat -c '%a %U' /etc/muster-agent.env")
+
+            # again, without a token: the machine stays who it is, and the token that was used up is not kept
+            again = await said_by(machine, f"{plain} -s -- --no-service")
+            assert "downloading" not in again
+            assert "MUSTER_ENROL_TOKEN" not in await said_by(machine, "cat /etc/muster-agent.env")
+            assert "was installed already" in await said_by(machine, f"{plain} -s -- --no-service")
+
+            await said_by(machine, "pkill -u muster-agent && while pgrep -u muster-agent; do sleep 0.1; done")
+            await said_by(machine, f"{plain} -s -- --uninstall")
+            assert "/var/lib/muster-agent" == (await machine.run(_LEFT))[1]
+            await said_by(machine, f"{plain} -s -- --uninstall --purge")
+            assert "" == (await machine.run(_LEFT))[1]
+
+
+async def test_a_machine_without_python_gets_the_agent_that_needs_none(tmp_path: Path) -> None:
+    data_dir = tmp_path / "muster"
+    await asyncio.to_thread(build_agents, data_dir / "agents", data_dir / "agent-signing-key", ("executable",), print)
+    async with installed(data_dir, "--no-agent") as installation:
+        line = await install_line(installation)
+        async with separate_machine(tmp_path / "root", urlsplit(installation.ready.url).port or 0) as machine:
+            await said_by(machine, 'for each in /usr/bin/python3*; do mount --bind /dev/null "$each"; done')
+            await said_by(machine, f"({line} -s -- --run >/var/log-of-agent 2>&1 &)")
+            assert "separate-machine" == (await the_server(installation))["hostname"]
+            assert "linux/x86_64" in await said_by(machine, "cat /var/log-of-agent")

@@ -1,0 +1,136 @@
+"""A machine of its own for a test: empty network and process namespaces, and a root of its own made from this machine.
+
+Nothing but the programs below `/usr` is shared, and those can only be read. Its one way out is a socket that listens
+on its loopback and is served by the test, which passes what comes on to where it says.
+"""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+_UNSHARE = ["unshare", "--net", "--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child", "--mount-proc"]
+_PREPARE = """
+set -eu
+ip link set lo up
+hostname separate-machine
+mount -t tmpfs none "$1"
+cd "$1"
+mkdir -p usr etc dev proc tmp var/lib var/cache run root
+chmod 1777 tmp
+mount --bind /usr usr && mount -o remount,bind,ro usr
+mount -t tmpfs none usr/local
+mkdir -p usr/local/bin usr/local/lib
+for each in bin sbin lib lib64; do [ ! -e "/$each" ] || ln -s "usr/$each" "$each"; done
+mount -t proc proc proc
+for each in null zero urandom random; do : >"dev/$each"; mount --bind "/dev/$each" "dev/$each"; done
+for each in ld.so.cache ld.so.conf login.defs nsswitch.conf pam.d security ssl alternatives default; do
+  [ ! -e "/etc/$each" ] || cp -rL "/etc/$each" "etc/$each" 2>/dev/null || true
+done
+printf 'root:x:0:0::/root:/bin/sh\n' >etc/passwd
+printf 'root:x:0:\n' >etc/group
+: >etc/shadow
+: >etc/gshadow
+printf '127.0.0.1 localhost separate-machine\n' >etc/hosts
+printf '0123456789abcdef0123456789abcdef\n' >etc/machine-id
+# there is nobody else to become root from
+printf '#!/bin/sh\nexec env "$@"\n' >usr/local/bin/sudo
+chmod +x usr/local/bin/sudo
+"$3" -I -c 'import socket, sys
+listening = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+socket.send_fds(socket.socket(fileno=int(sys.argv[2])), [b"."], [listening.fileno()])' "$2" "$4"
+exec env -i PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C chroot . "$5"
+"""
+
+
+def why_impossible() -> str:
+    """Say why there can be no such machine here; nothing where there can."""
+    if os.geteuid() != 0:
+        return "namespaces with a root of their own need root"
+    for program in ("unshare", "ip", "chroot", "curl", "useradd", "python3"):
+        if shutil.which(program, path="/usr/sbin:/usr/bin:/sbin:/bin") is None:
+            return f"there is no {program}"
+    tried = subprocess.run([*_UNSHARE, "true"], check=False, capture_output=True, text=True)
+    return f"namespaces cannot be made here: {tried.stderr.strip()}" if tried.returncode else ""
+
+
+class SeparateMachine:
+    """A shell on the machine."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    async def run(self, command: str, within_s: float = 60) -> tuple[int, str]:
+        """Run a command; return its exit status and all that it said."""
+        mark = f"end-{uuid.uuid4().hex}"
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        # in a subshell, so that the command cannot end or steer this one
+        self._process.stdin.write(f"({command}\n) </dev/null 2>&1; printf '\\n%s %s\\n' {mark} $?\n".encode())
+        await self._process.stdin.drain()
+        said = ""
+        async with asyncio.timeout(within_s):
+            while line := (await self._process.stdout.readline()).decode():
+                if line.startswith(mark):
+                    return int(line.split()[1]), said.rstrip("\n")
+                said += line
+        raise AssertionError(f"the machine has ended: {said}")
+
+
+@contextlib.asynccontextmanager
+async def separate_machine(folder: Path, port: int, shell: str = "/bin/sh") -> AsyncIterator[SeparateMachine]:
+    """Run a machine whose `localhost:port` leads to ours until the block ends; then nothing of it is left."""
+    folder.mkdir()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        arguments = [
+            str(folder),
+            str(port),
+            shutil.which("python3", path="/usr/bin") or "",
+            str(theirs.fileno()),
+            shell,
+        ]
+        process = await asyncio.create_subprocess_exec(
+            *_UNSHARE,
+            *("sh", "-c", _PREPARE, "sh", *arguments),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            pass_fds=(theirs.fileno(),),
+        )
+        theirs.close()
+        try:
+            _, descriptors, _, _ = await asyncio.to_thread(socket.recv_fds, ours, 1, 1)
+            assert descriptors, "the machine could not be made"
+
+            async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                await _relay(reader, writer, port)
+
+            server = await asyncio.start_server(relay, sock=socket.socket(fileno=descriptors[0]))
+            async with server:
+                yield SeparateMachine(process)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+
+async def _relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int) -> None:
+    with contextlib.suppress(OSError):
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
+        async with asyncio.TaskGroup() as both:
+            both.create_task(_copy(reader, far_writer))
+            both.create_task(_copy(far_reader, writer))
+
+
+async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while chunk := await source.read(65_536):
+            target.write(chunk)
+            await target.drain()
+    with contextlib.suppress(OSError):
+        target.close()

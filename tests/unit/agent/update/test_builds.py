@@ -1,0 +1,89 @@
+"""A build runs in the place of the installed one only as long as it is whole, chosen, and reports."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from muster_agent.update.builds import MOST_SILENT_STARTS, Builds
+from muster_agent.update.offer import Offer
+
+NUMBERS = '{"os":1,"arch":1,"version":1,"size_bytes":1,"sha256":1}'
+
+
+@pytest.fixture
+def builds(tmp_path: Path) -> Builds:
+    builds = Builds(tmp_path)
+    builds.prepare()
+    return builds
+
+
+def kept(builds: Builds, content: bytes, version: str = "0.2.0") -> Offer:
+    offer = Offer("any", "python3", version, len(content), hashlib.sha256(content).hexdigest())
+    with builds.being_filled(offer) as descriptor:
+        os.write(descriptor, content)
+    return offer
+
+
+def test_nothing_is_chosen_at_first(tmp_path: Path) -> None:
+    builds = Builds(tmp_path)
+    assert (None, []) == (builds.chosen(), builds.failed())
+
+
+def test_a_build_that_is_chosen_can_be_executed_by_its_user_alone(builds: Builds) -> None:
+    offer = kept(builds, b"agent")
+    assert None is builds.chosen()
+    builds.choose(offer)
+    assert offer == builds.chosen()
+    assert 0o700 == builds.path(offer).stat().st_mode & 0o777
+
+
+def test_the_builds_that_were_chosen_before_are_removed(builds: Builds) -> None:
+    old, new = kept(builds, b"old"), kept(builds, b"new")
+    builds.choose(old)
+    builds.choose(kept(builds, b"new"))
+    assert (False, True) == (builds.has(old), builds.has(new))
+
+
+@pytest.mark.parametrize("damage", [b"", b"agenT", b"agent and more"])
+def test_a_damaged_build_is_not_chosen(builds: Builds, damage: bytes) -> None:
+    offer = kept(builds, b"agent")
+    builds.choose(offer)
+    builds.path(offer).write_bytes(damage)
+    assert None is builds.chosen()
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "null", '{"version":"1"}', '{"os":1,"arch":1,"version":1,"size_bytes":1,"sha256":1}']
+)
+def test_a_damaged_choice_chooses_nothing(builds: Builds, content: str) -> None:
+    (builds.folder / "chosen.json").write_text(content, encoding="utf-8")
+    assert None is builds.chosen()
+
+
+def test_a_download_that_fails_leaves_nothing(builds: Builds) -> None:
+    offer = Offer("any", "python3", "0.2.0", 5, "ab" * 32)
+    with pytest.raises(RuntimeError), builds.being_filled(offer):
+        raise RuntimeError
+    assert [] == list(builds.folder.iterdir())
+
+
+def test_what_a_crash_has_left_is_removed_by_the_next_download(builds: Builds) -> None:
+    (builds.folder / "left.part").write_bytes(b"half")
+    offer = kept(builds, b"agent")
+    assert [builds.path(offer)] == list(builds.folder.iterdir())
+
+
+def test_a_build_that_was_given_up_is_remembered(builds: Builds) -> None:
+    offer = kept(builds, b"agent")
+    builds.give_up(offer)
+    assert ([offer.sha256], False) == (Builds(builds.folder.parent).failed(), builds.has(offer))
+
+
+def test_after_five_starts_without_a_report_the_chosen_build_is_not_worth_another(builds: Builds) -> None:
+    assert [True] * MOST_SILENT_STARTS + [False] == [builds.note_start() for _ in range(MOST_SILENT_STARTS + 1)]
+    builds.note_report()
+    assert builds.note_start()

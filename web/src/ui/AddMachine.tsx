@@ -1,0 +1,76 @@
+/** How a machine gets its agent: a token that lets one in, and the line to paste there. */
+
+import { useState } from "react";
+import type { FleetStore } from "../fleet/store.ts";
+import type { Session } from "../session.ts";
+import { useView } from "./view.ts";
+
+interface AddMachineProps {
+  readonly store: FleetStore;
+  readonly session: Session;
+}
+
+const VALID_FOR_S = 3600;
+
+export function AddMachine({ store, session }: AddMachineProps) {
+  const workspace = useView(store, (view) => view.status.workspace);
+  const [token, setToken] = useState<string | null>(null);
+  const [error, setError] = useState<string | null>(null);
+  const [isCopied, setIsCopied] = useState(false);
+  const line = `curl -fsSL ${location.origin}/api/v1/download/install.sh | sudo MUSTER_ENROL_TOKEN=${token ?? "TOKEN"} sh`;
+
+  async function createToken() {
+    if (workspace === null) return;
+    setError(null);
+    setIsCopied(false);
+    try {
+      const body = { name: "Added from the page", uses: 1, expires_in_s: VALID_FOR_S, groups: [] };
+      const wish = { method: "POST", path: "/api/v1/enrolment-tokens", body } as const;
+      const answer = await session.request(wish, workspace.id);
+      setToken((answer as { readonly token: string }).token);
+    } catch (failure) {
+      setError(failure instanceof Error ? failure.message : String(failure));
+    }
+  }
+
+  async function copy() {
+    try {
+      await navigator.clipboard.writeText(line);
+      setIsCopied(true);
+    } catch {
+      setError("The browser does not let this page copy: select the line and copy it.");
+    }
+  }
+
+  return (
+    <ol className="add-machine">
+      <li>
+        <p>Create an enrolment token. It lets one machine in, and ends after one hour.</p>
+        <button
+          className={token === null ? "button is-primary" : "button"}
+          type="button"
+          onClick={() => void createToken()}
+        >
+          {token === null ? "Create a token" : "Create another token"}
+        </button>
+        <p className="empty-error" role="alert">
+          {error}
+        </p>
+      </li>
+      <li>
+        <p>
+          Install the agent on the machine with this line
+          {token === null ? "" : ". The token is shown only this once"}:
+        </p>
+        <pre>
+          <code>{line}</code>
+        </pre>
+        {token !== null && "clipboard" in navigator && (
+          <button className="button" type="button" onClick={() => void copy()}>
+            {isCopied ? "Copied" : "Copy the line"}
+          </button>
+        )}
+      </li>
+    </ol>
+  );
+}
