@@ -137,7 +137,8 @@ class Backlog:
 
     def store(self, now_s: float) -> None:
         """Have everything on disk, as far as possible: the agent ends."""
-        self._disk_failed_s = None
+        if self._disk_failed_s is not None:
+            self._disk_failed_s = now_s - DISK_RETRY_S  # it is tried once more, and was complained of already
         self._miss(list(self._live.values()), now_s)
         self._empty_memory(now_s)
         if self._spool is not None:
