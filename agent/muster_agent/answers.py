@@ -118,6 +118,20 @@ def enrolment(answer: Answer) -> dict[str, str]:
     return texts
 
 
+def secret(answer: Answer) -> str:
+    """Give the secret that the server offers. Raises Unavailable where there is none: whoever answered is no Muster."""
+    value = _object(answer.body).get("secret")
+    if not isinstance(value, str) or not value.isascii() or not value.isprintable() or not value:
+        raise Unavailable("the answer to the request for another secret is not Muster's")
+    return value
+
+
+def code(answer: Answer) -> str:
+    """Give the `code` of a problem document; empty where there is none."""
+    value = _object(answer.body).get("code")
+    return value if isinstance(value, str) else ""
+
+
 def handshake(answer: Answer) -> Handshake:
     """Give what the server decided at a handshake. Raises Unavailable where the answer is not Muster's."""
     stored = _object(answer.body)

@@ -12,6 +12,7 @@ AgentError
     │   └── Displaced        wait long: another process reports as this machine
     ├── Throttled            wait, then send again
     ├── CredentialRefused    wait long: only a person can repair this
+    ├── ApprovalNeeded       wait long: somebody has to say that this machine is that agent
     ├── TooLarge             send fewer samples at once
     └── RequestRefused       do not send this again
 """
@@ -73,6 +74,10 @@ class Throttled(DeliveryError):
 
 class CredentialRefused(DeliveryError):
     """The server does not know this agent's secret any more: it was revoked."""
+
+
+class ApprovalNeeded(DeliveryError):
+    """The agent that this machine says to be exists, and nobody has approved yet that it is this machine."""
 
 
 class TooLarge(DeliveryError):

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from muster_agent.credential import Credential, StateDirectory
+from muster_agent.errors import DeliveryError, StateError
 from muster_agent.facts import Facts
 from muster_agent.sampler import rfc3339
 from muster_agent.terms import Terms
@@ -21,12 +22,16 @@ FACTS_CHECK_S = 600.0
 
 @dataclass(frozen=True)
 class Application:
-    """What an enrolment is asked with. An empty `name` leaves it to the server."""
+    """What an enrolment is asked with. An empty `name` leaves it to the server.
+
+    An `agent_id` is that of the agent that this machine was before it lost its secret.
+    """
 
     token: str = field(repr=False)
     hostname: str
     machine_id: str
     name: str
+    agent_id: str = ""
 
 
 class Membership:
@@ -65,11 +70,31 @@ class Membership:
         request = {"token": asked.token, "hostname": asked.hostname, "machine_id": asked.machine_id}
         if asked.name:
             request["name"] = asked.name
+        if asked.agent_id:
+            request["agent_id"] = asked.agent_id
         credential = self._transport.enrol(request, self._idempotency_key)
         self._state.save_credential(credential)
         self._transport.use_secret(credential.secret)
         self._credential = credential
         log.info("enrolled as %s (agent %s)", credential.server_id, credential.agent_id)
+
+    def rotate(self) -> bool:
+        """Take another secret, as the server wishes; tell whether it is used from now on.
+
+        It is kept before it is used: until then the server takes both, so that neither a lost answer nor a crash locks
+        this machine out. What fails is asked for again by the next handshake, and holds up no samples.
+        """
+        if self._credential is None:
+            return False
+        try:
+            secret = self._transport.rotate()
+            self._keep(replace(self._credential, secret=secret))
+        except (DeliveryError, StateError) as error:
+            log.warning("could not take another secret, the present one stays: %s", error)
+            return False
+        self._transport.use_secret(secret)
+        log.info("took another secret, as the server wishes")
+        return True
 
     def facts(self, now_s: float) -> dict[str, object]:
         """Read the machine, and give what a handshake tells."""
@@ -102,6 +127,11 @@ class Membership:
             return False
         self._facts_checked_s = now_s
         return self._facts.have_changed()
+
+    def advice_when_claimed(self) -> str:
+        """Say what a person can do about an agent whose machine has lost its secret."""
+        agent_id = self._application.agent_id
+        return f"somebody has to approve at the api (/api/v1/agents/claims) that this machine is {agent_id}"
 
     def advice_when_refused(self) -> str:
         """Say what a person can do about a credential that was revoked."""

@@ -105,6 +105,8 @@ class Posting:
         else:
             self._delivery.adopt_interval(self._terms.interval_s)
             self._delivery.connected()
+            if self._terms.rotate:
+                self._membership.rotate()
         interval_s = self._exchange.interval_s
         if self._has_shaken_hands:
             self._pace.change(self._terms.backfill_per_s, interval_s)

@@ -7,6 +7,7 @@ import logging
 from muster_agent.channel import HTTP, STREAM, Channel
 from muster_agent.delivery import Delivery
 from muster_agent.errors import (
+    ApprovalNeeded,
     CredentialRefused,
     DeliveryError,
     Displaced,
@@ -103,9 +104,8 @@ class Reporter:
             return 0.0
         if self._channel.choose(self._delivery.now_s()) == STREAM:
             self._posting.disconnect()
-            self._stream.run(self._channel.stream_answered)
-            # It ends without an error when the exchange was stopped.
-            self._has_left = True
+            # It ends without an error when the exchange was stopped, or to be opened anew.
+            self._has_left = self._stream.run(self._channel.stream_answered)
             return 0.0
         if self._posting.step():
             return 0.0
@@ -128,6 +128,8 @@ class Reporter:
     def _consequence(self, error: DeliveryError) -> str:
         if isinstance(error, CredentialRefused):
             return f"this machine's credential was revoked; {self._membership.advice_when_refused()}"
+        if isinstance(error, ApprovalNeeded):
+            return self._membership.advice_when_claimed()
         if isinstance(error, Displaced):
             return "does another process report with this machine's credential?"
         return "samples are kept and sent later"
@@ -135,6 +137,6 @@ class Reporter:
     def _pause_s(self, error: DeliveryError) -> float:
         if isinstance(error, ReplicaLeaves):
             return self._delivery.spread_s(0.0, REPLICA_SPREAD_S)
-        if isinstance(error, (CredentialRefused, Displaced, RequestRefused)):
+        if isinstance(error, (ApprovalNeeded, CredentialRefused, Displaced, RequestRefused)):
             return self._delivery.spread_s(REFUSED_RETRY_S, PAUSE_SPREAD_S)
         return self._delivery.next_delay_s(error.retry_after_s)

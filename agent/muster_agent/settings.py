@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ipaddress
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,8 @@ from muster_agent.update.settings import UpdateSettings
 DEFAULT_INTERVAL_S = 5.0
 SHORTEST_INTERVAL_S = 0.1
 LONGEST_INTERVAL_S = 3600.0
+# What ingest takes for an id; empty: no id was given.
+_AGENT_ID = re.compile(r"[A-Za-z0-9_-]{0,64}")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LONGEST_NAME = 200
 DEFAULT_KEEP_HOURS = 24.0
@@ -50,6 +53,7 @@ class Settings:
     transport: str = channel.AUTO
     keep_hours: float = DEFAULT_KEEP_HOURS
     keep_mb: float = DEFAULT_KEEP_MB
+    agent_id: str = ""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -79,6 +83,7 @@ def load(arguments: Sequence[str], environ: Mapping[str, str], *, is_root: bool)
         transport=_transport(given.transport, environ),
         keep_hours=_amount(given.keep_hours, "--keep-hours", environ, DEFAULT_KEEP_HOURS, LONGEST_KEEP_HOURS),
         keep_mb=_amount(given.keep_mb, "--keep-mb", environ, DEFAULT_KEEP_MB, LARGEST_KEEP_MB),
+        agent_id=_agent_id(given.agent_id, environ),
     )
 
 
@@ -118,6 +123,7 @@ def _parser() -> argparse.ArgumentParser:
         help="seconds between samples (default 5); the server may decide on another",
     )
     add("--name", metavar="NAME", default="", help="how the server shall call this machine (default: hostname)")
+    add("--agent-id", metavar="ID", help="enrol as this agent, which has lost its secret (MUSTER_AGENT_ID)")
     add("--transport", metavar="HOW", help="auto, stream or http (default auto) (MUSTER_AGENT_TRANSPORT)")
     add(
         "--keep-hours",
@@ -241,6 +247,14 @@ def _name(given: str) -> str:
     if len(name) > LONGEST_NAME or not name.isprintable():
         raise SettingsError(f"argument --name: at most {LONGEST_NAME} printable characters")
     return name
+
+
+def _agent_id(given: str | None, environ: Mapping[str, str]) -> str:
+    agent_id = _first(given, environ.get("MUSTER_AGENT_ID"))
+    if not _AGENT_ID.fullmatch(agent_id):
+        source = "argument --agent-id" if given else "MUSTER_AGENT_ID"
+        raise SettingsError(f"{source}: {agent_id!r} is not the id of an agent")
+    return agent_id
 
 
 def _first(given: str | None, from_environment: str | None) -> str:

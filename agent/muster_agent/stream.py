@@ -45,11 +45,13 @@ class Stream:
         self._delivery = delivery
         self._pace = pace
         self._limit_bytes = LARGEST_MESSAGE_BYTES
+        self._shall_rotate = False
 
-    def run(self, answered: Callable[[], None]) -> None:
+    def run(self, answered: Callable[[], None]) -> bool:
         """Report until the exchange is stopped, and say goodbye unless it was stopped quietly.
 
-        `answered` is called at the first answer.
+        `answered` is called at the first answer. Tells whether this agent has left; if not, the stream is to be opened
+        anew, with the secret that was taken meanwhile.
 
         Raises DeliveryError when the connection cannot be opened, or has ended.
         """
@@ -58,13 +60,14 @@ class Stream:
         try:
             wire = self._open(waker)
             try:
-                self._converse(wire, answered)
-                wire.close(AWAY_CODE if self._exchange.is_quiet else GOODBYE_CODE)
+                has_left = self._converse(wire, answered)
+                wire.close(AWAY_CODE if self._exchange.is_quiet or not has_left else GOODBYE_CODE)
             except OSError as error:
                 raise Unavailable(f"the stream broke: {error}") from error
             finally:
                 # Without a word where the connection is broken: nobody would take it.
                 wire.close()
+            return has_left
         finally:
             self._exchange.notify(None)
             waker.close()
@@ -79,8 +82,9 @@ class Stream:
         except OSError as error:
             raise StreamUnusable(f"no stream can be opened: {error}") from error
 
-    def _converse(self, wire: Wire, answered: Callable[[], None]) -> None:
+    def _converse(self, wire: Wire, answered: Callable[[], None]) -> bool:
         now_s = self._delivery.now_s()
+        self._shall_rotate = False
         conversation = Conversation(self._pace, self._exchange.interval_s, now_s)
         leave_s: float | None = None
         while True:
@@ -92,9 +96,11 @@ class Stream:
                 leave_s = self._delivery.now_s() + GOODBYE_WITHIN_S
             if wire.closed:
                 self._judge_end(wire, conversation, is_leaving=leave_s is not None)
-                return
+                return True
             if leave_s is not None and self._has_left(conversation, wire, leave_s):
-                return
+                return True
+            if leave_s is None and self._has_rotated(conversation):
+                return False
             self._send_due(conversation, wire)
             self._wait(conversation, wire, leave_s)
 
@@ -102,6 +108,7 @@ class Stream:
         event = conversation.receive(text, self._delivery.now_s())
         if isinstance(event, Configured):
             self._membership.recognise(event.server_id)
+            self._shall_rotate = self._shall_rotate or event.terms.rotate
             self._delivery.adopt_interval(event.terms.interval_s)
             wire.use_timeout(max(2 * self._exchange.interval_s, event.terms.heartbeat_s))
         elif isinstance(event, Taken) and event.sent.samples:
@@ -116,7 +123,20 @@ class Stream:
         if isinstance(event, (Taken, Refused)) and event.sent.kind is Kind.HANDSHAKE:
             self._delivery.connected()
 
+    def _has_rotated(self, conversation: Conversation) -> bool:
+        """Take another secret if that is wished for and nothing is under way; tell whether it was taken."""
+        if not (self._is_holding(conversation) and conversation.is_quiet):
+            return False
+        self._shall_rotate = False
+        return self._membership.rotate()
+
+    def _is_holding(self, conversation: Conversation) -> bool:
+        """Whether to send nothing, so that nothing is under way when the stream is left for one with another secret."""
+        return self._shall_rotate and conversation.is_open and not self._exchange.stopping
+
     def _send_due(self, conversation: Conversation, wire: Wire) -> None:
+        if self._is_holding(conversation):
+            return
         now_s = self._delivery.now_s()
         if conversation.is_open and self._membership.has_new_facts(now_s):
             conversation.want_handshake()
@@ -138,7 +158,8 @@ class Stream:
 
     def _wait(self, conversation: Conversation, wire: Wire, leave_s: float | None) -> None:
         now_s = self._delivery.now_s()
-        wake_s = min(conversation.wake_s(has_late=self._exchange.has_late()), now_s + FACTS_CHECK_S)
+        due_s = conversation.wake_s(has_late=self._exchange.has_late())
+        wake_s = min(conversation.broken_s() if self._is_holding(conversation) else due_s, now_s + FACTS_CHECK_S)
         if leave_s is not None:
             wake_s = min(wake_s, leave_s)
         wire.wait(max(0.0, wake_s - now_s))

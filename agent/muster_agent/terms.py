@@ -19,16 +19,20 @@ HIGHEST_BACKFILL_PER_S = 10_000.0
 
 @dataclass(frozen=True)
 class Terms:
-    """`interval_s` is None where the server gave none that can be kept."""
+    """`interval_s` is None where the server gave none that can be kept; `rotate` asks the agent for another secret."""
 
     interval_s: float | None = None
     heartbeat_s: float = HEARTBEAT_S
     window: int = WINDOW
     backfill_per_s: float = BACKFILL_PER_S
+    rotate: bool = False
 
 
 def of(stored: Mapping[str, object], before: Terms = Terms()) -> Terms:
-    """Read the server's fields; what is missing or makes no sense stays as it was `before`."""
+    """Read the server's fields; what is missing or makes no sense stays as it was `before`.
+
+    But for `rotate`, which is a wish of one message.
+    """
     interval_s = _number(stored.get("interval_s"))
     heartbeat_s = _number(stored.get("heartbeat_s"))
     window = _number(stored.get("window"))
@@ -38,6 +42,7 @@ def of(stored: Mapping[str, object], before: Terms = Terms()) -> Terms:
         _within(heartbeat_s, SHORTEST_HEARTBEAT_S, LONGEST_HEARTBEAT_S, before.heartbeat_s),
         int(_within(window, 1, LARGEST_WINDOW, before.window)),
         _within(backfill_per_s, 0.0, HIGHEST_BACKFILL_PER_S, before.backfill_per_s),
+        stored.get("rotate") is True,
     )
 
 

@@ -6,11 +6,12 @@ import http.client
 import json
 import time
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 
 from muster_agent import __version__, answers
 from muster_agent.answers import Answer, Handshake, Rejection
 from muster_agent.credential import Credential
-from muster_agent.errors import EnrolmentRefused, Unavailable
+from muster_agent.errors import ApprovalNeeded, EnrolmentRefused, Unavailable
 from muster_agent.plain_http import Network
 
 ANSWER_TIMEOUT_S = 10.0
@@ -54,15 +55,24 @@ class Transport:
         """Trade an enrolment token for a credential.
 
         A repetition with the same `idempotency_key` is the same enrolment: needed when the answer was lost.
-        Raises EnrolmentRefused when the token is no good.
+        Raises EnrolmentRefused when the token is no good, and ApprovalNeeded when the request names an agent that
+        exists.
         """
         answer = self._post(
             "/enroll", _encode(request), headers={"Idempotency-Key": idempotency_key}, repeat_if_stale=False
         )
+        if answer.status == HTTPStatus.CONFLICT and answers.code(answer) == "agent_exists":
+            raise ApprovalNeeded(answers.description(answer))
         if answer.status in {400, 401, 403, 409, 422}:
             raise EnrolmentRefused(f"{self._server_url} refused the enrolment: {answers.description(answer)}")
         self._expect(answer, 201)
         return Credential(server=self._server_url, **answers.enrolment(answer))
+
+    def rotate(self) -> str:
+        """Ask for another secret, with the present one. Both are good until the new one is used."""
+        answer = self._post("/rotate", b"{}")
+        self._expect(answer, 200)
+        return answers.secret(answer)
 
     def shake_hands(self, facts: Mapping[str, object]) -> Handshake:
         """Tell the server what this machine and this process are; learn what the server wants of it."""

@@ -38,6 +38,9 @@ class FakeIngest:
         self._certificate = certificate
         self.token = "enrol-me"
         self.secret = "the-agents-secret"
+        # The secret that was offered: with its first use the other one is void.
+        self.offered = ""
+        self.wants_rotation = False
         self.interval_s: float | None = None
         self.enrolments: list[dict[str, Any]] = []
         self.handshakes: list[dict[str, Any]] = []
@@ -229,11 +232,23 @@ class FakeIngest:
             return self._scripted[path].pop(0)
         if path == "/ingest/v1/enroll":
             return self._enrol(json.loads(body))
-        if authorization != f"Bearer {self.secret}":
+        if not self.recognises(authorization):
             return FakeAnswer(401, {"code": "unauthenticated", "detail": "unknown secret"})
+        if path == "/ingest/v1/rotate":
+            return self._offer()
         if path == "/ingest/v1/disconnect":
             return FakeAnswer(204)
         return self._shake_hands(json.loads(body)) if path == "/ingest/v1/handshake" else self._store(json.loads(body))
+
+    def recognises(self, authorization: str) -> bool:
+        """Tell whether this is the agent; the first use of a secret that was offered voids the one before it."""
+        if self.offered and authorization == f"Bearer {self.offered}":
+            self.secret, self.offered, self.wants_rotation = self.offered, "", False
+        return authorization == f"Bearer {self.secret}"
+
+    def _offer(self) -> FakeAnswer:
+        self.offered = f"secret-{len(self.requests)}"
+        return FakeAnswer(200, {"secret": self.offered})
 
     def _enrol(self, message: dict[str, Any]) -> FakeAnswer:
         if message.get("token") != self.token:
@@ -245,7 +260,8 @@ class FakeIngest:
     def _shake_hands(self, message: dict[str, Any]) -> FakeAnswer:
         self.handshakes.append(message)
         interval_s = message["interval_s"] if self.interval_s is None else self.interval_s
-        return FakeAnswer(200, {"server_id": "s_1", "server_time": "2026-01-01T00:00:00Z", "interval_s": interval_s})
+        said = {"server_id": "s_1", "server_time": "2026-01-01T00:00:00Z", "interval_s": interval_s}
+        return FakeAnswer(200, {**said, "rotate": self.wants_rotation})
 
     def _store(self, samples: list[dict[str, Any]]) -> FakeAnswer:
         self.samples += samples
@@ -325,7 +341,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._download(ingest.file(self.path))
             return
         refusal = ingest.refuse_upgrade()
-        if refusal is None and self.headers.get("Authorization") != f"Bearer {ingest.secret}":
+        if refusal is None and not ingest.recognises(self.headers.get("Authorization", "")):
             refusal = FakeAnswer(401, {"code": "unauthenticated", "detail": "unknown secret"})
         if refusal is not None:
             self._answer(refusal)

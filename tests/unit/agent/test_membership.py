@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from muster_agent.answers import Answer
 from muster_agent.collectors.base import CollectorGroup
 from muster_agent.credential import Credential, StateDirectory
-from muster_agent.errors import EnrolmentRefused, Unavailable
+from muster_agent.errors import ApprovalNeeded, EnrolmentRefused, StateError, Unavailable
 from muster_agent.facts import Facts
 from muster_agent.membership import Application, Membership
 from muster_agent.transport import Transport
@@ -33,10 +35,16 @@ def network() -> ScriptedNetwork:
 
 
 def member(
-    state: StateDirectory, network: ScriptedNetwork, credential: Credential | None = None, name: str = ""
+    state: StateDirectory,
+    network: ScriptedNetwork,
+    credential: Credential | None = None,
+    name: str = "",
+    agent_id: str = "",
 ) -> Membership:
     facts = Facts("boot-1", 5.0, CollectorGroup([]), CollectorGroup([]))
-    return Membership(state, Transport(URL, network), Application("sesame", "vm", "m", name), facts, credential)
+    return Membership(
+        state, Transport(URL, network), Application("sesame", "vm", "m", name, agent_id), facts, credential
+    )
 
 
 def test_enrolling_keeps_the_credential(state: StateDirectory, network: ScriptedNetwork) -> None:
@@ -95,6 +103,55 @@ def test_neither_token_nor_secret_reach_the_log(
     assert "enrolled as s_1 (agent a_1)" in caplog.messages
     assert "hush" not in caplog.text
     assert "sesame" not in caplog.text
+
+
+def test_another_secret_is_kept_before_it_authorises_what_follows(
+    state: StateDirectory, network: ScriptedNetwork
+) -> None:
+    network.then(answer(200, {"secret": "other"}), answer(200, {"server_id": "s_1"}))
+    membership = member(state, network, CREDENTIAL)
+    assert membership.rotate()
+    assert "Bearer hush" == network.requests[-1].headers["Authorization"]
+    assert replace(CREDENTIAL, secret="other") == state.load_credential()
+    membership.shake_hands(0.0)
+    assert "Bearer other" == network.requests[-1].headers["Authorization"]
+
+
+@pytest.mark.parametrize("failure", [TimeoutError("lost"), answer(503), answer(200, {}), answer(200, {"secret": ""})])
+def test_a_secret_that_does_not_arrive_leaves_the_present_one(
+    state: StateDirectory, network: ScriptedNetwork, failure: Answer | Exception
+) -> None:
+    state.save_credential(CREDENTIAL)
+    network.then(failure, answer(200, {"server_id": "s_1"}))
+    membership = member(state, network, CREDENTIAL)
+    assert not membership.rotate()
+    assert CREDENTIAL == state.load_credential()
+    membership.shake_hands(0.0)
+    assert "Bearer hush" == network.requests[-1].headers["Authorization"]
+
+
+def test_a_secret_that_cannot_be_kept_is_not_used(
+    state: StateDirectory, network: ScriptedNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_credential: Credential) -> None:
+        raise StateError("the disk is full")
+
+    monkeypatch.setattr(state, "save_credential", fail)
+    network.then(answer(200, {"secret": "other"}), answer(200, {"server_id": "s_1"}))
+    membership = member(state, network, CREDENTIAL)
+    assert not membership.rotate()
+    membership.shake_hands(0.0)
+    assert "Bearer hush" == network.requests[-1].headers["Authorization"]
+
+
+def test_a_machine_that_lost_its_secret_says_which_agent_it_is(state: StateDirectory, network: ScriptedNetwork) -> None:
+    network.then(answer(409, {"code": "agent_exists"}), answer(201, ENROLLED))
+    membership = member(state, network, agent_id="a_1")
+    with pytest.raises(ApprovalNeeded):
+        membership.enrol()
+    membership.enrol()
+    assert ["a_1", "a_1"] == [network.body(index)["agent_id"] for index in (0, 1)]
+    assert CREDENTIAL == state.load_credential()
 
 
 def test_what_a_handshake_shows_to_be_new_is_kept(state: StateDirectory, network: ScriptedNetwork) -> None:

@@ -64,10 +64,11 @@ class ScriptedStream(Stream):
         super().__init__(no_stream, membership, delivery, pace)
         self._script = script
 
-    def run(self, answered: Callable[[], None]) -> None:
+    def run(self, answered: Callable[[], None]) -> bool:
         """Do the next thing of the script."""
         assert self._script, "nobody expected a stream"
         self._script.pop(0)(answered)
+        return self._exchange.stopping
 
 
 def no_stream(waker: Waker) -> Wire:
@@ -158,6 +159,25 @@ def test_a_refused_enrolment_ends_the_agent(tmp_path: Path) -> None:
     bench.network.then(answer(401))
     with pytest.raises(EnrolmentRefused):
         bench.reporter.step()
+
+
+def test_a_machine_that_lost_its_secret_asks_again_every_minute_until_somebody_approves(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = Bench(tmp_path, credential=None)
+    taken = answer(409, {"code": "agent_exists"})
+    bench.network.then(taken, taken, answer(201, ENROLLED))
+    with caplog.at_level(logging.INFO):
+        assert [66.0, 66.0, 0.0] == [bench.reporter.step() for _ in range(3)]
+    assert 1 == sum("has to approve" in line for line in caplog.messages)
+
+
+def test_another_secret_is_taken_after_the_handshake_that_asks_for_it(bench: Bench) -> None:
+    bench.take_samples(1, 1)
+    bench.network.then(answer(200, {"server_id": "s_1", "rotate": True}), answer(200, {"secret": "other"}), accepted())
+    assert [0.0, 0.0] == [bench.reporter.step() for _ in range(2)]
+    assert ["/handshake", "/rotate", "/metrics"] == bench.network.paths()
+    assert "Bearer other" == bench.network.requests[-1].headers["Authorization"]
 
 
 def test_an_enrolment_waits_for_a_server_that_is_not_there_yet(tmp_path: Path) -> None:

@@ -50,6 +50,15 @@ def test_flags_win_over_the_environment() -> None:
     assert Path("/flag") == from_flags.state_dir
 
 
+def test_the_agent_that_a_machine_was_can_be_named_either_way() -> None:
+    environ = {"HOME": "/home/ada", "MUSTER_AGENT_ID": "a_1"}
+    assert ("", "a_1", "a_2") == tuple(
+        each.agent_id for each in (load(), load(environ=environ), load("--agent-id", "a_2", environ=environ))
+    )
+    with pytest.raises(SettingsError, match=re.escape("argument --agent-id: 'a 1' is not the id of an agent")):
+        load("--agent-id", "a 1")
+
+
 def test_how_samples_travel_and_stay_can_be_chosen_either_way() -> None:
     environ = {
         "HOME": "/home/ada",

@@ -1,0 +1,39 @@
+"""The real agent and a real ingest agree on how a secret is rotated."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from muster_agent.credential import Credential, StateDirectory
+from services.ingest.credentials import hash_secret
+from tests.support.agent_stream import replica_of, until
+from tests.support.ingest import Enrolled, Ingest
+from tests.support.running_agent import RunningAgent
+
+
+async def test_agent_takes_another_secret_over_the_stream_and_stays_online(
+    ingest: Ingest, agent: Enrolled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    async with replica_of(ingest) as replica:
+        url = f"http://127.0.0.1:{replica.port}"
+        state = StateDirectory(tmp_path)
+        state.save_credential(Credential(agent.agent_id, agent.secret, agent.server_id, agent.workspace_id, url))
+        await ingest.pool.execute("UPDATE agent_credentials SET rotation_wanted = true")
+        running = RunningAgent(url, tmp_path, "", transport="stream")
+        try:
+
+            async def is_rotated() -> bool:
+                return bool(await ingest.pool.fetchval("SELECT rotated_at IS NOT NULL FROM agent_credentials"))
+
+            await until(is_rotated)
+            assert "online" == (await ingest.record("servers", agent.server_id))["status"]
+        finally:
+            went_well = await asyncio.to_thread(running.stop)
+        assert went_well
+        kept = state.load_credential()
+        assert kept is not None
+        assert kept.secret != agent.secret
+        stored = await ingest.pool.fetchrow("SELECT secret_hash, next_secret_hash FROM agent_credentials")
+        assert (hash_secret(kept.secret), None) == tuple(stored)
