@@ -29,6 +29,8 @@ from shared.resources.metrics import Sample
 from stack.ports import LoopbackPorts
 
 STREAMS = 512
+AT_ONCE = 25
+"""So many shake hands together: more would be told to come again."""
 UNANSWERED = 4
 """How many messages of a stream are under way at once; the document allows 8."""
 
@@ -83,8 +85,8 @@ class Crowd:
 
     async def open(self, port: int, count: int) -> None:
         """Open so many streams, some at a time."""
-        for first in range(0, count, 100):
-            numbers = range(first, min(first + 100, count))
+        for first in range(0, count, AT_ONCE):
+            numbers = range(first, min(first + AT_ONCE, count))
             self._streams += await asyncio.gather(
                 *(connect(port, secret(n), f"streams-{port}-{n}", self._answered) for n in numbers)
             )
