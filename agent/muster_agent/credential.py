@@ -27,6 +27,8 @@ class Credential:
     server_id: str
     workspace_id: str
     server: str
+    previous_secret: str = field(repr=False, default="")
+    """The one before, until the server has taken this one."""
 
 
 class StateDirectory:
@@ -61,14 +63,16 @@ class StateDirectory:
         self._close_to_others(self.credential_path)
         try:
             stored = json.loads(text)
-            values = {each.name: stored[each.name] for each in fields(Credential)}
+            values = {each.name: stored[each.name] for each in fields(Credential) if each.name != "previous_secret"}
+            previous = stored.get("previous_secret", "")
         except (ValueError, KeyError, TypeError) as error:
             raise StateError(
                 f"{self.credential_path} is damaged; remove it and start with a new enrolment token"
             ) from error
-        if not all(isinstance(value, str) and value and value.isascii() for value in values.values()):
+        is_whole = all(isinstance(value, str) and value and value.isascii() for value in values.values())
+        if not is_whole or not isinstance(previous, str) or not previous.isascii():
             raise StateError(f"{self.credential_path} is damaged; remove it and start with a new enrolment token")
-        return Credential(**values)
+        return Credential(**values, previous_secret=previous)
 
     def save_credential(self, credential: Credential) -> None:
         """Write the credential so that a crash at any moment leaves either the old file or the new one."""

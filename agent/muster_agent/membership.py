@@ -88,7 +88,7 @@ class Membership:
             return False
         try:
             secret = self._transport.rotate()
-            self._keep(replace(self._credential, secret=secret))
+            self._keep(replace(self._credential, secret=secret, previous_secret=self._credential.secret))
         except (DeliveryError, StateError) as error:
             log.warning("could not take another secret, the present one stays: %s", error)
             return False
@@ -119,7 +119,22 @@ class Membership:
             self._on_connected()
         if self._credential and server_id:
             # What the server says now may be newer than the file: it was moved, or this machine's record was.
-            self._keep(replace(self._credential, server_id=server_id, server=self._transport.server_url))
+            server = self._transport.server_url
+            self._keep(replace(self._credential, server_id=server_id, server=server, previous_secret=""))
+
+    def fall_back(self) -> bool:
+        """Use the secret before the one that the server refuses, where none was taken since; tell whether there is one.
+
+        A request for another secret that was given up, and reached the server after the next one, has voided what that
+        one was answered with.
+        """
+        if self._credential is None or not self._credential.previous_secret:
+            return False
+        self._credential = replace(self._credential, secret=self._credential.previous_secret, previous_secret="")
+        self._state.save_credential(self._credential)
+        self._transport.use_secret(self._credential.secret)
+        log.warning("the server does not know the secret that it gave last; going back to the one before")
+        return True
 
     def has_new_facts(self, now_s: float) -> bool:
         """Read the machine every ten minutes; tell whether it is another one than at the last handshake."""

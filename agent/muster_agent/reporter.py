@@ -72,6 +72,8 @@ class Reporter:
             self._channel.stream_failed(is_certain=error.is_certain)
             return 0.0 if self._channel.choose(self._delivery.now_s()) == HTTP else self._delivery.next_delay_s()
         except DeliveryError as error:
+            if isinstance(error, CredentialRefused) and self._membership.fall_back():
+                return self._delivery.next_delay_s()
             self._fail(error, f"{error}; {self._consequence(error)}")
             return self._pause_s(error)
 

@@ -112,9 +112,30 @@ def test_another_secret_is_kept_before_it_authorises_what_follows(
     membership = member(state, network, CREDENTIAL)
     assert membership.rotate()
     assert "Bearer hush" == network.requests[-1].headers["Authorization"]
-    assert replace(CREDENTIAL, secret="other") == state.load_credential()
+    assert replace(CREDENTIAL, secret="other", previous_secret="hush") == state.load_credential()
     membership.shake_hands(0.0)
     assert "Bearer other" == network.requests[-1].headers["Authorization"]
+
+
+def test_a_secret_that_the_server_does_not_know_gives_way_to_the_one_before(
+    state: StateDirectory, network: ScriptedNetwork
+) -> None:
+    network.then(answer(200, {"secret": "newer"}))
+    membership = member(state, network, CREDENTIAL)
+    assert membership.rotate()
+    assert replace(CREDENTIAL, secret="newer", previous_secret="hush") == state.load_credential()
+    assert membership.fall_back()
+    assert CREDENTIAL == state.load_credential()
+    assert not membership.fall_back()
+
+
+def test_a_secret_that_was_taken_leaves_no_other_one(state: StateDirectory, network: ScriptedNetwork) -> None:
+    network.then(answer(200, {"secret": "newer"}))
+    membership = member(state, network, CREDENTIAL)
+    membership.rotate()
+    membership.recognise("s_1")
+    assert replace(CREDENTIAL, secret="newer") == state.load_credential()
+    assert not membership.fall_back()
 
 
 @pytest.mark.parametrize("failure", [TimeoutError("lost"), answer(503), answer(200, {}), answer(200, {"secret": ""})])
