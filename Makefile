@@ -45,7 +45,7 @@ unit: packages
 	$(BIN)/python -m pytest tests/unit $(ARGS)
 
 test: page check
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 format: packages
 	$(BIN)/ruff check --fix

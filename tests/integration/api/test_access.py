@@ -82,7 +82,8 @@ async def test_without_a_token_only_public_routes_answer(api: Api, document: dic
         for headers in wrong:
             answer = await ask(api, method, path, headers)
             if is_public(operation):
-                assert 422 == answer.status_code, path
+                # without a body, of a build that there is none of, or what anybody may have
+                assert answer.status_code in ({200, 404} if method.upper() == "GET" else {422}), path
             else:
                 assert (401, "Bearer") == (answer.status_code, answer.headers["www-authenticate"]), path
                 assert "application/problem+json" == answer.headers["content-type"]
