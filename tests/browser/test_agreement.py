@@ -80,7 +80,7 @@ async def test_a_page_and_a_program_agree_after_random_kills(page: Page, install
         while time.monotonic() < until:
             killing = asyncio.create_task(installation.kill(chance.choice(PARTS)))
             for _ in range(EDITS):
-                await edit(installation, chance.choice(ids), [f"tag-{chance.randrange(1_000)}"])
+                await edit(installation, chance.choice(ids), [f"tag-{chance.randrange(1_000)}"], ids=["seed"])  # one name in all processes
             await killing
         for number, server_id in enumerate(ids):
             await edit(installation, server_id, [f"last-{number}", "agreed"])
