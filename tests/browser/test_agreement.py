@@ -68,7 +68,7 @@ async def followed(muster: MusterClient) -> AsyncIterator[Items]:
         await asyncio.wait([folding])
 
 
-@pytest.mark.parametrize("seed", [SEED], ids=["seed"])  # a test that fails shows its arguments, and has one name everywhere
+@pytest.mark.parametrize("seed", [SEED], ids=["seed"])  # a failure shows the seed among its arguments
 async def test_a_page_and_a_program_agree_after_random_kills(page: Page, installation: Installation, seed: int) -> None:
     chance = random.Random(seed)
     await sign_in(page)
