@@ -17,6 +17,8 @@ from shared.resources import RESOURCES, Resource
 from tests.support.two_workspaces import EDITIONS, OURS, Names
 
 _NEEDED = {"format": "json", "topic": "tags", "epoch": "1", "since": "0"}
+BUILD = {"os": "linux", "arch": "x86_64", "version": "latest"}
+"""A build of the agent, which is the same for everybody."""
 _SPAN = {"from": "2026-01-01T00:00:00Z", "to": "2026-01-02T00:00:00Z"}
 """Else the span of a history ends now, which is another moment for each request."""
 """Parameters without which there is no answer."""
@@ -111,6 +113,8 @@ def _in_path(door: Door, names: Names, *, only: str | None = None) -> str:
             "agent_id": "a",
             "token_id": "e" if "/enrolment-tokens/" in door.path else "t",
         }
+        if match[1] in BUILD:
+            return BUILD[match[1]]
         if match[1] == "workspace_id":
             return where.workspace
         assert match[1] in prefixes, f"say in doors.py what {match[0]} is in {door.path}"
