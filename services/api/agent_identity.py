@@ -1,15 +1,16 @@
 """Who agents are: their credentials are rotated and revoked, and machines that lost theirs are let in again."""
 
 from datetime import datetime
+from functools import partial
 from http import HTTPStatus
 
 import asyncpg
 import msgspec
 
 from services.api.permissions import Caller
-from shared.audit import Actor, Details, Origin
+from services.api.recording import record_by
+from shared.audit import Details, Origin
 from shared.errors import NotFound
-from shared.io.audit import record_in
 from shared.io.database.queries import queries
 from shared.io.identity_changes import AgentChanges
 from shared.io.problem import HttpError
@@ -21,6 +22,7 @@ APPROVED_FOR_S = 3600
 MOST_CLAIMS = 1000
 
 _SQL = queries("agent_identity")
+_record = partial(record_by, resource="agents")
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -87,7 +89,7 @@ class AgentIdentities:
             name = {"workspace_id": caller.workspace_id, "agent_id": agent_id}
             if not await _SQL.approve_claim(connection, **name, for_s=APPROVED_FOR_S):
                 raise HttpError(HTTPStatus.CONFLICT, "not_claimed", "no machine claims this agent")
-            await _record(connection, caller, "claim_approved", agent_id, origin, details)
+            await _record(connection, caller, "claim_approved", agent_id, origin=origin, details=details)
         return await self.read(caller, agent_id)
 
     async def refuse(self, caller: Caller, agent_id: str, origin: Origin) -> None:
@@ -96,7 +98,7 @@ class AgentIdentities:
         async with self._pool.acquire() as connection, connection.transaction():
             if not await _SQL.refuse_claim(connection, workspace_id=caller.workspace_id, agent_id=agent_id):
                 raise HttpError(HTTPStatus.CONFLICT, "not_claimed", "no machine claims this agent")
-            await _record(connection, caller, "claim_refused", agent_id, origin)
+            await _record(connection, caller, "claim_refused", agent_id, origin=origin)
 
     async def rotate(self, caller: Caller, agent_id: str, origin: Origin) -> AgentIdentity:
         """Ask an agent to take another secret; raises HttpError 409 for one that was revoked."""
@@ -104,7 +106,7 @@ class AgentIdentities:
         async with self._pool.acquire() as connection, connection.transaction():
             if not await _SQL.want_rotation(connection, workspace_id=caller.workspace_id, agent_id=agent_id):
                 raise HttpError(HTTPStatus.CONFLICT, "credential_revoked", "this agent's credential was revoked")
-            await _record(connection, caller, "rotation_wanted", agent_id, origin)
+            await _record(connection, caller, "rotation_wanted", agent_id, origin=origin)
         return await self.read(caller, agent_id)
 
     async def revoke(self, caller: Caller, agent_id: str, origin: Origin) -> AgentIdentity:
@@ -112,7 +114,7 @@ class AgentIdentities:
         await self.read(caller, agent_id)
         async with self._pool.acquire() as connection, connection.transaction():
             if await _SQL.revoke_agent(connection, workspace_id=caller.workspace_id, agent_id=agent_id):
-                await _record(connection, caller, "revoked", agent_id, origin)
+                await _record(connection, caller, "revoked", agent_id, origin=origin)
         await self._agent_changes.announce([agent_id])
         return await self.read(caller, agent_id)
 
@@ -141,23 +143,4 @@ def _identity(row: asyncpg.Record) -> AgentIdentity:
         rotation_wanted=row["rotation_wanted"],
         revoked_at=row["revoked_at"],
         claim=claim,
-    )
-
-
-async def _record(  # noqa: PLR0913, PLR0917  (what the event says)
-    connection: asyncpg.Connection,
-    caller: Caller,
-    action: str,
-    agent_id: str,
-    origin: Origin,
-    details: Details | None = None,
-) -> None:
-    await record_in(
-        connection,
-        caller.workspace_id,
-        action,
-        resource="agents",
-        record_id=agent_id,
-        actor=Actor(caller.user_id, origin),
-        details=details,
     )

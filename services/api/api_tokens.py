@@ -2,6 +2,7 @@
 
 import secrets
 from datetime import datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated
 
@@ -17,10 +18,10 @@ from services.api.auth_routes import NO_STORE
 from services.api.paging import PAGE_PARAMETERS, PagedOperation, PageQuery, page_query, read_page
 from services.api.permissions import Caller, require_scopes_within, sees_all_tokens
 from services.api.problems import BODY_PROBLEMS, WORKSPACE_PROBLEMS
+from services.api.recording import record_by
 from services.api.requests import ApiRequest, opt, origin_of
-from shared.audit import Actor, Details, Origin
+from shared.audit import Details, Origin
 from shared.errors import NotFound, Rejected
-from shared.io.audit import record_in
 from shared.io.database.queries import queries
 from shared.io.identity_changes import IdentityChanges
 from shared.io.litestar_problems import documented
@@ -33,6 +34,7 @@ MAX_TOKENS = 100
 
 _DAY_S = 24 * 3600
 _SQL = queries("api_tokens")
+_record = partial(record_by, resource="api_tokens")
 
 
 class NewApiToken(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -117,20 +119,6 @@ class ApiTokens:
 
 def _scope(caller: Caller) -> dict[str, object]:
     return {"workspace_id": caller.workspace_id, "user_id": caller.user_id, "of_all": sees_all_tokens(caller)}
-
-
-async def _record(  # noqa: PLR0913  (what the event says)
-    connection: asyncpg.Connection, caller: Caller, action: str, token_id: str, *, origin: Origin, details: Details
-) -> None:
-    await record_in(
-        connection,
-        caller.workspace_id,
-        action,
-        resource="api_tokens",
-        record_id=token_id,
-        actor=Actor(caller.user_id, origin),
-        details=details,
-    )
 
 
 @post(

@@ -2,6 +2,7 @@
 
 import secrets
 from datetime import datetime
+from functools import partial
 from hashlib import sha256
 from http import HTTPStatus
 from typing import Annotated
@@ -17,10 +18,10 @@ from msgspec import Meta
 from services.api.auth_routes import NO_STORE
 from services.api.permissions import Caller
 from services.api.problems import BODY_PROBLEMS, WORKSPACE_PROBLEMS
+from services.api.recording import record_by
 from services.api.requests import ApiRequest, opt, origin_of
-from shared.audit import Actor, Details, Origin
+from shared.audit import Details, Origin
 from shared.errors import NotFound, Rejected
-from shared.io.audit import record_in
 from shared.io.database.queries import queries
 from shared.io.litestar_problems import documented
 from shared.names import is_id, new_id
@@ -30,6 +31,7 @@ MAX_TOKENS = 1000
 """How many tokens a workspace may have, those included that expired within a week."""
 
 _SQL = queries("enrolment_tokens")
+_record = partial(record_by, resource="enrolment_tokens")
 
 
 class NewToken(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -108,26 +110,6 @@ class EnrolmentTokens:
             if not known:
                 raise NotFound("there is no such enrolment token")
             await _record(connection, caller, "deleted", token_id, origin=origin)
-
-
-async def _record(  # noqa: PLR0913  (what the event says)
-    connection: asyncpg.Connection,
-    caller: Caller,
-    action: str,
-    token_id: str,
-    *,
-    origin: Origin,
-    details: Details | None = None,
-) -> None:
-    await record_in(
-        connection,
-        caller.workspace_id,
-        action,
-        resource="enrolment_tokens",
-        record_id=token_id,
-        actor=Actor(caller.user_id, origin),
-        details=details,
-    )
 
 
 @post(

@@ -2,6 +2,7 @@
 
 import secrets
 from datetime import datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated
 
@@ -16,10 +17,10 @@ from msgspec import Meta
 from services.api.auth_routes import NO_STORE
 from services.api.permissions import Caller
 from services.api.problems import BODY_PROBLEMS, WORKSPACE_PROBLEMS
+from services.api.recording import record_by
 from services.api.requests import ApiRequest, opt, origin_of
-from shared.audit import Actor, Details, Origin
+from shared.audit import Origin
 from shared.errors import NotFound, Rejected
-from shared.io.audit import record_in
 from shared.io.database.queries import queries
 from shared.io.litestar_problems import documented
 from shared.names import is_id, new_id
@@ -31,6 +32,7 @@ MAX_RELAYS = 100
 
 _DAY_S = 24 * 3600
 _SQL = queries("relays")
+_record = partial(record_by, resource="relays")
 
 
 class NewRelay(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -103,26 +105,6 @@ class Relays:
             if not known:
                 raise NotFound("there is no such relay")
             await _record(connection, caller, "deleted", relay_id, origin=origin)
-
-
-async def _record(  # noqa: PLR0913  (what the event says)
-    connection: asyncpg.Connection,
-    caller: Caller,
-    action: str,
-    relay_id: str,
-    *,
-    origin: Origin,
-    details: Details | None = None,
-) -> None:
-    await record_in(
-        connection,
-        caller.workspace_id,
-        action,
-        resource="relays",
-        record_id=relay_id,
-        actor=Actor(caller.user_id, origin),
-        details=details,
-    )
 
 
 @post(
