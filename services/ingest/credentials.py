@@ -1,6 +1,5 @@
 """Who an agent is: decided by the secret that it sends, never by what it says."""
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
@@ -9,26 +8,19 @@ from typing import Self
 
 import asyncpg
 import msgspec
-import structlog
 
-from shared.errors import MusterError, Overloaded, RetryLater, Unauthenticated
+from services.ingest.lookups import (
+    MAX_LOOKED_UP_AT_ONCE,
+    MAX_REMEMBERED,
+    MAX_REMEMBERED_UNKNOWN,
+    MEMORY_S,
+    UNKNOWN_MEMORY_S,
+    Gathering,
+)
+from shared.errors import MusterError, Unauthenticated
 from shared.expiring import ExpiringMemory
 from shared.io.database.queries import queries
-from shared.io.faults import as_retry_later
 from shared.names import Topic, deadline_of
-
-MEMORY_S = 5.0
-"""How long a revoked credential may still be accepted, where its revocation was not heard of."""
-
-MAX_REMEMBERED = 50_000
-UNKNOWN_MEMORY_S = 1.0
-"""How long a credential that is not known is refused without another look."""
-
-MAX_REMEMBERED_UNKNOWN = 10_000
-MAX_LOOKED_UP_AT_ONCE = 1_000
-MAX_WAITING = 10_000
-
-log = structlog.get_logger(__name__)
 
 _SCHEME = b"bearer "
 _LONGEST_SECRET = 200
@@ -55,7 +47,6 @@ Refusal = Callable[[], MusterError]
 """Makes the error with which a request is refused, anew for each."""
 
 _UNKNOWN: Refusal = partial(Unauthenticated, "this secret is not known")
-_UNAVAILABLE: Refusal = partial(RetryLater, "credentials cannot be looked up now", retry_after_s=2)
 _REVOKED: Refusal = partial(Unauthenticated, "this agent was removed", code="credential_revoked")
 
 
@@ -92,8 +83,7 @@ class Credentials:
         self._refused: ExpiringMemory[bytes, Refusal] = ExpiringMemory(
             capacity=MAX_REMEMBERED_UNKNOWN, lifetime_s=UNKNOWN_MEMORY_S, clock=clock
         )
-        self._waiting: dict[bytes, asyncio.Future[AgentIdentity | Refusal]] = {}
-        self._lookups: asyncio.Task[None] | None = None
+        self._gathering = Gathering(self._query)
         self._changes = 0
 
     def recall(self, authorization: bytes) -> AgentIdentity | None:
@@ -111,10 +101,11 @@ class Credentials:
         if known is not None:
             return known
         refused = self._refused.get(secret_hash)
-        found = await self._look_up(secret_hash) if refused is None else refused
+        found = await self._gathering.get(secret_hash) if refused is None else refused
         if isinstance(found, AgentIdentity):
             return found
-        raise found()
+        refusal = found or _UNKNOWN
+        raise refusal()
 
     def forget(self, agent_ids: Collection[str] | None) -> None:
         """Look the credentials of these agents, None for all, up again when they are next used."""
@@ -128,28 +119,6 @@ class Credentials:
             found = await self._query(list(secret_hashes[first : first + MAX_LOOKED_UP_AT_ONCE]))
             standing |= {one for one, outcome in found.items() if isinstance(outcome, AgentIdentity)}
         return standing
-
-    async def _look_up(self, secret_hash: bytes) -> AgentIdentity | Refusal:
-        future = self._waiting.get(secret_hash)
-        if future is None:
-            if len(self._waiting) >= MAX_WAITING:
-                raise Overloaded("too many credentials wait to be looked up")
-            future = self._waiting[secret_hash] = asyncio.get_running_loop().create_future()
-        if self._lookups is None or self._lookups.done():
-            self._lookups = asyncio.create_task(self._answer_waiting())
-        # shielded: another request may wait for the same credential
-        return await asyncio.shield(future)
-
-    async def _answer_waiting(self) -> None:
-        while self._waiting:
-            secret_hashes = list(self._waiting)[:MAX_LOOKED_UP_AT_ONCE]
-            try:
-                found = await self._query(secret_hashes)
-            except Exception as error:
-                log.warning("credentials cannot be looked up", exc_info=None if as_retry_later(error) else error)
-                found = dict.fromkeys(secret_hashes, _UNAVAILABLE)
-            for secret_hash in secret_hashes:
-                self._waiting.pop(secret_hash).set_result(found[secret_hash])
 
     async def _take_up(self, secret_hashes: list[bytes]) -> None:
         """Let secrets replace those before them, which are void from now on."""

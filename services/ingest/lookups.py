@@ -11,7 +11,7 @@ from shared.expiring import ExpiringMemory
 from shared.io.faults import as_retry_later
 
 MEMORY_S = 5.0
-"""How long what was found is taken to be so still."""
+"""How long what was found is taken to be so still, where a change of it was not heard of."""
 
 UNKNOWN_MEMORY_S = 1.0
 """How long what was not found is not looked for again."""
@@ -31,34 +31,23 @@ class _Unavailable:
     """Stands for what cannot be told now."""
 
 
-class Lookups(Generic[_Key, _Value]):
-    """`query` gets up to `MAX_LOOKED_UP_AT_ONCE` keys and gives what there is of them."""
+class Gathering(Generic[_Key, _Value]):
+    """Asks for many keys at once: while one query is under way, others wait for the next.
 
-    def __init__(
-        self,
-        query: Callable[[Sequence[_Key]], Awaitable[Mapping[_Key, _Value]]],
-        *,
-        clock: Callable[[], float],
-    ) -> None:
+    `query` gets up to `MAX_LOOKED_UP_AT_ONCE` keys and gives what there is of them.
+    """
+
+    def __init__(self, query: Callable[[list[_Key]], Awaitable[Mapping[_Key, _Value]]]) -> None:
         self._query = query
-        self._known: ExpiringMemory[_Key, _Value] = ExpiringMemory(
-            capacity=MAX_REMEMBERED, lifetime_s=MEMORY_S, clock=clock
-        )
-        self._unknown: ExpiringMemory[_Key, bool] = ExpiringMemory(
-            capacity=MAX_REMEMBERED_UNKNOWN, lifetime_s=UNKNOWN_MEMORY_S, clock=clock
-        )
         self._waiting: dict[_Key, asyncio.Future[_Value | _Unavailable | None]] = {}
         self._answering: asyncio.Task[None] | None = None
 
     async def get(self, key: _Key) -> _Value | None:
         """Return what there is; raises Overloaded, and RetryLater while it cannot be told."""
-        known = self._known.get(key)
-        if known is not None or self._unknown.get(key):
-            return known
         future = self._waiting.get(key)
         if future is None:
             if len(self._waiting) >= MAX_WAITING:
-                raise Overloaded("too much waits to be looked up")
+                raise Overloaded("too many credentials wait to be looked up")
             future = self._waiting[key] = asyncio.get_running_loop().create_future()
         if self._answering is None or self._answering.done():
             self._answering = asyncio.create_task(self._answer())
@@ -71,16 +60,45 @@ class Lookups(Generic[_Key, _Value]):
         while self._waiting:
             keys = list(self._waiting)[:MAX_LOOKED_UP_AT_ONCE]
             try:
-                found = await self._query(keys)
+                found: Mapping[_Key, _Value | _Unavailable] = await self._query(keys)
             except Exception as error:
-                log.warning("nothing can be looked up", exc_info=None if as_retry_later(error) else error)
-                for key in keys:
-                    self._waiting.pop(key).set_result(_Unavailable())
-                continue
+                log.warning("credentials cannot be looked up", exc_info=None if as_retry_later(error) else error)
+                found = dict.fromkeys(keys, _Unavailable())
             for key in keys:
-                value = found.get(key)
-                if value is None:
-                    self._unknown.store(key, True)  # noqa: FBT003  (a set with a time)
-                else:
-                    self._known.store(key, value)
-                self._waiting.pop(key).set_result(value)
+                self._waiting.pop(key).set_result(found.get(key))
+
+
+class Lookups(Generic[_Key, _Value]):
+    """Gathers, and remembers for a while what there is and what there is not."""
+
+    def __init__(
+        self,
+        query: Callable[[Sequence[_Key]], Awaitable[Mapping[_Key, _Value]]],
+        *,
+        clock: Callable[[], float],
+    ) -> None:
+        self._query = query
+        self._gathering = Gathering(self._look)
+        self._known: ExpiringMemory[_Key, _Value] = ExpiringMemory(
+            capacity=MAX_REMEMBERED, lifetime_s=MEMORY_S, clock=clock
+        )
+        self._unknown: ExpiringMemory[_Key, bool] = ExpiringMemory(
+            capacity=MAX_REMEMBERED_UNKNOWN, lifetime_s=UNKNOWN_MEMORY_S, clock=clock
+        )
+
+    async def get(self, key: _Key) -> _Value | None:
+        """Return what there is; raises Overloaded, and RetryLater while it cannot be told."""
+        known = self._known.get(key)
+        if known is not None or self._unknown.get(key):
+            return known
+        return await self._gathering.get(key)
+
+    async def _look(self, keys: list[_Key]) -> Mapping[_Key, _Value]:
+        found = await self._query(keys)
+        for key in keys:
+            value = found.get(key)
+            if value is None:
+                self._unknown.store(key, True)  # noqa: FBT003  (a set with a time)
+            else:
+                self._known.store(key, value)
+        return found

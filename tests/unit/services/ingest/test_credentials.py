@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from services.ingest.credentials import MEMORY_S, UNKNOWN_MEMORY_S, AgentIdentity, Credentials, hash_secret
+from services.ingest.credentials import AgentIdentity, Credentials, hash_secret
+from services.ingest.lookups import MEMORY_S, UNKNOWN_MEMORY_S
 from shared.errors import RetryLater, Unauthenticated
 
 
