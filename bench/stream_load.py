@@ -1,34 +1,22 @@
 """Many agents' streams in one process, as cheaply as Python can: only what a measurement needs of a WebSocket client.
 
-The messages are those of `docs/agent-protocol.md`. Frames are masked with zeros, which leaves the payload as it is.
+The messages are those of `docs/agent-protocol.md`.
 """
 
 import asyncio
-import os
-from base64 import b64encode
 from collections.abc import Callable
 from typing import cast
+
+from bench.fanout.wire import masked, take_frames, upgrade
 
 ANSWERED_WITHIN_S = 60.0
 _ACK = b'{"op":"ack"'
 _CONFIG = b'{"op":"config"'
-_SHORT, _MEDIUM = 126, 2**16
+_TEXT = 1
 
 
 class Refused(Exception):
     """The server said something else than that it took a message in."""
-
-
-def frame(payload: bytes) -> bytes:
-    """Return a whole text message of a client."""
-    size = len(payload)
-    if size < _SHORT:
-        head = bytes((0x81, 0x80 | size))
-    elif size < _MEDIUM:
-        head = bytes((0x81, 0x80 | _SHORT)) + size.to_bytes(2, "big")
-    else:
-        raise ValueError(f"{size} bytes are more than any measurement sends in a message")
-    return head + b"\0\0\0\0" + payload
 
 
 class Stream(asyncio.Protocol):
@@ -42,7 +30,7 @@ class Stream(asyncio.Protocol):
         self.has_ended: asyncio.Future[None] = loop.create_future()
         self._secret = secret
         self._on_ack = on_ack
-        self._received = b""
+        self._received = bytearray()
         self._shook_hands = False
         self._sent = 1
         self._transport: asyncio.WriteTransport
@@ -50,25 +38,24 @@ class Stream(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ask for the upgrade."""
         self._transport = cast("asyncio.WriteTransport", transport)
-        key = b64encode(os.urandom(16))
-        self._transport.write(
-            b"GET /ingest/v1/ws HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %b\r\nSec-WebSocket-Protocol: muster.agent.v1\r\n"
-            b"Authorization: Bearer %b\r\n\r\n" % (key, self._secret)
-        )
+        self._transport.write(upgrade("/ingest/v1/ws", "muster.agent.v1", self._secret.decode()))
 
     def send(self, samples: bytes) -> None:
         """Send a message with these samples, JSON objects with commas between."""
         self._sent += 1
-        self._transport.write(frame(b'{"op":"metrics","seq":%d,"samples":[%b]}' % (self._sent, samples)))
+        self._transport.write(masked(b'{"op":"metrics","seq":%d,"samples":[%b]}' % (self._sent, samples)))
 
     def data_received(self, data: bytes) -> None:
         """Read whatever is complete."""
         self._received += data
         if not self.is_open.done() and not self._shook_hands:
             self._read_head()
-        while (payload := self._next_payload()) is not None:
-            self._take(payload)
+        if self._shook_hands:
+            for opcode, payload in take_frames(self._received):
+                if opcode == _TEXT:
+                    self._take(payload)
+                else:
+                    self._fail(Refused(f"a frame of opcode {opcode}: {payload!r}"))
 
     def connection_lost(self, error: Exception | None) -> None:
         """Tell whoever waits."""
@@ -90,22 +77,7 @@ class Stream(asyncio.Protocol):
             return
         self._received, self._shook_hands = rest, True
         body = b'{"op":"handshake","seq":1,"boot_id":"%b","agent_version":"bench","interval_s":10}'
-        self._transport.write(frame(body % self.boot_id.encode()))
-
-    def _next_payload(self) -> bytes | None:
-        received = self._received
-        if not self._shook_hands or len(received) < 2:  # noqa: PLR2004  (the shortest head)
-            return None
-        at, size = 2, received[1]
-        if size == _SHORT:
-            at, size = 4, int.from_bytes(received[2:4], "big")
-        if len(received) < at + size:
-            return None
-        self._received = received[at + size :]
-        if received[0] == 0x81:  # noqa: PLR2004  (a whole text)
-            return received[at : at + size]
-        self._fail(Refused(f"a frame {received[: at + size]!r}"))
-        return None
+        self._transport.write(masked(body % self.boot_id.encode()))
 
     def _take(self, payload: bytes) -> None:
         if payload.startswith(_ACK):

@@ -149,7 +149,7 @@ async def idle_kb(server: Served, count: int) -> float:
     warm, crowd = Crowd(), Crowd()
     # what a server takes for its first connections, it does not take for each
     await warm.open(server.port, 200)
-    await asyncio.sleep(1)
+    await asyncio.sleep(_SETTLE_S)
     before: int = process.memory_info().rss
     await crowd.open(server.port, count)
     await asyncio.sleep(_SETTLE_S)

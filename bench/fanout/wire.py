@@ -11,9 +11,11 @@ _SHORT, _MEDIUM = 126, 127
 _MASKED = 0x80
 
 
-def upgrade(path: str, subprotocol: str = "") -> bytes:
-    """Return the request that opens a WebSocket."""
+def upgrade(path: str, subprotocol: str = "", token: str = "") -> bytes:
+    """Return the request that opens a WebSocket; `token` says in its head who asks."""
     wanted = f"Sec-WebSocket-Protocol: {subprotocol}\r\n" if subprotocol else ""
+    if token:
+        wanted += f"Authorization: Bearer {token}\r\n"
     return (
         f"GET {path} HTTP/1.1\r\nHost: bench\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
         f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {base64.b64encode(os.urandom(16)).decode()}\r\n{wanted}\r\n"

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from stack.delivery.build import build_agents
+from tests.support.applier import until
 from tests.support.installation import EMAIL, PASSWORD, Installation, installed
 from tests.support.separate_machine import SeparateMachine, separate_machine, why_impossible
 
@@ -38,14 +39,16 @@ async def install_line(installation: Installation) -> str:
 async def the_server(installation: Installation) -> dict[str, Any]:
     """Return the one server of the installation, once it is online."""
     headers = {"Authorization": f"Bearer {await installation.token()}"}
-    async with asyncio.timeout(_APPEARS_WITHIN_S):
-        while True:
-            answer = await installation.client.get("/api/v1/servers", headers=headers)
-            online = [server for server in answer.json()["items"] if server["status"] == "online"]
-            if online:
-                (server,) = online
-                return dict(server)
-            await asyncio.sleep(0.1)
+    online: list[dict[str, Any]] = []
+
+    async def is_online() -> bool:
+        answer = await installation.client.get("/api/v1/servers", headers=headers)
+        online[:] = [server for server in answer.json()["items"] if server["status"] == "online"]
+        return bool(online)
+
+    await until(is_online, timeout_s=_APPEARS_WITHIN_S)
+    (server,) = online
+    return server
 
 
 async def said_by(machine: SeparateMachine, command: str) -> str:
