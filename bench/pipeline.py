@@ -25,6 +25,7 @@ import uvloop
 from bench import ingest
 from bench.ingest import secret
 from bench.stream_load import Stream, connect
+from services.ingest.stream.session import HEARTBEAT_S
 from tests.support.installation import Installation, installed
 
 TARGET_S = 2.0
@@ -43,16 +44,18 @@ class Fleet:
         self.took_s: list[float] = []
         self._streams = streams
         self._workspace_id = workspace_id
+        self._acks_before = 0
         self._seq = ingest.FIRST_SEQ
         self._probes: dict[str, tuple[int, float]] = {}
 
     @property
     def acknowledged(self) -> int:
         """How many samples ingest has answered for."""
-        return sum(stream.acks for stream in self._streams)
+        return sum(stream.acks for stream in self._streams) - self._acks_before
 
     async def report(self, every_s: float, seconds: float) -> None:
         """Let each agent send a sample every so many seconds, spread evenly, for a time."""
+        self._acks_before = sum(stream.acks for stream in self._streams)  # what was said before were heartbeats
         began_s = time.perf_counter()
         while (elapsed_s := time.perf_counter() - began_s) < seconds:
             while self.sent < elapsed_s * len(self._streams) / every_s:
@@ -95,7 +98,10 @@ class Fleet:
         server_id = f"s_pipeline_{number}"
         if self.sent % _PROBE_EVERY == 0 and server_id not in self._probes:
             self._probes[server_id] = (self._seq, time.perf_counter())
-        self._streams[number].send(sample)
+        stream = self._streams[number]
+        if stream.has_ended.done():
+            stream.has_ended.result()
+        stream.send(sample)
 
 
 async def connected(installation: Installation, agents: int) -> Fleet:
@@ -110,9 +116,15 @@ async def connected(installation: Installation, agents: int) -> Fleet:
     port = urlsplit(installation.ready.services["ingest"][0].url or "").port
     assert port is not None  # noqa: S101  (ingest has one)
     streams: list[Stream] = []
+    began_s = beaten_s = time.perf_counter()
     for first in range(0, agents, _AT_ONCE):
         numbers = range(first, min(first + _AT_ONCE, agents))
         streams += await asyncio.gather(*(connect(port, secret(n), "pipeline") for n in numbers))
+        if (now_s := time.perf_counter()) - beaten_s >= HEARTBEAT_S:
+            beaten_s = now_s
+            for stream in streams:
+                stream.beat()
+    print(f"{agents:,} agents shook hands in {time.perf_counter() - began_s:.0f} s")
     return Fleet(streams, workspace_id)
 
 

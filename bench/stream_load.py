@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable
 from typing import cast
 
-from bench.fanout.wire import masked, take_frames, upgrade
+from bench.fanout.wire import PING, masked, pong, take_frames, upgrade
 
 ANSWERED_WITHIN_S = 60.0
 _ACK = b'{"op":"ack"'
@@ -45,6 +45,11 @@ class Stream(asyncio.Protocol):
         self._sent += 1
         self._transport.write(masked(b'{"op":"metrics","seq":%d,"samples":[%b]}' % (self._sent, samples)))
 
+    def beat(self) -> None:
+        """Say that the agent is there, and no more."""
+        self._sent += 1
+        self._transport.write(masked(b'{"op":"status","seq":%d}' % self._sent))
+
     def data_received(self, data: bytes) -> None:
         """Read whatever is complete."""
         self._received += data
@@ -54,6 +59,8 @@ class Stream(asyncio.Protocol):
             for opcode, payload in take_frames(self._received):
                 if opcode == _TEXT:
                     self._take(payload)
+                elif opcode == PING:
+                    self._transport.write(pong(payload))
                 else:
                     self._fail(Refused(f"a frame of opcode {opcode}: {payload!r}"))
 

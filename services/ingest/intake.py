@@ -15,10 +15,10 @@ from services.ingest.messages import MetricsTaken
 from services.ingest.presence import Presence
 from services.ingest.rates import Rates
 from services.ingest.samples import Batch, batch_of, batch_of_each, read_batch
-from shared.errors import Malformed, NotFound, Rejected
+from shared.errors import Malformed, MusterError, NotFound, Rejected
 from shared.io.changelog.append import ChangeLog
 from shared.io.problem import HttpError
-from shared.operation import Appended, Deadline, Operation
+from shared.operation import Appended, Deadline, Draft, Operation
 from shared.resources.metrics import Sample
 
 
@@ -40,18 +40,36 @@ class Intake:
         Raises HttpError (413, 429), Malformed for what is no JSON, Rejected for a single bad sample, NotFound for a
         server without a record, and RetryLater: nothing is lost, send it again.
         """
-        self.spend(identity, 1)
-        return await self._put(identity, _counted(partial(read_batch, body, identity.server_id, self._now())))
+        return await self._put(identity, self._read(identity, partial(read_batch, body)))
 
     async def take_decoded(self, identity: AgentIdentity, samples: Sequence[Sample]) -> MetricsTaken:
         """Append samples that a door has decoded; else as `take`."""
-        self.spend(identity, 1)
-        return await self._put(identity, _counted(partial(batch_of, samples, identity.server_id, self._now())))
+        return await self._put(identity, self._read(identity, partial(batch_of, samples)))
 
     async def take_each(self, identity: AgentIdentity, samples: Sequence[msgspec.Raw]) -> MetricsTaken:
         """Append those of an array that can be taken; else as `take`."""
-        self.spend(identity, 1)
-        return await self._put(identity, _counted(partial(batch_of_each, samples, identity.server_id, self._now())))
+        return await self._put(identity, self._read(identity, partial(batch_of_each, samples)))
+
+    async def take_together(
+        self, identity: AgentIdentity, messages: Sequence[Sequence[Sample]]
+    ) -> list[MetricsTaken | MusterError]:
+        """Append the samples of several messages in one go; of each what became of it, or why it cannot be taken.
+
+        Raises what concerns all of them: NotFound and RetryLater, as `take`.
+        """
+        outcomes: list[MetricsTaken | MusterError] = []
+        drafts: list[Draft] = []
+        for samples in messages:
+            try:
+                batch = self._read(identity, partial(batch_of, samples))
+            except MusterError as error:
+                outcomes.append(error)
+            else:
+                drafts += batch.drafts
+                outcomes.append(MetricsTaken(len(batch.drafts), batch.rejected))
+        if not all(isinstance(outcome, MusterError) for outcome in outcomes):
+            await self._append(identity, drafts)
+        return outcomes
 
     def spend(self, identity: AgentIdentity, samples: int) -> None:
         """Take what this costs, in samples, from what the agent may send; raises HttpError (429)."""
@@ -59,15 +77,25 @@ class Intake:
         if wait_s:
             raise HttpError(429, "too_many_requests", "this agent sends too much", retry_after_s=wait_s)
 
-    async def _put(self, identity: AgentIdentity, batch: Batch) -> MetricsTaken:
+    def _read(self, identity: AgentIdentity, read: Callable[[str, datetime], Batch]) -> Batch:
+        """Read a message's samples, within what the agent may send."""
+        self.spend(identity, 1)
+        batch = _counted(partial(read, identity.server_id, self._now()))
         count = len(batch.drafts) + len(batch.rejected)
         if count > 1:
             self.spend(identity, count - 1)
+        return batch
+
+    async def _put(self, identity: AgentIdentity, batch: Batch) -> MetricsTaken:
+        await self._append(identity, batch.drafts)
+        return MetricsTaken(len(batch.drafts), batch.rejected)
+
+    async def _append(self, identity: AgentIdentity, drafts: Sequence[Draft]) -> None:
         started_s = time.perf_counter()
         result = await self._changes.append(
             Operation(
                 topic=identity.metrics,
-                drafts=tuple(batch.drafts),
+                drafts=tuple(drafts),
                 actor="agents",
                 parent=identity.servers,
                 deadlines=(Deadline("touch", identity.deadline, self._presence.offline_after_ms),),
@@ -79,8 +107,7 @@ class Intake:
         if result.absent:
             await self._presence.note_beat(identity)
         self._beacon.heard = True
-        counts.TALLY.note(len(batch.drafts), waited_s)
-        return MetricsTaken(len(batch.drafts), batch.rejected)
+        counts.TALLY.note(len(drafts), waited_s)
 
 
 def _counted(read: Callable[[], Batch]) -> Batch:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import structlog
 from asyncpg import Connection, Pool
 
-from services.worker.rollups import ELSEWHERE, Standing, lock_levels
+from services.worker.rollups import ELSEWHERE, Standing, lock_levels, redo_late, redo_late_slice
 from shared.io.database.queries import queries
 from shared.levels import RAW, RAW_PARTITION, ROLLUPS, Level, floor
 from shared.settings import History
@@ -27,6 +27,9 @@ async def forget_history(pool: Pool, kept: History, now: dt.datetime) -> None:
         kept.one_day_retention_s,
     )
     async with pool.acquire() as connection:
+        # an agent whose clock is days behind sends late samples all the time: few may be left for the time of the lock
+        while await redo_late_slice(connection):
+            pass
         for level, retention_s in zip((None, *ROLLUPS), retentions_s, strict=True):
             try:
                 dropped = await forget_level(connection, level, now - dt.timedelta(seconds=retention_s))
@@ -52,9 +55,9 @@ async def forget_level(connection: Connection, level: Level | None, before: dt.d
         if not partitions and moment == levels[name].kept_from:
             return []
         if level is None:
-            # no sample comes between the look at what is late and the drop
+            # no sample comes between the last look at what is late and the drop
             await connection.execute(f"LOCK TABLE ONLY {_RAW_TABLE} IN ACCESS EXCLUSIVE MODE")
-            if await _SQL.is_late_before(connection, moment=moment):
+            if await redo_late(connection, levels, before=moment):
                 return []
             await _SQL.delete_strays(connection, moment=moment)
         for partition in partitions:

@@ -118,12 +118,22 @@ async def roll_up_slice(connection: Connection, level: Level, length: dt.timedel
 async def redo_late_slice(connection: Connection, *, most: int = LATE_PLACES) -> bool:
     """Make buckets anew to which samples came late, at all levels; return whether there may be more of them."""
     async with connection.transaction(isolation="repeatable_read"):
-        levels = await lock_levels(connection)
-        places = [tuple(row.values()) async for row in _SQL.take_late(connection, most=most)]
-        late: list[Place] = [(workspace_id, server_id, bucket) for bucket, workspace_id, server_id in places]
-        kept_from = levels[RAW].kept_from
-        await _make_anew(connection, levels, [place for place in late if place[2] >= kept_from])
-        await _add(connection, levels, [place for place in late if place[2] < kept_from])
+        return await redo_late(connection, await lock_levels(connection), most=most)
+
+
+async def redo_late(
+    connection: Connection,
+    levels: Mapping[str, Standing],
+    *,
+    before: dt.datetime | None = None,
+    most: int = LATE_PLACES,
+) -> bool:
+    """Do so in a transaction that has locked the levels; with `before` for the samples of before a moment alone."""
+    places = [tuple(row.values()) async for row in _SQL.take_late(connection, before=before, most=most)]
+    late: list[Place] = [(workspace_id, server_id, bucket) for bucket, workspace_id, server_id in places]
+    kept_from = levels[RAW].kept_from
+    await _make_anew(connection, levels, [place for place in late if place[2] >= kept_from])
+    await _add(connection, levels, [place for place in late if place[2] < kept_from])
     _LATE.inc(len(late))
     return len(late) == most
 

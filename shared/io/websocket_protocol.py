@@ -62,6 +62,11 @@ class Inbox:
         """Tell whether there is none."""
         return not self._events
 
+    @property
+    def next(self) -> Any:  # noqa: ANN401  (an event of ASGI)
+        """The event that `get` would give at once, None where it would wait."""
+        return self._events[0] if self._events else None
+
 
 class _Protocol(ServerProtocol):
     """websockets' protocol, to which a close within a message is a close (RFC 6455, 5.4), and no error of the peer."""
@@ -124,6 +129,12 @@ class LeanProtocol(WebSocketsSansIOProtocol):
     def takes_more(self) -> bool:
         """Whether what is written now would reach the peer soon, as far as can be told here."""
         return self.writable.is_set() and not (self.disconnected or self.close_sent or self.transport.is_closing())
+
+    @property
+    def holds_message(self) -> bool:
+        """Whether `receive` would give a message at once."""
+        event = self.queue.next  # type: ignore[attr-defined]  # an Inbox
+        return event is not None and event["type"] == "websocket.receive"
 
     def wake(self) -> None:
         """Let the application's `receive` return, after what has come in."""

@@ -70,6 +70,13 @@ class AgentStream:
         self.seq += 1
         await self.websocket.send(json.dumps({"op": op, "seq": self.seq, **fields}))
 
+    def send_at_once(self, *messages: dict[str, Any]) -> None:
+        """Send messages, each with its `op`, in one write."""
+        for message in messages:
+            self.seq += 1
+            self.websocket.protocol.send_text(json.dumps({"seq": self.seq, **message}).encode())
+        self.websocket.transport.write(b"".join(self.websocket.protocol.data_to_send()))
+
     async def answer(self) -> dict[str, Any]:
         """Return what comes next."""
         async with asyncio.timeout(DEADLINE_S):

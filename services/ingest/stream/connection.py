@@ -1,15 +1,13 @@
 """One stream: the bytes of a WebSocket on one side, the log and the records on the other."""
 
-import asyncio
 import time
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Sequence
 
 import msgspec
-import structlog
 
 from services.ingest.credentials import AgentIdentity
 from services.ingest.intake import Intake
+from services.ingest.messages import MetricsTaken
 from services.ingest.presence import Presence
 from services.ingest.registration import interval_granted
 from services.ingest.registrations import Registrations
@@ -29,14 +27,12 @@ from services.ingest.stream.messages import (
     configuration,
     refusal,
 )
+from services.ingest.stream.peer import Peer
 from services.ingest.stream.session import BACKFILL_PER_S, HEARTBEAT_S, SUPERSEDED, WINDOW, CloseCode, Ending, Session
 from services.ingest.stream.turnstile import Turnstile
 from shared.errors import MusterError, Rejected, RetryLater, Unauthenticated
 from shared.io.litestar_problems import as_muster_error
-from shared.io.probes import Receive, Send
-
-GOODBYE_S = 2.0
-"""How long a close frame may wait behind what the agent has not read."""
+from shared.io.probes import Message as AsgiMessage
 
 RECORD_COST = 20
 """What a message that is written into records costs, in samples."""
@@ -44,30 +40,8 @@ RECORD_COST = 20
 OWN_FAULT_RETRY_S = 5.0
 """When a message may come again that met an error which nobody expected."""
 
-MAX_REASON_BYTES = 123
-"""A limit of the WebSocket protocol (RFC 6455, 5.5)."""
-
-log = structlog.get_logger(__name__)
-
-
-class Wire(Protocol):
-    """What of a WebSocket is used past ASGI."""
-
-    @property
-    def write(self) -> Callable[[bytes], None]:
-        """What writes frames."""
-
-    @property
-    def takes_more(self) -> bool:
-        """Whether what is written now would reach the peer soon."""
-
-    writable: asyncio.Event
-
-    def wake(self) -> None:
-        """Let `receive` return."""
-
-    def abort(self) -> None:
-        """Drop the connection."""
+MOST_TOGETHER = 256
+"""With so many samples no further message joins those that are appended in one go."""
 
 
 class Surroundings(msgspec.Struct, frozen=True):
@@ -81,14 +55,6 @@ class Surroundings(msgspec.Struct, frozen=True):
     claimed: "Callable[[Connection], None]"
     """Called when a stream has become the one of its agent."""
     clock: Callable[[], float] = time.monotonic
-
-
-class Peer(msgspec.Struct, frozen=True):
-    """The other side: how to hear it, how to close on it, and the wire for all else that it is sent."""
-
-    receive: Receive
-    send: Send
-    wire: Wire
 
 
 class Connection:
@@ -125,26 +91,47 @@ class Connection:
 
     async def run(self) -> None:
         """Serve the agent until one side ends it."""
-        receive, session, clock = self._peer.receive, self._session, self._surroundings.clock
-        wire = self._peer.wire
+        receive = self._peer.receive
         while not self._is_over():
             event = await receive()
             if event["type"] == "websocket.disconnect":
                 return
-            if self._is_over() or event["type"] != "websocket.receive":
-                continue
+            if event["type"] == "websocket.receive" and not self._is_over():
+                await self._hear(event)
+        assert self.ending is not None  # noqa: S101  (that is why it is over)
+        await self._peer.close(self.ending)
+
+    async def _hear(self, event: AsgiMessage) -> None:
+        """Deal with a message, and with what has come after it already, as far as that can be done in one go."""
+        messages, other = await self._read_on(event)
+        if messages:
+            await self._reply(await self._take(messages))
+        if self._is_over() or other is None:
+            return
+        if isinstance(other, Ending):
+            self.close(other)
+        else:
+            await self._reply(await self._answer(other))
+
+    async def _read_on(self, event: AsgiMessage) -> tuple[list[Metrics], Message | Ending | None]:
+        """Read a message; while they are samples, also those that wait already: they go into the log together."""
+        session, peer, now_s = self._session, self._peer, self._surroundings.clock()
+        messages: list[Metrics] = []
+        samples = 0
+        while True:
             text = event.get("text")
-            read = session.receive(event["bytes"] if text is None else text, clock())
-            if isinstance(read, Ending):
-                self.close(read)
-                break
-            answer = await self._answer(read)
-            self.answered_at = clock()
-            if wire.takes_more:
-                wire.write(answer)
-            else:
-                await self._write_later(answer)
-        await self._say_goodbye()
+            read = session.receive(event["bytes"] if text is None else text, now_s)
+            if not (isinstance(read, Metrics) and read.samples and session.is_introduced):
+                return messages, read
+            messages.append(read)
+            samples += len(read.samples)
+            if samples >= MOST_TOGETHER or not peer.wire.holds_message:
+                return messages, None
+            event = await peer.receive()
+
+    async def _reply(self, frames: bytes) -> None:
+        self.answered_at = self._surroundings.clock()
+        await self._peer.answer(frames)
 
     def _is_over(self) -> bool:
         return self.ending is not None
@@ -153,9 +140,7 @@ class Connection:
         """End it for a reason of this side, once the message under way is answered."""
         if self.ending is None:
             self.ending = ending
-            self._peer.wire.wake()
-            if not self._peer.wire.writable.is_set():
-                self._peer.wire.abort()
+            self._peer.interrupt()
 
     def expire(self, now_s: float) -> None:
         """End it if nothing was heard for too long."""
@@ -163,33 +148,48 @@ class Connection:
         if ending is not None:
             self.close(ending)
 
+    async def _take(self, messages: Sequence[Metrics]) -> bytes:
+        """Append the samples of messages; return the answers to them."""
+        outcomes: Sequence[MetricsTaken | Exception]
+        try:
+            outcomes = await self._surroundings.intake.take_together(self.identity, [one.samples for one in messages])
+            if self._skew is not None and self._skew.is_due(self._surroundings.clock()):
+                await self._measure_skew(self._skew, messages[-1].samples[-1])
+        except Exception as error:  # noqa: BLE001  (one that nobody expected is logged, and the agent told)
+            outcomes = [as_muster_error(error, "/ingest/v1/ws")] * len(messages)
+        return b"".join(map(self._outcome, messages, outcomes))
+
+    def _outcome(self, message: Metrics, outcome: MetricsTaken | Exception) -> bytes:
+        if isinstance(outcome, Exception):
+            return self._refuse(message, outcome)
+        self._session.taken()
+        return acknowledgement(message.seq, outcome)
+
     async def _answer(self, message: Message) -> bytes:
         try:
             answer = await self._deal_with(message)
-        except Unauthenticated as error:
-            self.close(Ending(CloseCode.REVOKED, str(error)))
-            return refusal(message.seq, error)
-        except Exception as error:  # noqa: BLE001  (one that nobody expected is logged, and the agent told)
-            failure = as_muster_error(error, "/ingest/v1/ws")
-            if type(failure) is MusterError:  # our own fault must not cost the agent its samples
-                failure = RetryLater("an error on our side; it was logged", retry_after_s=OWN_FAULT_RETRY_S)
-            if isinstance(message, Introduction) and isinstance(failure, RetryLater):
-                self._session.put_off(failure.retry_after_s, self._surroundings.clock())
-            ending = self._session.refused(failure)
-            if ending is not None:
-                self.close(ending)
-            return refusal(message.seq, failure)
+        except Exception as error:  # noqa: BLE001  (as above)
+            return self._refuse(message, error)
         self._session.taken()
         return answer
 
+    def _refuse(self, message: Message, error: Exception) -> bytes:
+        """Return what tells the agent that its message was not taken; the stream ends if it leads to nothing."""
+        failure = as_muster_error(error, "/ingest/v1/ws")
+        if isinstance(failure, Unauthenticated):
+            self.close(Ending(CloseCode.REVOKED, str(error)))
+            return refusal(message.seq, failure)
+        if type(failure) is MusterError:  # our own fault must not cost the agent its samples
+            failure = RetryLater("an error on our side; it was logged", retry_after_s=OWN_FAULT_RETRY_S)
+        if isinstance(message, Introduction) and isinstance(failure, RetryLater):
+            self._session.put_off(failure.retry_after_s, self._surroundings.clock())
+        ending = self._session.refused(failure)
+        if ending is not None:
+            self.close(ending)
+        return refusal(message.seq, failure)
+
     async def _deal_with(self, message: Message) -> bytes:
         """Do what a message asks for, and return the frames of its answer; raises MusterError, and what it meets."""
-        intake = self._surroundings.intake
-        if isinstance(message, Metrics) and message.samples and self._session.is_introduced:
-            taken = await intake.take_decoded(self.identity, message.samples)
-            if self._skew is not None and self._skew.is_due(self._surroundings.clock()):
-                await self._measure_skew(self._skew, message.samples[-1])
-            return acknowledgement(message.seq, taken)
         if isinstance(message, Unusable):
             raise message.error
         if isinstance(message, Introduction):
@@ -202,7 +202,8 @@ class Connection:
         elif isinstance(message, Goodbye):
             await self._leave()
         elif isinstance(message, LooseMetrics) and message.samples:
-            return acknowledgement(message.seq, await intake.take_each(self.identity, message.samples))
+            taken = await self._surroundings.intake.take_each(self.identity, message.samples)
+            return acknowledgement(message.seq, taken)
         else:
             raise Rejected("at least one is needed", code="invalid", field="samples")
         return acknowledgement(message.seq)
@@ -260,21 +261,3 @@ class Connection:
             if not isinstance(as_muster_error(error, "/ingest/v1/ws"), RetryLater):
                 raise
             skew.told_s = told_s  # the samples are in the log, and the next measurement tells it again
-
-    async def _write_later(self, answer: bytes) -> None:
-        """Wait until the agent reads, and take no further message meanwhile; one that has gone gets no answer."""
-        wire = self._peer.wire
-        await wire.writable.wait()
-        if wire.takes_more:
-            wire.write(answer)
-
-    async def _say_goodbye(self) -> None:
-        assert self.ending is not None  # noqa: S101  (that is why it is said)
-        reason = self.ending.reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")
-        try:
-            async with asyncio.timeout(GOODBYE_S):
-                await self._peer.send({"type": "websocket.close", "code": int(self.ending.code), "reason": reason})
-        except TimeoutError:  # it reads nothing: what it holds of our memory is given up
-            self._peer.wire.abort()
-        except OSError:
-            log.debug("the agent has gone before it could be told", code=int(self.ending.code))

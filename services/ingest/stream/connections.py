@@ -13,9 +13,10 @@ from services.ingest.credentials import AgentIdentity, Credentials
 from services.ingest.intake import Intake
 from services.ingest.presence import Presence
 from services.ingest.registrations import Registrations
-from services.ingest.stream.connection import Connection, Peer, Surroundings
+from services.ingest.stream.connection import Connection, Surroundings
 from services.ingest.stream.departures import Departures
 from services.ingest.stream.holders import Hold, Holders
+from services.ingest.stream.peer import Peer
 from services.ingest.stream.session import SUPERSEDED, CloseCode, Ending
 from services.ingest.stream.turnstile import Turnstile
 from shared.errors import RetryLater

@@ -2,8 +2,8 @@
 
 from services.ingest import counts
 from services.ingest.credentials import Credentials, secret_hash_of
-from services.ingest.stream.connection import Peer
 from services.ingest.stream.connections import Connections
+from services.ingest.stream.peer import Peer
 from shared.errors import MusterError
 from shared.io.litestar_problems import as_muster_error
 from shared.io.probes import Message, Receive, Scope, Send

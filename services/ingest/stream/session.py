@@ -1,7 +1,7 @@
 """The state of one stream: what its messages and the time lead to. No I/O; the clock is passed in, in seconds.
 
-A handshake comes first, messages are counted, and silence ends the stream. Every message that is taken is answered
-before the next one is read, so that no more than one of them costs memory here.
+A handshake comes first, messages are counted, and silence ends the stream. What is read is answered before more is
+read, so that no more than what waits at once costs memory here.
 """
 
 from enum import IntEnum

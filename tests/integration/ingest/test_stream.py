@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
@@ -25,6 +27,16 @@ def samples(first: int, count: int = 1) -> list[dict[str, Any]]:
 @pytest.fixture
 def deadline(agent: Enrolled) -> str:
     return deadline_of(WORKSPACE, agent.server_id)
+
+
+@asynccontextmanager
+async def closed_log(ingest: Ingest) -> AsyncIterator[None]:
+    """Let nothing be appended."""
+    keys = [key async for key in ingest.redis.scan_iter("*:epoch")]
+    epochs = [await ingest.redis.get(key) for key in keys]
+    await ingest.redis.delete(*keys)
+    yield
+    await ingest.redis.mset(dict(zip(keys, epochs, strict=True)))
 
 
 async def test_all_that_an_agent_says_goes_over_one_stream(ingest: Ingest, agent: Enrolled) -> None:
@@ -199,16 +211,57 @@ async def _flood(stream: AgentStream) -> None:
         await stream.send("metrics", samples=bad)
 
 
+async def test_messages_that_wait_are_appended_together_and_each_is_answered(ingest: Ingest, agent: Enrolled) -> None:
+    async with (
+        replica_of(ingest, samples_per_s=1, samples_at_once=24) as replica,
+        replica.stream(agent) as stream,
+    ):
+        await stream.shake_hands()  # costs 20
+        (served,) = replica.streams._standing
+
+        async def first_is_under_way() -> bool:
+            return 3 == served._session._expected_seq
+
+        async def others_wait() -> bool:
+            return 5 == served._peer.wire.queue.qsize()  # type: ignore[attr-defined]  # the real one has it
+
+        async with closed_log(ingest):
+            await stream.send("metrics", samples=samples(1))
+            await until(first_is_under_way)
+            stream.send_at_once(
+                {"op": "metrics", "samples": samples(2)},
+                {"op": "metrics", "samples": [{"ts": SAMPLE["ts"]}]},  # measures nothing
+                {"op": "metrics", "samples": samples(3)},
+                {"op": "metrics", "samples": samples(4)},  # more than the agent may send
+                {"op": "status"},
+            )
+            await until(others_wait)
+        answers = [await stream.answer() for _ in range(6)]
+    assert [2, 3, 4, 5, 6, 7] == [answer["seq"] for answer in answers]
+    assert [1, 1, 0, 1] == [answer["accepted"] for answer in answers[:4]]
+    assert ["too_many_requests"] * 2 == [answer["code"] for answer in answers[4:]]
+    entries = await recent(ingest.redis, Topic(WORKSPACE, "metrics"), entries=1000)
+    assert [1, 2] == [len(entry.changes) for entry in entries]
+
+
+async def test_samples_before_a_goodbye_are_taken(ingest: Ingest, agent: Enrolled) -> None:
+    async with replica_of(ingest) as replica, replica.stream(agent) as stream:
+        await stream.shake_hands()
+        stream.send_at_once(
+            {"op": "metrics", "samples": samples(1)}, {"op": "metrics", "samples": samples(2)}, {"op": "goodbye"}
+        )
+        assert [2, 3, 4] == [(await stream.answer())["seq"] for _ in range(3)]
+        assert 1000 == (await stream.closed())[0]
+    assert 2 == (await ingest.versions())["metrics"]
+
+
 async def test_closed_log_is_a_reason_to_send_it_again(ingest: Ingest, agent: Enrolled) -> None:
     async with replica_of(ingest) as replica, replica.stream(agent) as stream:
         await stream.shake_hands()
-        keys = [key async for key in ingest.redis.scan_iter("*:epoch")]
-        epochs = [await ingest.redis.get(key) for key in keys]
-        await ingest.redis.delete(*keys)
-        answer = await stream.ask("metrics", samples=samples(1))
-        assert ("error", "log_sealed") == (answer["op"], answer["code"])
-        assert answer["retry_after_s"] > 0
-        await ingest.redis.mset(dict(zip(keys, epochs, strict=True)))
+        async with closed_log(ingest):
+            answer = await stream.ask("metrics", samples=samples(1))
+            assert ("error", "log_sealed") == (answer["op"], answer["code"])
+            assert answer["retry_after_s"] > 0
         assert "ack" == (await stream.ask("metrics", samples=samples(1)))["op"]
 
 

@@ -28,9 +28,10 @@ UPDATE metrics_levels SET kept_from = :moment WHERE level = :level;
 SELECT ensure_metrics_partition(:table, :first_moment, :length);
 
 -- name: take_late
--- Take away where samples came late, a slice of the oldest.
+-- Take away where samples came late, a slice of the oldest; with a moment only those before it.
 WITH place AS (
     SELECT DISTINCT bucket, workspace_id, server_id FROM metrics_late
+    WHERE :before::timestamptz IS NULL OR bucket < :before
     ORDER BY bucket, workspace_id, server_id LIMIT :most
 ), taken AS (
     DELETE FROM metrics_late late USING place
