@@ -45,10 +45,6 @@ DELETE FROM metrics_history
 WHERE workspace_id = :workspace_id AND server_id = :server_id
     AND ts >= :bucket AND ts < :bucket + interval '15 minutes';
 
--- name: is_late_before$
--- Whether samples before a moment still wait to be rolled up.
-SELECT EXISTS (SELECT FROM metrics_late WHERE bucket < :moment);
-
 -- name: partitions_before
 -- The partitions of a table that end at a moment or before.
 SELECT name FROM (
