@@ -92,6 +92,27 @@ def test_what_is_not_journalled_has_no_events(resource: str) -> None:
     assert [] == project([entry(1, 0, ("a", "deleted", ""), topic=Topic("w_1", resource))]).events
 
 
+METRICS = Topic("w_1", "metrics")
+SAMPLE = '{"ts":"2026-01-01T00:00:00Z","cpu_percent":5.5}'
+
+
+def test_window_goes_with_its_record_or_alone() -> None:
+    latest = entry(1, 0, ("s", "created", SAMPLE), topic=METRICS)
+    latest = msgspec.structs.replace(latest, windows={"s": "b 1-1", "late": "b 1-3"})
+    projection = project([latest, entry(2, 1, ("s", "updated", SAMPLE), topic=METRICS)])
+    assert '"sample_window":"b 1-1"' in projection.tables["metrics"].upserts.decode()
+    assert [("w_1", "late", "b 1-3")] == projection.windows
+
+
+def test_window_of_a_record_that_was_deleted_goes_with_it() -> None:
+    latest = msgspec.structs.replace(entry(1, 0, ("s", "created", SAMPLE), topic=METRICS), windows={"s": "b 1-1"})
+    anew = entry(2, 1, ("s", "deleted", ""), ("s", "created", SAMPLE), topic=METRICS)
+    assert [("w_1", "s", "")] == project([latest, anew]).windows
+    named = msgspec.structs.replace(anew, windows={"s": "c 1-1"})
+    assert [] == project([latest, named]).windows
+    assert [] == project([latest, entry(2, 1, ("s", "deleted", ""), topic=METRICS)]).windows
+
+
 def test_late_places_are_quarters_of_an_hour_of_servers() -> None:
     def at(minute: int) -> dt.datetime:
         return dt.datetime(2026, 3, 1, 12, minute, tzinfo=dt.UTC)
