@@ -112,6 +112,12 @@ class Presence:
         if result.absent:
             await self.note_beat(identity)
 
+    async def clock_of(self, identity: AgentIdentity) -> tuple[str, float | None]:
+        """Return which samples of a server were taken in, as the log says it, and its agent's `clock_skew_s`."""
+        window = await self._reader.sample_window(identity.metrics, identity.server_id)
+        agent = await self._agent(identity)
+        return window, agent.clock_skew_s if agent else None
+
     async def note_skew(self, identity: AgentIdentity, skew_s: float) -> None:
         """Keep how far an agent's clock is ahead of ours; whoever changes its record at the same moment wins."""
         topic = Topic(identity.workspace_id, "agents")
