@@ -64,7 +64,7 @@ class Clocks:
                 raise
 
     async def _estimate_of(self, identity: AgentIdentity, boot_id: str) -> SkewEstimate:
-        """Return the estimate of an agent; where it is of another start, it is looked up now and then which is right."""
+        """Return the estimate of an agent; where it is of another start, look up now and then which is right."""
         known, now_s = self._estimates.get(identity.agent_id), self._clock()
         if known is not None and (known.boot_id == boot_id or not known.may_be_over(now_s)):
             return known

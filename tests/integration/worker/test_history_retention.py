@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 import pytest_asyncio
+from structlog.testing import capture_logs
 
 from services.worker.history_retention import forget_history, forget_level
 from services.worker.jobs import forget_old_metrics, roll_up_metrics
@@ -194,3 +195,27 @@ async def test_jobs_do_so_as_time_goes_by(pool: asyncpg.Pool, writer: HistoryWri
     assert dt.datetime.now(dt.UTC) - 3 * DAY < min(await raw_times(pool))
     for level in (QUARTER_HOUR, ONE_HOUR, ONE_DAY):
         assert_alike(amounts(told, level), await stored(pool, level))
+
+
+async def test_clock_that_jumps_ahead_closes_and_drops_little_that_no_sample_confirms(
+    pool: asyncpg.Pool, writer: HistoryWriter
+) -> None:
+    # seen from these samples, the clock of PostgreSQL is 10 days ahead
+    told = hourly(START, 10)
+    newest = told[-1][2].ts
+    await writer.commit(told)
+    context = {"pool": pool, "history": History()}
+    with capture_logs() as said:
+        for _ in range(2):
+            await roll_up_metrics(context)
+            await forget_old_metrics(context)
+    assert 2 == [each["log_level"] for each in said].count("warning")
+    levels = await pool.fetch("SELECT rolled_until FROM metrics_levels")
+    assert max(row["rolled_until"] for row in levels) <= newest + DAY
+    assert (newest - DAY).replace(hour=0) == min(await raw_times(pool))
+
+
+async def test_clock_is_believed_where_there_are_no_samples(pool: asyncpg.Pool) -> None:
+    await pool.execute("DELETE FROM checkpoints")
+    await roll_up_metrics({"pool": pool})
+    assert NOW - DAY < await pool.fetchval("SELECT max(rolled_until) FROM metrics_levels")

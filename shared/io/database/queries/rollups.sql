@@ -1,3 +1,8 @@
+-- name: present^
+-- What time it is, and of when the newest of the servers' latest samples is; without any, the last change.
+SELECT now() AS clock,
+    coalesce((SELECT max(ts) FROM metrics), (SELECT max(updated_at) FROM checkpoints)) AS newest;
+
 -- name: close_partition!
 -- Call the samples late that this partition's applier commits from now on at times before a moment; wait for its batch.
 INSERT INTO checkpoints (partition, closed_until) VALUES (:partition, :moment)
