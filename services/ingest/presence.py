@@ -17,7 +17,7 @@ from shared.errors import NotFound, Rejected, RetryLater
 from shared.io.changelog.append import ChangeLog
 from shared.io.changelog.read import LogReader
 from shared.names import PartitionKeys, Topic, held_deadline_of, new_id, partition_of
-from shared.operation import Deadline, Draft, Operation, Start
+from shared.operation import CALL, Deadline, Draft, Operation, Start
 from shared.resources.agents import Agent
 from shared.resources.servers import Server
 
@@ -127,7 +127,7 @@ class Presence:
         agent = msgspec.structs.replace(msgspec.json.decode(record.data, type=Agent), clock_skew_s=skew_s)
         draft = Draft(id=identity.agent_id, action="update", data=msgspec.json.encode(agent), expect=record.version)
         await self._changes.append_all(
-            [Operation(topic=topic, drafts=(draft,), actor=f"agent:{identity.agent_id}", id=new_id("op"))]
+            [Operation(topic=topic, drafts=(draft,), actor=f"agent:{identity.agent_id}", id=new_id(CALL))]
         )
 
     async def leave(self, identity: AgentIdentity) -> None:
@@ -191,7 +191,7 @@ class Presence:
                 topic=identity.servers,
                 drafts=drafts,
                 actor=f"agent:{identity.agent_id}",
-                id=new_id("op"),
+                id=new_id(CALL),
                 deadlines=deadlines,
                 start=start,
             )
@@ -212,7 +212,7 @@ class Presence:
             topic=Topic(identity.workspace_id, "agents"),
             drafts=(draft,),
             actor=f"agent:{identity.agent_id}",
-            id=new_id("op"),
+            id=new_id(CALL),
             deadlines=deadlines,
         )
 

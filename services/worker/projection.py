@@ -15,6 +15,7 @@ from shared.change import Change, ChangeSet, put_before
 from shared.journal import EVENT_TYPES, payload_of
 from shared.levels import EPOCH, LATE_SPAN, floor
 from shared.names import Topic
+from shared.operation import outlives_call
 from shared.resources import METRICS, RESOURCES, Resource
 from shared.resources.metrics import DETAILS, Sample
 
@@ -112,7 +113,7 @@ def project(entries: Sequence[ChangeSet]) -> Projection:
         operations=[
             (entry.operation, entry.position.epoch, entry.position.seq, entry.prev, entry.version)
             for entry in entries
-            if entry.operation
+            if entry.operation and outlives_call(entry.operation)
         ],
         audit=[event for entry in entries if entry.origin for event in audit_events(entry, entry.origin)],
     )

@@ -7,7 +7,8 @@ import pytest
 
 from services.worker.projection import EVENT_COLUMNS, HISTORY_COLUMNS, late_places, project
 from shared.change import Action, Change, ChangeSet
-from shared.names import Topic
+from shared.names import Topic, new_id
+from shared.operation import CALL
 from shared.position import Position
 
 THINGS = Topic("w_1", "servers")
@@ -46,6 +47,10 @@ def test_record_that_was_deleted_and_made_again_is_stored() -> None:
 def test_operations_are_kept_with_their_first_result() -> None:
     projection = project([entry(7, 3, ("a", "created", "{}"), op="op-1"), entry(8, 4, ("a", "deleted", ""))])
     assert [("op-1", 2, 7, 3, 4)] == projection.operations
+
+
+def test_operations_that_only_their_calls_repeat_are_not_kept() -> None:
+    assert [] == project([entry(7, 3, ("a", "created", "{}"), op=new_id(CALL))]).operations
 
 
 def test_every_sample_becomes_history_at_its_own_time() -> None:
