@@ -16,7 +16,7 @@ log = structlog.get_logger(__name__)
 _SQL = queries("rollups")
 _RAW_TABLE = "metrics_history"
 _MOST_SLICES = 20
-"""So many slices of late samples are made anew at most while nobody else can reach the samples."""
+"""So many slices of late samples are made anew at most before the samples are locked, and then again."""
 
 
 async def forget_history(pool: Pool, kept: History, now: dt.datetime) -> None:
@@ -31,8 +31,9 @@ async def forget_history(pool: Pool, kept: History, now: dt.datetime) -> None:
     async with pool.acquire() as connection:
         try:
             # agents whose clocks are days behind send late samples all the time: few may be left for when it is locked
-            while await redo_late_slice(connection):
-                pass
+            for _ in range(_MOST_SLICES):
+                if not await redo_late_slice(connection):
+                    break
             for level, retention_s in zip((None, *ROLLUPS), retentions_s, strict=True):
                 dropped = await forget_level(connection, level, now - dt.timedelta(seconds=retention_s))
                 if dropped:

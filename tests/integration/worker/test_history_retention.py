@@ -1,40 +1,22 @@
 """History goes in whole partitions, each level after its time, and nothing goes before it is rolled up."""
 
 import datetime as dt
-from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
-import pytest_asyncio
 from structlog.testing import capture_logs
 
 from services.worker.history_retention import forget_history, forget_level
 from services.worker.jobs import forget_old_metrics, roll_up_metrics
 from services.worker.rollups import LATE_PLACES, lock_levels, roll_up
-from shared.io.database.pool import connect, create_pool
 from shared.levels import ONE_DAY, ONE_HOUR, ONE_MINUTE, QUARTER_HOUR, ROLLUPS
 from shared.resources.metrics import Sample
 from shared.settings import History
-from tests.support.metric_history import HistoryWriter, Told, amounts, assert_alike, level_stands_at, stored
+from tests.support.metric_history import HistoryWriter, Told, amounts, assert_alike, stored
 
 DAY = dt.timedelta(days=1)
 NOW = dt.datetime.now(dt.UTC).replace(hour=12, minute=0, second=0, microsecond=0)
 START = NOW.replace(hour=0) - 20 * DAY
-
-
-@pytest_asyncio.fixture
-async def pool(database_url: str) -> AsyncIterator[asyncpg.Pool]:
-    pool = await create_pool(database_url, size=4)
-    await level_stands_at(pool, START)
-    yield pool
-    await pool.close()
-
-
-@pytest_asyncio.fixture
-async def writer(database_url: str) -> AsyncIterator[HistoryWriter]:
-    connection = await connect(database_url)
-    yield HistoryWriter(connection)
-    await connection.close()
 
 
 def sample(at: dt.datetime, cpu_percent: float = 10.0, server: str = "s_1") -> Told:
