@@ -126,7 +126,7 @@ class PartitionKeys:
         self.deadlines = self.prefix + "deadlines"
         """Sorted set: `deadline_of` or `held_deadline_of` a server → Redis time (ms) after which it is offline."""
         self.samples = self.prefix + "samples"
-        """Hash: `<topic>:<record>` → `<boot_id> <seq>` of the last sample taken in."""
+        """Hash: `<topic>:<record>` → which samples were taken in, as `append.lua` writes it."""
         self.applied = self.prefix + "applied"
         """Channel on which the applier announces the position that it has committed."""
 

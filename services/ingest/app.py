@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 from services.ingest import metrics_door, routes
 from services.ingest.authentication import guard_for
 from services.ingest.beacon import Beacon
+from services.ingest.clocks import Clocks
 from services.ingest.content import ContentDecoder
 from services.ingest.credentials import Credentials
 from services.ingest.described import DESCRIBED
@@ -95,7 +96,7 @@ def build_app(  # noqa: PLR0913  (its parts, by name)
     rates = Rates(
         per_s=admission.samples_per_s, burst=admission.samples_at_once, capacity=MAX_AGENTS_RATED, clock=clock
     )
-    intake = Intake(changes, presence, beacon, rates, now=now)
+    intake = Intake(changes, presence, beacon, rates, Clocks(presence, now=now, clock=clock), now=now)
     streams = Connections(
         credentials=credentials,
         intake=intake,

@@ -11,7 +11,6 @@ from services.ingest.messages import MetricsTaken
 from services.ingest.presence import Presence
 from services.ingest.registration import interval_granted
 from services.ingest.registrations import Registrations
-from services.ingest.samples import KnownSample
 from services.ingest.skew import SkewEstimate
 from services.ingest.stream.holders import Hold, Holders
 from services.ingest.stream.messages import (
@@ -63,7 +62,6 @@ class Connection:
     __slots__ = (
         "_peer",
         "_session",
-        "_skew",
         "_surroundings",
         "answered_at",
         "ending",
@@ -85,7 +83,6 @@ class Connection:
         self.ending: Ending | None = None
         """Why it was ended, if by this side."""
         self._session = Session(now_s)
-        self._skew: SkewEstimate | None = None
         self._surroundings = surroundings
         self._peer = peer
 
@@ -153,8 +150,6 @@ class Connection:
         outcomes: Sequence[MetricsTaken | Exception]
         try:
             outcomes = await self._surroundings.intake.take_together(self.identity, [one.samples for one in messages])
-            if self._skew is not None and self._skew.is_due(self._surroundings.clock()):
-                await self._measure_skew(self._skew, messages[-1].samples[-1])
         except Exception as error:  # noqa: BLE001  (one that nobody expected is logged, and the agent told)
             outcomes = [as_muster_error(error, "/ingest/v1/ws")] * len(messages)
         return b"".join(map(self._outcome, messages, outcomes))
@@ -218,7 +213,7 @@ class Connection:
         agent = await surroundings.presence.introduce(identity, registration, message)
         interval_s = interval_granted(message.interval_s, surroundings.presence.offline_after_ms / 1000)
         self._session.introduced(interval_s, surroundings.clock())
-        self._skew = SkewEstimate(message.boot_id, agent.clock_skew_s)
+        surroundings.intake.clocks.begin(identity, SkewEstimate(message.boot_id, agent.clock_skew_s))
         config = Config(
             server_id=identity.server_id,
             server_time=surroundings.presence.now(),
@@ -248,16 +243,3 @@ class Connection:
             self.hold = None
         await self._surroundings.presence.leave(self.identity)
         self.close(Ending(CloseCode.GOODBYE, "goodbye"))
-
-    async def _measure_skew(self, skew: SkewEstimate, sample: KnownSample) -> None:
-        surroundings, told_s = self._surroundings, skew.told_s
-        now, now_s = surroundings.presence.now(), surroundings.clock()
-        moved_to_s = skew.measure(sample.boot_id, sample.seq, sample.ts, now, now_s)
-        if moved_to_s is None:
-            return
-        try:
-            await surroundings.presence.note_skew(self.identity, moved_to_s)
-        except Exception as error:
-            if not isinstance(as_muster_error(error, "/ingest/v1/ws"), RetryLater):
-                raise
-            skew.told_s = told_s  # the samples are in the log, and the next measurement tells it again

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from shared.names import Topic, deadline_of, held_deadline_of
+from shared.names import PartitionKeys, Topic, deadline_of, held_deadline_of, partition_of
 from shared.operation import Deadline, Draft, Operation
 from tests.support.ingest import (
     HANDSHAKE,
@@ -185,3 +185,12 @@ async def test_removed_registration_is_made_again_with_its_first_date(ingest: In
     await ingest.post("status", {"clients_count": 2}, agent)
     registration = await ingest.record("agents", agent.agent_id)
     assert (created_at, 2) == (registration["created_at"], registration["clients_count"])
+
+
+async def test_what_agents_say_is_not_remembered_for_long(ingest: Ingest, agent: Enrolled) -> None:
+    await ingest.post("handshake", HANDSHAKE, agent)
+    await ingest.post("status", {"healthy": False}, agent)
+    await ingest.post("disconnect", {}, agent)
+    remembered = [key async for key in ingest.redis.scan_iter(PartitionKeys(partition_of(WORKSPACE)).operation("*"))]
+    assert 6 == len(remembered)
+    assert {True} == {await ingest.redis.ttl(key) <= 120 for key in remembered}

@@ -335,12 +335,13 @@ async def test_upgrade_is_refused_with_a_problem(ingest: Ingest, agent: Enrolled
             assert (426, "websocket") == (answer.status_code, answer.headers["Upgrade"])
 
 
-async def test_clock_that_is_ahead_is_noted_once(ingest: Ingest, agent: Enrolled) -> None:
+@pytest.mark.parametrize("more", [{}, {"mood": 1}])
+async def test_clock_that_is_ahead_is_noted_once(ingest: Ingest, agent: Enrolled, more: dict[str, int]) -> None:
     async with replica_of(ingest) as replica, replica.stream(agent) as stream:
         await stream.shake_hands()
         for seq in range(1, 10):
             ingest.clock.advance(5)
-            await stream.ask("metrics", samples=[SAMPLE | {"seq": seq, "ts": f"2026-01-02T03:06:{5 * seq:02}Z"}])
+            await stream.ask("metrics", samples=[SAMPLE | more | {"seq": seq, "ts": f"2026-01-02T03:06:{5 * seq:02}Z"}])
         assert 115.0 == (await ingest.record("agents", agent.agent_id))["clock_skew_s"]
         entries = await recent(ingest.redis, Topic(WORKSPACE, "agents"), entries=1000)
         assert 3 == len(entries)  # it enrolled, it shook hands, its clock
