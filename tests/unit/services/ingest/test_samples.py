@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from services.ingest.items import MAX_SAMPLES, TooManySamples
 from services.ingest.samples import Batch, read_batch
 from shared.errors import Malformed, Rejected
+from tests.support.work import work_of
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 TS = "2026-01-02T03:04:05Z"
+GOOD_TS = b'"ts":"%b"' % TS.encode()
 B1, B2 = ({"boot_id": "b", "seq": seq} for seq in (1, 2))
 
 
@@ -124,6 +126,25 @@ def test_longer_arrays_are_refused_as_a_whole() -> None:
 def test_sample_that_is_wrong_and_then_breaks_off_is_no_json() -> None:
     with pytest.raises(Malformed):
         read(b'{"ts":5,"load1":')
+
+
+@pytest.mark.parametrize("junk", [b"1,", b"[],", b'{"a":1},'])
+@pytest.mark.parametrize(
+    "fields", [b'"ts":5', b'"ts":"%b","seq":1.5' % TS.encode(), b'"ts":"%b","load1":1' % TS.encode()]
+)
+def test_fields_that_are_not_known_cost_no_more_than_to_read_over_them(fields: bytes, junk: bytes) -> None:
+    body = b"{" + fields + b',"x":[' + (1_000_000 // len(junk)) * junk + b"5]}"
+    work = work_of(lambda: read(body), Rejected)
+    assert work.calls < 100
+    assert work.peak_bytes < 100_000
+
+
+def test_many_names_that_are_not_known_are_not_kept() -> None:
+    names = b",".join(b'"name%d":1' % number for number in range(60_000))
+    body = b'{"ts":"%b","load1":1,%b}' % (TS.encode(), names)
+    work = work_of(lambda: read(body))
+    assert work.calls < 100
+    assert work.peak_bytes < 100_000
 
 
 json_values = st.recursive(
