@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Collection, Iterator
 
+from services.ingest.account import Account
 from services.ingest.credentials import AgentIdentity
 from services.ingest.intake import Intake
 from services.ingest.messages import MetricsTaken
@@ -49,6 +50,6 @@ class SenderIntake:
             return MetricsTaken(0, [])
         return await self._intake.take_decoded(identity, samples)
 
-    def spend(self, identity: AgentIdentity, samples: int) -> None:
-        """Take what this costs, in samples, from what the agent may send; raises HttpError (429)."""
-        self._intake.spend(identity, samples)
+    def account(self, identity: AgentIdentity) -> Account:
+        """Return what keeps an agent to what it may send."""
+        return self._intake.account(identity)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.ingest.items import MAX_SAMPLES, TooManySamples
-from services.ingest.samples import Batch, read_batch
+from services.ingest.samples import MAX_SAMPLE_BYTES, Batch, read_batch
 from shared.errors import Malformed, Rejected
 from tests.support.work import work_of
 
@@ -113,6 +113,17 @@ def test_array_in_order_is_left_as_it_is() -> None:
     order = [("a", 1), ("a", 2), ("a", 5), ("b", 1), ("b", 3)]
     batch = read([{"ts": TS, "load1": 1, "boot_id": boot, "seq": seq} for boot, seq in order])
     assert order == [draft.sample for draft in batch.drafts]
+
+
+def test_sample_that_is_too_large_to_keep_is_told_alone() -> None:
+    entries = [{"name": "\N{GRINNING FACE}" * 200, "image": "x" * 200} for _ in range(64)]
+    largest = {"ts": TS, "containers": entries[:60]}
+    batch = read([{"ts": TS, "containers": entries, "disks": [{"device": "d" * 200}]}, largest, {"ts": TS, "load1": 1}])
+    assert [(0, "too_large_sample")] == [(bad.index, bad.code) for bad in batch.rejected]
+    assert 2 == len(batch.drafts)
+    assert MAX_SAMPLE_BYTES > len(batch.drafts[0].data) > 60_000
+    with pytest.raises(Rejected, match="66,560"):
+        read({"ts": TS, "containers": entries})
 
 
 def test_longer_arrays_are_refused_as_a_whole() -> None:
