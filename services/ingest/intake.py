@@ -8,6 +8,7 @@ from functools import partial
 import msgspec
 
 from services.ingest import counts
+from services.ingest.account import Account
 from services.ingest.beacon import Beacon
 from services.ingest.clocks import Clocks
 from services.ingest.credentials import AgentIdentity
@@ -24,7 +25,7 @@ from shared.resources.metrics import Sample
 
 
 class Intake:
-    """One for each process; whatever door the samples come in by."""
+    """One for each process; whatever door the samples come in by, and once their message was let in by `account`."""
 
     def __init__(  # noqa: PLR0913  (its parts)
         self,
@@ -46,7 +47,7 @@ class Intake:
     async def take(self, identity: AgentIdentity, body: bytes) -> MetricsTaken:
         """Append one sample or an array of them; what was sent before counts as accepted.
 
-        Raises HttpError (413, 429), Malformed for what is no JSON, Rejected for a single bad sample, NotFound for a
+        Raises HttpError (413), Malformed for what is no JSON, Rejected for a single bad sample, NotFound for a
         server without a record, and RetryLater: nothing is lost, send it again.
         """
         return await self._put(identity, self._read(identity, partial(read_batch, body)))
@@ -87,19 +88,16 @@ class Intake:
             await self._look_at_clock(identity, last)
         return outcomes
 
-    def spend(self, identity: AgentIdentity, samples: int) -> None:
-        """Take what this costs, in samples, from what the agent may send; raises HttpError (429)."""
-        wait_s = self._rates.take(identity.agent_id, samples)
-        if wait_s:
-            raise HttpError(429, "too_many_requests", "this agent sends too much", retry_after_s=wait_s)
+    def account(self, identity: AgentIdentity) -> Account:
+        """Return what keeps an agent to what it may send."""
+        return Account(self._rates, identity.agent_id, "this agent")
 
     def _read(self, identity: AgentIdentity, read: Callable[[str, datetime], Batch]) -> Batch:
-        """Read a message's samples, within what the agent may send."""
-        self.spend(identity, 1)
+        """Read a message's samples; the first one is paid for already."""
         batch = _counted(partial(read, identity.server_id, self._now()))
         count = len(batch.drafts) + len(batch.rejected)
         if count > 1:
-            self.spend(identity, count - 1)
+            self._rates.charge(identity.agent_id, count - 1)
         return batch
 
     async def _put(self, identity: AgentIdentity, batch: Batch, *, tells_time: bool = True) -> MetricsTaken:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Collection, Iterator, Sequence
 
+from services.ingest.account import Account
 from services.ingest.credentials import AgentIdentity
 from services.ingest.intake import Intake
 from services.ingest.items import MAX_SAMPLES
@@ -51,9 +52,9 @@ class SenderIntake:
             return MetricsTaken(0, [])
         return await self._intake.take_decoded(identity, identified(samples))
 
-    def spend(self, identity: AgentIdentity, samples: int) -> None:
-        """Take what this costs, in samples, from what the agent may send; raises HttpError (429)."""
-        self._intake.spend(identity, samples)
+    def account(self, identity: AgentIdentity) -> Account:
+        """Return what keeps an agent to what it may send."""
+        return self._intake.account(identity)
 
 
 async def _samples_of(readings: Sequence[Reading]) -> list[Sample]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from services.ingest.account import RECORD_COST
 from services.ingest.credentials import AgentIdentity
 from services.ingest.intake import Intake
 from services.ingest.messages import MetricsTaken
@@ -32,9 +33,7 @@ from services.ingest.stream.turnstile import Turnstile
 from shared.errors import MusterError, Rejected, RetryLater, Unauthenticated
 from shared.io.litestar_problems import as_muster_error
 from shared.io.probes import Message as AsgiMessage
-
-RECORD_COST = 20
-"""What a message that is written into records costs, in samples."""
+from shared.io.problem import HttpError
 
 OWN_FAULT_RETRY_S = 5.0
 """When a message may come again that met an error which nobody expected."""
@@ -60,6 +59,7 @@ class Connection:
     """A stream from its acceptance to its end. `hold` is there once it is the one of its agent."""
 
     __slots__ = (
+        "_account",
         "_peer",
         "_session",
         "_surroundings",
@@ -82,6 +82,7 @@ class Connection:
         """When its last message was dealt with."""
         self.ending: Ending | None = None
         """Why it was ended, if by this side."""
+        self._account = surroundings.intake.account(identity)
         self._session = Session(now_s)
         self._surroundings = surroundings
         self._peer = peer
@@ -117,7 +118,7 @@ class Connection:
         samples = 0
         while True:
             text = event.get("text")
-            read = session.receive(event["bytes"] if text is None else text, now_s)
+            read = self._read(event["bytes"] if text is None else text, now_s)
             if not (isinstance(read, Metrics) and read.samples and session.is_introduced):
                 return messages, read
             messages.append(read)
@@ -125,6 +126,14 @@ class Connection:
             if samples >= MOST_TOGETHER or not peer.wire.holds_message:
                 return messages, None
             event = await peer.receive()
+
+    def _read(self, message: str | bytes, now_s: float) -> Message | Ending:
+        """Read a message at the agent's expense; of one that it may not send, no more than which one it is."""
+        try:
+            self._account.let_in(len(message))
+        except HttpError as error:
+            return self._session.turn_away(message, error, now_s)
+        return self._session.receive(message, now_s)
 
     async def _reply(self, frames: bytes) -> None:
         self.answered_at = self._surroundings.clock()
@@ -205,7 +214,7 @@ class Connection:
 
     async def _introduce(self, message: Introduction) -> bytes:
         surroundings, identity = self._surroundings, self.identity
-        surroundings.intake.spend(identity, RECORD_COST)
+        self._account.charge(RECORD_COST - 1)
         registration = await surroundings.registrations.of(identity)
         if self.hold is None:
             self.hold = await surroundings.holders.claim(identity)
@@ -228,10 +237,9 @@ class Connection:
     async def _report(self, message: Report) -> None:
         surroundings, identity = self._surroundings, self.identity
         if message.says_nothing:
-            surroundings.intake.spend(identity, 1)
             await surroundings.presence.touch(identity)
             return
-        surroundings.intake.spend(identity, RECORD_COST)
+        self._account.charge(RECORD_COST - 1)
         await surroundings.presence.report(identity, await surroundings.registrations.of(identity), message)
 
     async def _leave(self) -> None:

@@ -137,7 +137,8 @@ async def test_undoing_an_encoding_counts_against_what_an_agent_may_send(redis_u
         agent, other = await ingest.enrol(), await ingest.enrol()
         body = gzip.compress(msgspec.json.encode(sample(1)) + b" " * 900_000)
         headers = {"Content-Encoding": "gzip"}
-        assert 202 == (await ingest.post("metrics", body, agent, headers)).status_code
+        for _ in range(2):  # the second one gets it into debt
+            assert 202 == (await ingest.post("metrics", body, agent, headers)).status_code
         refused = await ingest.post("metrics", body, agent, headers)
         assert (429, "too_many_requests") == (refused.status_code, refused.json()["code"])
         assert 202 == (await ingest.post("metrics", body, other, headers)).status_code

@@ -166,6 +166,20 @@ async def test_agent_that_sends_too_much_is_told_to_wait_and_at_last_turned_away
         assert (4429, {"retry_after_s": 1.0}) == (code, json.loads(reason))
 
 
+async def test_size_of_a_message_costs_whatever_is_in_it(ingest: Ingest, agent: Enrolled) -> None:
+    async with (
+        replica_of(ingest, samples_per_s=1, samples_at_once=1000) as replica,
+        replica.stream(agent) as stream,
+    ):
+        await stream.shake_hands()  # costs 20
+        blank = " " * 900_000
+        assert "ack" == (await stream.ask("metrics", samples=samples(1), note=blank))["op"]
+        assert "ack" == (await stream.ask("status", note=blank))["op"]
+        answer = await stream.ask("metrics", samples="not even looked at")
+        assert ("error", 4, "too_many_requests") == (answer["op"], answer["seq"], answer["code"])
+        assert 800 < answer["retry_after_s"] < 850
+
+
 async def test_no_more_is_taken_than_the_log_takes(ingest: Ingest, agent: Enrolled) -> None:
     async with replica_of(ingest) as replica, replica.stream(agent) as stream:
         await stream.shake_hands()
@@ -223,7 +237,7 @@ async def test_messages_that_wait_are_appended_together_and_each_is_answered(ing
             return 3 == served._session._expected_seq
 
         async def others_wait() -> bool:
-            return 5 == served._peer.wire.queue.qsize()  # type: ignore[attr-defined]  # the real one has it
+            return 5 == served._peer.wire.queue.qsize()  # type: ignore[attr-defined, no-any-return]  # the real one has it
 
         async with closed_log(ingest):
             await stream.send("metrics", samples=samples(1))
@@ -269,10 +283,14 @@ async def test_first_messages_behind_a_handshake_that_must_be_repeated_are_to_be
     ingest: Ingest, agent: Enrolled
 ) -> None:
     async with (
-        replica_of(ingest, samples_per_s=1, samples_at_once=19) as replica,
+        replica_of(ingest, samples_per_s=1, samples_at_once=1) as replica,
         replica.stream(agent) as stream,
     ):
+        url = f"http://127.0.0.1:{replica.port}/ingest/v1/metrics"
+        async with httpx.AsyncClient(headers=agent.headers) as http:
+            assert httpx.codes.ACCEPTED == (await http.post(url, json=SAMPLE)).status_code
         assert "too_many_requests" == (await stream.ask("handshake", boot_id="b"))["code"]
+        ingest.clock.advance(1)
         answer = await stream.ask("metrics", samples=samples(1))
         assert ("error", 2) == (answer["op"], answer["seq"])
         assert "handshake" in answer["message"]
