@@ -123,6 +123,7 @@ class AgentIdentities:
             if not await _SQL.want_rotation(connection, workspace_id=caller.workspace_id, agent_id=agent_id):
                 raise HttpError(HTTPStatus.CONFLICT, "credential_revoked", "this agent's credential was revoked")
             await _record(connection, caller, "rotation_wanted", agent_id, origin=origin)
+        await self._agent_changes.announce([agent_id])
         return await self.read(caller, agent_id)
 
     async def revoke(self, caller: Caller, agent_id: str, origin: Origin) -> AgentIdentity:

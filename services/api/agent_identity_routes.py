@@ -100,7 +100,10 @@ async def rotate_agent(
     caller: NamedDependency[Caller],
     agent_identities: NamedDependency[AgentIdentities],
 ) -> AgentIdentity:
-    """Let the agent take it at its next handshake; the secret before is good until the other one is used."""
+    """Tell an agent that holds a stream at once, others at their next handshake.
+
+    The secret before is good until the other one is used.
+    """
     return await agent_identities.rotate(caller, agent_id, origin_of(request))
 
 

@@ -103,6 +103,7 @@ async def handshake(
 ) -> Welcome:
     """Put the server online; the answer says how often to send samples."""
     registration = await registrations.of(request.user)
+    await presence.keep_facts(request.user, data)
     await presence.introduce(request.user, registration, data)
     return Welcome(
         server_id=request.user.server_id,
@@ -185,6 +186,7 @@ async def describe_metrics(data: JSONBody[Sample]) -> MetricsTaken:
         HTTPStatus.BAD_REQUEST,
         HTTPStatus.UNAUTHORIZED,
         HTTPStatus.UPGRADE_REQUIRED,
+        HTTPStatus.TOO_MANY_REQUESTS,
         HTTPStatus.SERVICE_UNAVAILABLE,
     ),
 )

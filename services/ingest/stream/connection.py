@@ -28,6 +28,7 @@ from services.ingest.stream.messages import (
     refusal,
 )
 from services.ingest.stream.peer import Peer
+from services.ingest.stream.places import Place
 from services.ingest.stream.session import BACKFILL_PER_S, HEARTBEAT_S, SUPERSEDED, WINDOW, CloseCode, Ending, Session
 from services.ingest.stream.turnstile import Turnstile
 from shared.errors import MusterError, Rejected, RetryLater, Unauthenticated
@@ -39,6 +40,9 @@ RECORD_COST = 20
 
 OWN_FAULT_RETRY_S = 5.0
 """When a message may come again that met an error which nobody expected."""
+
+WISHED_AGAIN_S = 60.0
+"""When an agent is told again to take another secret that has taken none since."""
 
 MOST_TOGETHER = 256
 """With so many samples no further message joins those that are appended in one go."""
@@ -61,10 +65,13 @@ class Connection:
     """A stream from its acceptance to its end. `hold` is there once it is the one of its agent."""
 
     __slots__ = (
+        "_interval_s",
         "_peer",
+        "_place",
         "_session",
         "_skew",
         "_surroundings",
+        "_wished_at",
         "answered_at",
         "ending",
         "hold",
@@ -73,7 +80,9 @@ class Connection:
         "secret_hash",
     )
 
-    def __init__(self, identity: AgentIdentity, secret_hash: bytes, surroundings: Surroundings, peer: Peer) -> None:
+    def __init__(
+        self, identity: AgentIdentity, secret_hash: bytes, surroundings: Surroundings, peer: Peer, place: Place
+    ) -> None:
         now_s = surroundings.clock()
         self.identity = identity
         self.secret_hash = secret_hash
@@ -88,6 +97,9 @@ class Connection:
         self._skew: SkewEstimate | None = None
         self._surroundings = surroundings
         self._peer = peer
+        self._place = place
+        self._interval_s = 0.0
+        self._wished_at: float | None = None
 
     async def run(self) -> None:
         """Serve the agent until one side ends it."""
@@ -148,6 +160,15 @@ class Connection:
         if ending is not None:
             self.close(ending)
 
+    def wish_rotation(self) -> None:
+        """Tell an agent that has shaken hands to take another secret, unless it was told so a short while ago."""
+        now_s = self._surroundings.clock()
+        was_told = self._wished_at is not None and now_s - self._wished_at < WISHED_AGAIN_S
+        if was_told or not self._session.is_introduced or self._is_over():
+            return
+        if self._peer.tell(self._configuration(rotate=True)):
+            self._wished_at = now_s
+
     async def _take(self, messages: Sequence[Metrics]) -> bytes:
         """Append the samples of messages; return the answers to them."""
         outcomes: Sequence[MetricsTaken | Exception]
@@ -193,6 +214,7 @@ class Connection:
         if isinstance(message, Unusable):
             raise message.error
         if isinstance(message, Introduction):
+            self._surroundings.intake.spend(self.identity, 1)  # also for one that is put off
             with self._surroundings.turnstile.passing():
                 return await self._introduce(message)
         if not self._session.is_introduced:
@@ -210,25 +232,34 @@ class Connection:
 
     async def _introduce(self, message: Introduction) -> bytes:
         surroundings, identity = self._surroundings, self.identity
-        surroundings.intake.spend(identity, RECORD_COST)
+        surroundings.intake.spend(identity, RECORD_COST - 1)
         registration = await surroundings.registrations.of(identity)
+        # all that can refuse it comes before an older stream of the agent has to give way
+        await surroundings.presence.keep_facts(identity, message)
         if self.hold is None:
             self.hold = await surroundings.holders.claim(identity)
             surroundings.claimed(self)
         agent = await surroundings.presence.introduce(identity, registration, message)
-        interval_s = interval_granted(message.interval_s, surroundings.presence.offline_after_ms / 1000)
-        self._session.introduced(interval_s, surroundings.clock())
+        self._interval_s = interval_granted(message.interval_s, surroundings.presence.offline_after_ms / 1000)
+        now_s = surroundings.clock()
+        self._session.introduced(self._interval_s, now_s)
+        self._place.settle()
         self._skew = SkewEstimate(message.boot_id, agent.clock_skew_s)
+        self._wished_at = now_s if registration.rotation_wanted else None
+        return self._configuration(rotate=registration.rotation_wanted) + acknowledgement(message.seq)
+
+    def _configuration(self, *, rotate: bool) -> bytes:
+        """Return the frame that says what the agent is to keep to; of that, `rotate` alone changes meanwhile."""
         config = Config(
-            server_id=identity.server_id,
-            server_time=surroundings.presence.now(),
-            interval_s=interval_s,
+            server_id=self.identity.server_id,
+            server_time=self._surroundings.presence.now(),
+            interval_s=self._interval_s,
             heartbeat_s=HEARTBEAT_S,
             window=WINDOW,
             backfill_per_s=BACKFILL_PER_S,
-            rotate=registration.rotation_wanted,
+            rotate=rotate,
         )
-        return configuration(config) + acknowledgement(message.seq)
+        return configuration(config)
 
     async def _report(self, message: Report) -> None:
         surroundings, identity = self._surroundings, self.identity

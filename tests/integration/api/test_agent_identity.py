@@ -3,6 +3,7 @@
 import httpx
 import pytest
 
+from shared.names import AGENT_CHANGES
 from tests.support.api import OTHER_WORKSPACE, WORKSPACE, Api
 
 AGENTS = "/api/v1/agents"
@@ -117,6 +118,18 @@ async def test_agent_is_asked_to_rotate_and_is_revoked_once(api: Api) -> None:
     answer = await ask(api, "POST", "a_1/rotation")
     assert (409, "credential_revoked") == (answer.status_code, answer.json()["code"])
     assert [("rotation_wanted", "a_1", "u_editor"), ("revoked", "a_1", "u_editor")] == await actions(api)
+
+
+@pytest.mark.parametrize("what", ["rotation", "revocation"])
+async def test_what_is_asked_of_an_agent_is_told_to_those_who_hold_its_stream(api: Api, what: str) -> None:
+    await add_agent(api, "a_1")
+    async with api.redis.pubsub(ignore_subscribe_messages=True) as channel:
+        await channel.subscribe(AGENT_CHANGES)
+        await channel.get_message(timeout=5)
+        assert 200 == (await ask(api, "POST", f"a_1/{what}")).status_code
+        message = await channel.get_message(timeout=5)
+    assert message is not None
+    assert b'["a_1"]' == message["data"]
 
 
 async def test_agent_of_another_workspace_is_none(api: Api) -> None:

@@ -71,7 +71,7 @@ SET claimed_at = NULL, claim_machine_id = NULL, claim_hostname = NULL, claim_add
 WHERE workspace_id = :workspace_id AND agent_id = :agent_id AND claimed_at IS NOT NULL RETURNING agent_id;
 
 -- name: want_rotation(workspace_id, agent_id)$
--- Ask an agent to take another secret, at its next handshake.
+-- Ask an agent to take another secret.
 UPDATE agent_credentials SET rotation_wanted = true
 WHERE workspace_id = :workspace_id AND agent_id = :agent_id AND revoked_at IS NULL RETURNING agent_id;
 
