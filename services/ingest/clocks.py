@@ -82,6 +82,10 @@ class Clocks:
         if moved_to_s is None:
             return
         try:
+            window, _ = await self._presence.clock_of(identity)
+            if leading_start(window)[0] != estimate.boot_id:  # another one has shaken hands, maybe by another replica
+                self._estimates.pop(identity.agent_id, None)
+                return
             await self._presence.note_skew(identity, moved_to_s)
         except Exception:
             estimate.told_s = told_s

@@ -17,6 +17,8 @@ def fault_of(body: bytes | msgspec.Raw, error: Exception, *, code: str) -> Malfo
         return not_json(error)
     try:
         require_json(body)
+    except msgspec.ValidationError:
+        pass
     except UNREADABLE as later:
         return not_json(later)
     field, message = fault_in(error)

@@ -67,7 +67,7 @@ def test_number_of_a_core_is_the_same_as_a_number_and_as_a_text_of_json() -> Non
         return f'{{"attributes":{attributes},"timeUnixNano":"{at_ns}","startTimeUnixNano":"1","asDouble":{busy_s}}}'
 
     points = ",".join([point('"0"', 10**18, 1.0), point('"1"', 10**18, 5.0), point("0", 10**18 + 10**10, 2.0)])
-    metrics = f'[{{"name":"system.disk.io","sum":{{"aggregationTemporality":2,"dataPoints":[{points}]}}}}]'
+    metrics = f'[{{"name":"system.cpu.time","sum":{{"aggregationTemporality":2,"dataPoints":[{points}]}}}}]'
     body = f'{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":{metrics}}}]}}]}}'
     readings = [*OtlpReader().read(otlp_json.decode(body.encode()))]
     assert readings[0].series == readings[2].series != readings[1].series
