@@ -17,6 +17,8 @@ def fault_of(body: bytes | msgspec.Raw, error: Exception, *, code: str) -> Malfo
         return not_json(error)
     try:
         require_json(body)
+    except msgspec.ValidationError:  # a number that is too large is JSON
+        pass
     except UNREADABLE as later:
         return not_json(later)
     field, message = fault_in(error)

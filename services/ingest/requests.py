@@ -1,5 +1,6 @@
 """Requests of agents, as Litestar's routes get them."""
 
+from collections.abc import Awaitable
 from typing import Any, Generic, TypeVar
 
 from litestar import Request
@@ -15,6 +16,7 @@ from shared.io.litestar_app import in_time
 from shared.validation import decode
 
 _Auth = TypeVar("_Auth")
+_Read = TypeVar("_Read")
 
 
 class _StrictRequest(Request[AgentIdentity, _Auth, State], Generic[_Auth]):
@@ -37,20 +39,26 @@ class _StrictRequest(Request[AgentIdentity, _Auth, State], Generic[_Auth]):
 class AgentRequest(_StrictRequest[Account]):
     """An agent's: `user` is who the guard found, `auth` the account that pays for the body."""
 
-    async def body(self) -> bytes:
+    async def json(self) -> Any:  # noqa: ANN401  (likewise)
         """Return the body; raises HttpError (429) as well."""
-        body = await super().body()
-        self.auth.weigh(len(body))
-        return body
+        self.auth.weigh(len(await self.body()))
+        return await super().json()
 
 
 class EnrolmentRequest(_StrictRequest[Attempt]):
-    """That of a machine which has no secret yet: `auth` is the attempt that was admitted."""
+    """That of a machine which has no secret yet: `auth` is the attempt that was admitted, refused where this raises."""
+
+    async def body(self) -> bytes:
+        """Return the body, which Litestar asks for before it asks for the JSON in it."""
+        return await self._noted(super().body())
 
     async def json(self) -> Any:  # noqa: ANN401  (likewise)
-        """Return the body; one that is no good, or does not come, is a refused attempt."""
+        """Return what is in it."""
+        return await self._noted(super().json())
+
+    async def _noted(self, reading: Awaitable[_Read]) -> _Read:
         try:
-            return await super().json()
+            return await reading
         except (MusterError, HTTPException):
             await self.auth.note_refusal()
             raise

@@ -48,7 +48,7 @@ async def code_of(ingest: Ingest, agent: Enrolled, body: object, **headers: str)
 
 
 async def test_zip_bombs(ingest: Ingest, agent: Enrolled) -> None:
-    other, bomb = Other(ingest, await ingest.enrol()), gzip.compress(b" " * 500_000_000)
+    other, bomb = Other(ingest, await ingest.enrol()), gzip.compress(b" " * 100_000_000, 1)
     found = []
     for _ in range(3):
         attempts = (code_of(ingest, agent, bomb, **{"Content-Encoding": "gzip"}) for _ in range(3))
@@ -61,10 +61,11 @@ async def test_zip_bombs(ingest: Ingest, agent: Enrolled) -> None:
 
 async def test_sample_every_millisecond(ingest: Ingest, agent: Enrolled) -> None:
     other, refused = Other(ingest, await ingest.enrol()), 0
-    await ingest.post("metrics", [sample(seq) for seq in range(1, 1001)], agent)
+    for batch in range(4):  # or it would take some seconds more
+        await ingest.post("metrics", [sample(1000 * batch + n) for n in range(1, 1001)], agent)
     for millisecond in range(10_000):
         ingest.clock.advance(0.001)
-        answer = await ingest.post("metrics", sample(1000 + millisecond), agent)
+        answer = await ingest.post("metrics", sample(4001 + millisecond), agent)
         if answer.status_code == 429:
             assert "too_many_requests" == answer.json()["code"]
             refused += 1
@@ -78,7 +79,7 @@ async def test_sample_every_millisecond(ingest: Ingest, agent: Enrolled) -> None
 
 async def test_very_many_names_of_fields(ingest: Ingest, agent: Enrolled) -> None:
     other = Other(ingest, await ingest.enrol())
-    names = {f"x{number}": 1 for number in range(90_000)}
+    names = {f"x{number}": 1 for number in range(80_000)}
     answer = await ingest.post("metrics", msgspec.json.encode(sample(1) | names), agent)
     assert 202 == answer.status_code
     assert sample(1) == await ingest.record("metrics", agent.server_id)  # none of them is kept
@@ -135,7 +136,7 @@ async def test_stream_of_a_hostile_agent_ends_and_the_other_stands(ingest: Inges
         assert ("error", "too_many_samples") == (many["op"], many["code"])
         await other.is_well()
         ingest.clock.advance(20)  # what it owes for that
-        for batch in range(6):
+        for batch in range(5):
             await stream.ask("metrics", samples=[sample(1000 * batch + n) for n in range(10, 1010)])
         for seq in range(MAX_REFUSALS):  # a sample every millisecond
             ingest.clock.advance(0.001)
