@@ -38,8 +38,8 @@ IDENTITY_CHANGES = "muster:identity:changes"
 of the ids of users."""
 
 AGENT_CHANGES = "muster:agents:changes"
-"""Channel on which is said, after the commit, whose credentials were revoked or replaced: a JSON array of the ids of
-agents."""
+"""Channel on which is said, after the commit, whose credentials were revoked, replaced or are wished to be: a JSON
+array of the ids of agents, and of relays."""
 
 AGENT_CLAIMS = "muster:agents:claims"
 """Channel on which a replica of ingest says which stream of an agent is the newest: a JSON array of
@@ -126,7 +126,8 @@ class PartitionKeys:
         self.deadlines = self.prefix + "deadlines"
         """Sorted set: `deadline_of` or `held_deadline_of` a server → Redis time (ms) after which it is offline."""
         self.samples = self.prefix + "samples"
-        """Hash: `<topic>:<record>` → `<boot_id> <seq>` of the last sample taken in."""
+        """Hash: `<topic>:<record>` → the numbers of the samples taken in, by start, the one with the latest first:
+        `<boot_id> <first>-<last>,…;…`, with `!` before the start that shook hands last."""
         self.applied = self.prefix + "applied"
         """Channel on which the applier announces the position that it has committed."""
 

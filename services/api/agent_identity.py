@@ -15,6 +15,7 @@ from shared.io.database.queries import queries
 from shared.io.identity_changes import AgentChanges
 from shared.io.problem import HttpError
 from shared.names import is_id
+from shared.resources.declaration import Line, Time
 
 APPROVED_FOR_S = 3600
 """How long a machine may take to enrol again once that was approved."""
@@ -26,13 +27,23 @@ _record = partial(record_by, resource="agents")
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """A machine that says it is an agent, and has no secret to show."""
+    """A machine that says it is an agent, and has no secret to show.
+
+    `claimed_at` is when it first said so, and moves when another machine, or another address, says so instead.
+    """
 
     claimed_at: datetime
     machine_id: str
     hostname: str
     address: str
     approved_until: datetime | None
+
+
+class SeenClaim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The claim that a person has looked at: its fields, as they were read."""
+
+    machine_id: Line
+    claimed_at: Time
 
 
 class AgentIdentity(msgspec.Struct, frozen=True):
@@ -76,19 +87,24 @@ class AgentIdentities:
         rows = _SQL.list_claims(self._pool, workspace_id=caller.workspace_id, most=MOST_CLAIMS)
         return [_identity(row) async for row in rows]
 
-    async def approve(self, caller: Caller, agent_id: str, origin: Origin) -> AgentIdentity:
+    async def approve(self, caller: Caller, agent_id: str, seen: SeenClaim, origin: Origin) -> AgentIdentity:
         """Let the machine that claims an agent enrol as it; its secret until then is void from that moment.
 
-        Raises HttpError 409 where nobody claims it.
+        Raises HttpError 409 where nobody claims it, or where the claim is not the one that was seen: who else has an
+        enrolment token may have taken its place meanwhile.
         """
         identity = await self.read(caller, agent_id)
-        details: Details = {}
-        if identity.claim is not None:
-            details = {"machine_id": identity.claim.machine_id, "address": identity.claim.address}
+        claim = identity.claim
+        if claim is None or identity.revoked_at is not None:
+            raise _not_claimed()
+        if SeenClaim(claim.machine_id, claim.claimed_at) != seen:
+            raise _claim_changed()
+        named = {"workspace_id": caller.workspace_id, "agent_id": agent_id}
+        seen_fields = {"machine_id": claim.machine_id, "claimed_at": claim.claimed_at}
         async with self._pool.acquire() as connection, connection.transaction():
-            name = {"workspace_id": caller.workspace_id, "agent_id": agent_id}
-            if not await _SQL.approve_claim(connection, **name, for_s=APPROVED_FOR_S):
-                raise HttpError(HTTPStatus.CONFLICT, "not_claimed", "no machine claims this agent")
+            if not await _SQL.approve_claim(connection, **named, **seen_fields, for_s=APPROVED_FOR_S):
+                raise _claim_changed()
+            details: Details = {"machine_id": claim.machine_id, "address": claim.address}
             await _record(connection, caller, "claim_approved", agent_id, origin=origin, details=details)
         return await self.read(caller, agent_id)
 
@@ -97,7 +113,7 @@ class AgentIdentities:
         await self.read(caller, agent_id)
         async with self._pool.acquire() as connection, connection.transaction():
             if not await _SQL.refuse_claim(connection, workspace_id=caller.workspace_id, agent_id=agent_id):
-                raise HttpError(HTTPStatus.CONFLICT, "not_claimed", "no machine claims this agent")
+                raise _not_claimed()
             await _record(connection, caller, "claim_refused", agent_id, origin=origin)
 
     async def rotate(self, caller: Caller, agent_id: str, origin: Origin) -> AgentIdentity:
@@ -107,6 +123,7 @@ class AgentIdentities:
             if not await _SQL.want_rotation(connection, workspace_id=caller.workspace_id, agent_id=agent_id):
                 raise HttpError(HTTPStatus.CONFLICT, "credential_revoked", "this agent's credential was revoked")
             await _record(connection, caller, "rotation_wanted", agent_id, origin=origin)
+        await self._agent_changes.announce([agent_id])
         return await self.read(caller, agent_id)
 
     async def revoke(self, caller: Caller, agent_id: str, origin: Origin) -> AgentIdentity:
@@ -121,6 +138,15 @@ class AgentIdentities:
 
 def _unknown() -> NotFound:
     return NotFound("there is no such agent")
+
+
+def _not_claimed() -> HttpError:
+    return HttpError(HTTPStatus.CONFLICT, "not_claimed", "no machine claims this agent")
+
+
+def _claim_changed() -> HttpError:
+    message = "the claim is not the one that you have seen: look at who claims this agent now"
+    return HttpError(HTTPStatus.CONFLICT, "claim_changed", message)
 
 
 def _identity(row: asyncpg.Record) -> AgentIdentity:

@@ -4,11 +4,11 @@ from http import HTTPStatus
 
 from litestar import delete, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath
+from litestar.params import FromPath, JSONBody
 
-from services.api.agent_identity import AgentIdentities, AgentIdentity, ClaimList
+from services.api.agent_identity import AgentIdentities, AgentIdentity, ClaimList, SeenClaim
 from services.api.permissions import Caller
-from services.api.problems import WORKSPACE_PROBLEMS
+from services.api.problems import BODY_PROBLEMS, WORKSPACE_PROBLEMS
 from services.api.requests import ApiRequest, opt, origin_of
 from shared.io.litestar_problems import documented
 
@@ -51,16 +51,20 @@ async def read_identity(
     operation_id="approveAgentClaim",
     summary="Let a machine that lost its secret be its agent again",
     tags=_TAGS,
-    responses=documented(*_PROBLEMS, HTTPStatus.CONFLICT),
+    responses=documented(*_PROBLEMS, *BODY_PROBLEMS, HTTPStatus.CONFLICT),
 )
 async def approve_claim(
     agent_id: FromPath[str],
+    data: JSONBody[SeenClaim],
     request: ApiRequest,
     caller: NamedDependency[Caller],
     agent_identities: NamedDependency[AgentIdentities],
 ) -> AgentIdentity:
-    """Within an hour the machine that claims the agent may enrol as it, with an enrolment token as ever."""
-    return await agent_identities.approve(caller, agent_id, origin_of(request))
+    """Within an hour the machine of the claim may enrol as the agent, with an enrolment token as ever.
+
+    The body says which claim was looked at. Where another one has taken its place, the answer is 409 (`claim_changed`).
+    """
+    return await agent_identities.approve(caller, agent_id, data, origin_of(request))
 
 
 @delete(
@@ -96,7 +100,10 @@ async def rotate_agent(
     caller: NamedDependency[Caller],
     agent_identities: NamedDependency[AgentIdentities],
 ) -> AgentIdentity:
-    """Let the agent take it at its next handshake; the secret before is good until the other one is used."""
+    """Tell an agent that holds a stream at once, others at their next handshake.
+
+    The secret before is good until the other one is used.
+    """
     return await agent_identities.rotate(caller, agent_id, origin_of(request))
 
 

@@ -87,7 +87,7 @@ def make_parts(  # noqa: PLR0913  (what it is made of, by name)
         audit=AuditReader(pool),
         enrolment_tokens=EnrolmentTokens(pool),
         agent_identities=AgentIdentities(pool, agent_changes),
-        relays=Relays(pool),
+        relays=Relays(pool, agent_changes),
         users=Users(pool, changes, passwords),
         workspaces=Workspaces(pool, changes),
         invitations=Invitations(pool, changes, passwords),

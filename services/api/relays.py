@@ -22,6 +22,7 @@ from services.api.requests import ApiRequest, opt, origin_of
 from shared.audit import Origin
 from shared.errors import NotFound, Rejected
 from shared.io.database.queries import queries
+from shared.io.identity_changes import AgentChanges
 from shared.io.litestar_problems import documented
 from shared.names import is_id, new_id
 from shared.resources.declaration import Line
@@ -68,8 +69,9 @@ class RelayList(msgspec.Struct, frozen=True):
 class Relays:
     """Keeps the relays of workspaces."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: asyncpg.Pool, agent_changes: AgentChanges) -> None:
         self._pool = pool
+        self._agent_changes = agent_changes
 
     async def add(self, caller: Caller, wanted: NewRelay, origin: Origin) -> ShownRelay:
         """Make a relay; raises Rejected when the workspace has too many."""
@@ -105,6 +107,7 @@ class Relays:
             if not known:
                 raise NotFound("there is no such relay")
             await _record(connection, caller, "deleted", relay_id, origin=origin)
+        await self._agent_changes.announce([relay_id])
 
 
 @post(
@@ -146,7 +149,7 @@ async def list_relays(caller: NamedDependency[Caller], relays: NamedDependency[R
 async def delete_relay(
     relay_id: FromPath[str], request: ApiRequest, caller: NamedDependency[Caller], relays: NamedDependency[Relays]
 ) -> None:
-    """Delete a relay: what it sends is refused within some seconds. What it has sent stays."""
+    """Delete a relay: what it sends is refused within a second. What it has sent stays."""
     await relays.delete(caller, relay_id, origin_of(request))
 
 

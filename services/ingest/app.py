@@ -17,6 +17,7 @@ from redis.asyncio import Redis
 from services.ingest import metrics_door, routes
 from services.ingest.authentication import FOR_ANYONE, guard_for
 from services.ingest.beacon import Beacon
+from services.ingest.clocks import Clocks
 from services.ingest.content import ContentDecoder
 from services.ingest.credentials import Credentials
 from services.ingest.described import DESCRIBED
@@ -89,6 +90,10 @@ def build_app(  # noqa: PLR0913  (its parts, by name)
     async def taken_up(agent_ids: Collection[str]) -> None:
         await agent_changes.announce(agent_ids)
 
+    async def heard(ids: Collection[str] | None) -> None:
+        relays.forget(ids)
+        await streams.heed_changes(ids)
+
     credentials, registrations = Credentials(pool, taken_up=taken_up, clock=clock), Registrations(pool)
     offline_after_ms = int(liveness.offline_after_s * 1000)
     presence = Presence(
@@ -103,7 +108,7 @@ def build_app(  # noqa: PLR0913  (its parts, by name)
         capacity=MAX_RELAYS_RATED,
         clock=clock,
     )
-    intake = Intake(changes, presence, beacon, rates, now=now)
+    intake = Intake(changes, presence, beacon, rates, Clocks(presence, now=now, clock=clock), now=now)
     streams = Connections(
         credentials=credentials,
         intake=intake,
@@ -115,7 +120,8 @@ def build_app(  # noqa: PLR0913  (its parts, by name)
         clock=clock,
         round_s=round_s,
     )
-    agent_changes = AgentChanges(redis, streams.heed_changes)
+    relays = Relays(pool, now=now, clock=clock)
+    agent_changes = AgentChanges(redis, heard)
     claims = Announcements(redis, AGENT_CLAIMS, streams.heed_claims)
     enrolments = Enrolments(pool, credentials, presence, agent_changes, shared_token=admission.shared_token)
     parts: dict[str, Any] = {
@@ -124,7 +130,7 @@ def build_app(  # noqa: PLR0913  (its parts, by name)
         "presence": presence,
         "rotation": Rotation(pool),
     }
-    decoder, relays, sender_intake = ContentDecoder(), Relays(pool, now=now, clock=clock), SenderIntake(intake)
+    decoder, sender_intake = ContentDecoder(), SenderIntake(intake)
     relay_intake = RelayIntake(intake, relays, relay_rates)
     guard = guard_for(credentials, intake, Throttle(redis))
     app = _with_doors(

@@ -42,9 +42,19 @@ class AgentTaken(AlreadyExists):
     """The agent exists, and this machine has not shown that it is it; the token was good for this workspace."""
 
     def __init__(self, workspace_id: str) -> None:
-        message = "this agent_id is taken; its secret proves whose it is, or somebody approves that it is yours"
+        message = (
+            "this agent_id is taken; its secret proves whose it is. If it is an agent of the workspace that the token "
+            "is for, somebody there may approve that it is yours"
+        )
         super().__init__(message, code="agent_exists")
         self.workspace_id = workspace_id
+
+
+class AgentRevoked(AlreadyExists):
+    """The agent was one of this workspace, and nobody will be it again."""
+
+    def __init__(self) -> None:
+        super().__init__("this agent was revoked; enrol without agent_id, as a new one", code="agent_revoked")
 
 
 class Enrolments:
@@ -72,7 +82,7 @@ class Enrolments:
         With the same `idempotency_key` and token an enrolment may be repeated until the agent has shaken hands.
         Raises Unauthenticated and Forbidden for a token that is no good, AlreadyExists for an `agent_id` that is
         taken and whose secret `authorization` does not carry: that the machine claims it is kept for people to see,
-        and once they have approved it, the machine may enrol as that agent.
+        and once they have approved it, the machine may enrol as that agent. One that was revoked is not to be had.
         """
         proven = await self._proven(request, proof.authorization)
         secret = secrets.token_urlsafe(32)
@@ -125,15 +135,22 @@ class Enrolments:
             "enrolment_hash": enrolment_hash,
         }
         known = await self._known(connection, request, proven, admission.workspace_id)
+        agent_id = known or request.agent_id or new_id("a")
         if known:
-            row = await self._sql.renew_credential(connection, agent_id=known, **said)
+            row = await self._sql.renew_credential(connection, agent_id=agent_id, **said)
         else:
-            agent_id = request.agent_id or new_id("a")
             place = {"agent_id": agent_id, "server_id": new_id("s"), "workspace_id": admission.workspace_id}
             row = await self._sql.add_credential(connection, **place, **said)
         if row is None:
-            raise AgentTaken(admission.workspace_id)
+            raise await self._why_taken(connection, agent_id, admission.workspace_id)
         return row
+
+    async def _why_taken(
+        self, connection: asyncpg.Connection, agent_id: str, workspace_id: str
+    ) -> AgentTaken | AgentRevoked:
+        """Return why an id is not to be had; one of another workspace is answered like one that is not proven."""
+        is_revoked = await _IDENTITY_SQL.is_revoked(connection, agent_id=agent_id, workspace_id=workspace_id)
+        return AgentRevoked() if is_revoked else AgentTaken(workspace_id)
 
     async def _known(
         self, connection: asyncpg.Connection, request: Enrolment, proven: AgentIdentity | None, workspace_id: str

@@ -17,7 +17,7 @@ def fault_of(body: bytes | msgspec.Raw, error: Exception, *, code: str) -> Malfo
         return not_json(error)
     try:
         require_json(body)
-    except msgspec.ValidationError:  # a number that is too large is JSON
+    except msgspec.ValidationError:
         pass
     except UNREADABLE as later:
         return not_json(later)

@@ -78,6 +78,7 @@ class Lookups(Generic[_Key, _Value]):
         clock: Callable[[], float],
     ) -> None:
         self._query = query
+        self._forgotten = 0
         self._gathering = Gathering(self._look)
         self._known: ExpiringMemory[_Key, _Value] = ExpiringMemory(
             capacity=MAX_REMEMBERED, lifetime_s=MEMORY_S, clock=clock
@@ -93,12 +94,18 @@ class Lookups(Generic[_Key, _Value]):
             return known
         return await self._gathering.get(key)
 
+    def forget(self, is_meant: Callable[[_Value], bool]) -> None:
+        """Look up again, when it is next asked for, what was found and of which that is true."""
+        self._forgotten += 1
+        self._known.forget_where(is_meant)
+
     async def _look(self, keys: list[_Key]) -> Mapping[_Key, _Value]:
+        forgotten = self._forgotten
         found = await self._query(keys)
         for key in keys:
             value = found.get(key)
             if value is None:
                 self._unknown.store(key, True)  # noqa: FBT003  (a set with a time)
-            else:
+            elif forgotten == self._forgotten:  # else it may have been read before what was forgotten has changed
                 self._known.store(key, value)
         return found

@@ -13,11 +13,11 @@ from services.ingest.inventories import Inventories
 from services.ingest.messages import Handshake, Status
 from services.ingest.registration import Registration, agent_heard, server_introduced, server_with_status
 from services.ingest.registrations import Registrations
-from shared.errors import NotFound, Rejected, RetryLater
+from shared.errors import NotFound, Rejected, RetryLater, Unauthenticated
 from shared.io.changelog.append import ChangeLog
 from shared.io.changelog.read import LogReader
 from shared.names import PartitionKeys, Topic, held_deadline_of, new_id, partition_of
-from shared.operation import Deadline, Draft, Operation, Start
+from shared.operation import CALL, Deadline, Draft, Operation, Start
 from shared.resources.agents import Agent
 from shared.resources.servers import Server
 
@@ -53,25 +53,32 @@ class Presence:
         self.offline_after_ms = offline_after_ms
         self.now = now
 
+    async def keep_facts(self, identity: AgentIdentity, handshake: Handshake) -> None:
+        """Keep what a handshake tells of its machine, before `introduce`: one that is answered is kept as a whole.
+
+        Raises Rejected for an inventory that cannot be kept; what comes after this refuses no handshake.
+        """
+        await self._inventories.keep(identity, handshake, self.now())
+
     async def introduce(
         self, identity: AgentIdentity, registration: Registration, handshake: Handshake | None = None
     ) -> Agent:
         """Make or update the records of a server and its agent, and expect to hear of it again; return the latter.
 
-        Raises Rejected for an inventory that cannot be kept.
+        Raises Unauthenticated when the server was deleted, and its agent's credential revoked, meanwhile.
         """
         now = self.now()
-        if handshake is not None:
-            # first: a handshake that is answered is kept as a whole
-            await self._inventories.keep(identity, handshake, now)
-        agent = agent_heard(await self._agent(identity), registration, now, handshake=handshake)
-        await self._edit_server(
+        before = await self._agent(identity)
+        agent = agent_heard(before, registration, now, handshake=handshake)
+        made = await self._edit_server(
             identity,
             lambda server: server_introduced(server, registration, handshake, now),
             self._expected(identity),
             start=Start(identity.metrics, identity.server_id, handshake.boot_id) if handshake else None,
             beside=self._agent_operation(identity, agent),
         )
+        if made is not None or before is None:
+            await self._confirm(identity, made)
         self._beacon.heard = True
         return agent
 
@@ -81,6 +88,14 @@ class Presence:
         One that counts as offline is online with the second beat: a single message may be the last twitch of a line
         that comes and goes.
         """
+        try:
+            await self._note_beat(identity)
+        except NotFound:
+            # the message may have made the record of its agent again, which was deleted with the server
+            await self._confirm(identity)
+            raise
+
+    async def _note_beat(self, identity: AgentIdentity) -> None:
         record = (await self._reader.records(identity.servers, [identity.server_id])).get(identity.server_id)
         if record is None:
             raise _no_server()
@@ -112,6 +127,12 @@ class Presence:
         if result.absent:
             await self.note_beat(identity)
 
+    async def clock_of(self, identity: AgentIdentity) -> tuple[str, float | None]:
+        """Return which samples of a server were taken in, as the log says it, and its agent's `clock_skew_s`."""
+        window = await self._reader.sample_window(identity.metrics, identity.server_id)
+        agent = await self._agent(identity)
+        return window, agent.clock_skew_s if agent else None
+
     async def note_skew(self, identity: AgentIdentity, skew_s: float) -> None:
         """Keep how far an agent's clock is ahead of ours; whoever changes its record at the same moment wins."""
         topic = Topic(identity.workspace_id, "agents")
@@ -121,7 +142,7 @@ class Presence:
         agent = msgspec.structs.replace(msgspec.json.decode(record.data, type=Agent), clock_skew_s=skew_s)
         draft = Draft(id=identity.agent_id, action="update", data=msgspec.json.encode(agent), expect=record.version)
         await self._changes.append_all(
-            [Operation(topic=topic, drafts=(draft,), actor=f"agent:{identity.agent_id}", id=new_id("op"))]
+            [Operation(topic=topic, drafts=(draft,), actor=f"agent:{identity.agent_id}", id=new_id(CALL))]
         )
 
     async def leave(self, identity: AgentIdentity) -> None:
@@ -129,10 +150,7 @@ class Presence:
         await self._edit_server(
             identity,
             lambda server: server and server_with_status(server, "offline", self.now()),
-            (
-                Deadline("drop", identity.deadline),
-                Deadline("drop", held_deadline_of(identity.workspace_id, identity.server_id)),
-            ),
+            self._unexpected(identity),
         )
 
     async def _revive(self, identity: AgentIdentity) -> None:
@@ -156,6 +174,12 @@ class Presence:
             Deadline("drop", held_deadline_of(identity.workspace_id, identity.server_id)),
         )
 
+    def _unexpected(self, identity: AgentIdentity) -> tuple[Deadline, ...]:
+        return (
+            Deadline("drop", identity.deadline),
+            Deadline("drop", held_deadline_of(identity.workspace_id, identity.server_id)),
+        )
+
     async def _edit_server(
         self,
         identity: AgentIdentity,
@@ -164,8 +188,12 @@ class Presence:
         *,
         start: Start | None = None,
         beside: Operation | None = None,
-    ) -> None:
-        """Append an edit and its deadlines together; `beside` goes into the same call, once."""
+    ) -> int | None:
+        """Append an edit and its deadlines together; `beside` goes into the same call, once.
+
+        Return the version of a record that was made by this, None where there was one.
+        """
+        are_set = False
         for _ in range(_ATTEMPTS):
             found = await self._reader.records(identity.servers, [identity.server_id])
             record = found.get(identity.server_id)
@@ -181,19 +209,52 @@ class Presence:
                         expect=record.version if record else None,
                     ),
                 )
+            elif are_set:
+                return None
             operation = Operation(
                 topic=identity.servers,
                 drafts=drafts,
                 actor=f"agent:{identity.agent_id}",
-                id=new_id("op"),
+                id=new_id(CALL),
                 deadlines=deadlines,
                 start=start,
             )
             result, *_ = await self._changes.append_all([operation, beside] if beside else [operation])
-            if not isinstance(result, Rejected):
-                return
+            if drafts and not isinstance(result, Rejected):
+                return None if record else result.version
+            # where nothing was to be changed, nothing has held the record to what was read: it may have been changed
+            # before the deadlines were set, by a sweeper for one, and is not once they are
+            are_set = are_set or not isinstance(result, Rejected)
             beside = None
         raise RetryLater("the server's record changes too often", retry_after_s=1)
+
+    async def _confirm(self, identity: AgentIdentity, made: int | None = None) -> None:
+        """Look whether the agent is one still, once a record of it may have been made anew; else take that back.
+
+        Whoever deletes a server revokes the credentials of its agents first: a deletion that came before the records
+        were made is seen by now. `made` is the version of a server's record that was. Where it cannot be told, they are
+        taken back as well: the agent repeats its handshake. Raises Unauthenticated, and what PostgreSQL does.
+        """
+        is_registered = False
+        try:
+            is_registered = await self._registrations.holds(identity)
+        finally:
+            if not is_registered:
+                await self._take_back(identity, made)
+        if not is_registered:
+            raise Unauthenticated("this agent was removed", code="credential_revoked")
+
+    async def _take_back(self, identity: AgentIdentity, made: int | None) -> None:
+        actor = f"agent:{identity.agent_id}"
+        agents, agent = Topic(identity.workspace_id, "agents"), Draft(id=identity.agent_id, action="delete")
+        operations = [Operation(topic=agents, drafts=(agent,), actor=actor, id=new_id("op"))]
+        if made is not None:  # as long as it is what was made: it may have been deleted, and made by others, since
+            server = Draft(id=identity.server_id, action="delete", expect=made)
+            deadlines = self._unexpected(identity)
+            operations.append(
+                Operation(topic=identity.servers, drafts=(server,), actor=actor, id=new_id("op"), deadlines=deadlines)
+            )
+        await self._changes.append_all(operations)
 
     async def _agent(self, identity: AgentIdentity) -> Agent | None:
         found = await self._reader.records(Topic(identity.workspace_id, "agents"), [identity.agent_id])
@@ -206,7 +267,7 @@ class Presence:
             topic=Topic(identity.workspace_id, "agents"),
             drafts=(draft,),
             actor=f"agent:{identity.agent_id}",
-            id=new_id("op"),
+            id=new_id(CALL),
             deadlines=deadlines,
         )
 

@@ -1,5 +1,6 @@
 """What agents said when they enrolled, looked up."""
 
+from collections.abc import Collection
 from typing import Any
 
 import asyncpg
@@ -29,6 +30,15 @@ class Registrations:
             if row["is_repeatable"]:
                 await self._sql.end_enrolment(connection, agent_id=identity.agent_id)
         return registration_of(row)
+
+    async def holds(self, identity: AgentIdentity) -> bool:
+        """Whether an agent's credential has not been revoked."""
+        return bool(await self._sql.is_registered(self._pool, agent_id=identity.agent_id))
+
+    async def rotations_wanted(self, agent_ids: Collection[str]) -> set[str]:
+        """Return those of the agents of whom a person has asked for another secret, and who have taken none yet."""
+        rows = self._sql.rotations_wanted(self._pool, agent_ids=list(agent_ids))
+        return {row["agent_id"] async for row in rows}
 
 
 def registration_of(row: Any) -> Registration:  # noqa: ANN401  (a row of asyncpg, which has no types)

@@ -89,7 +89,7 @@ class RelayIntake:
         self, items: Sequence[msgspec.Raw], places: dict[AgentIdentity, list[int]], rejected: list[BadSample]
     ) -> MetricsTaken:
         outcomes = await asyncio.gather(
-            *(self._intake.take_each(agent, [items[place] for place in own]) for agent, own in places.items()),
+            *(self._intake.take_relayed(agent, [items[place] for place in own]) for agent, own in places.items()),
             return_exceptions=True,
         )
         accepted = 0

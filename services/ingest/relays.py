@@ -40,7 +40,7 @@ _AddressIn = tuple[str, Address]
 
 
 class Relays:
-    """Tells relays by their tokens. One that was revoked may be taken for good for some seconds still."""
+    """Tells relays by their tokens. `forget` must be told of what has changed, or that is seen some seconds later."""
 
     def __init__(
         self, pool: asyncpg.Pool, *, now: Callable[[], datetime], clock: Callable[[], float] = time.monotonic
@@ -67,6 +67,11 @@ class Relays:
         wanted = [address for address in addresses if is_id(address.id)]
         found = await asyncio.gather(*(self._agents.get((relay.workspace_id, address)) for address in wanted))
         return {address: agent for address, agent in zip(wanted, found, strict=True) if agent is not None}
+
+    def forget(self, ids: Collection[str] | None) -> None:
+        """Look these relays and agents, None for all, up again when they are next used."""
+        self._relays.forget(lambda relay: ids is None or relay.id in ids)
+        self._agents.forget(lambda agent: ids is None or agent.agent_id in ids)
 
     async def _find_relays(self, hashes: Sequence[bytes]) -> Mapping[bytes, Relay]:
         async with self._pool.acquire() as connection:

@@ -105,6 +105,7 @@ async def handshake(
     """Put the server online; the answer says how often to send samples. A body has at most 131,072 bytes."""
     request.auth.charge(RECORD_COST - 1)
     registration = await registrations.of(request.user)
+    await presence.keep_facts(request.user, data)
     await presence.introduce(request.user, registration, data)
     return Welcome(
         server_id=request.user.server_id,
@@ -191,6 +192,7 @@ async def describe_metrics(data: JSONBody[Sample]) -> MetricsTaken:
         HTTPStatus.BAD_REQUEST,
         HTTPStatus.UNAUTHORIZED,
         HTTPStatus.UPGRADE_REQUIRED,
+        HTTPStatus.TOO_MANY_REQUESTS,
         HTTPStatus.SERVICE_UNAVAILABLE,
     ),
 )

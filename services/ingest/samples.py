@@ -31,6 +31,8 @@ class Batch(msgspec.Struct):
     """What a body held."""
 
     drafts: list[Draft]
+    last: Sample | None = None
+    """The last one that is taken, as it was sent."""
     rejected: list[BadSample] = []
     skewed: int = 0
     with_unknown_fields: int = 0
@@ -140,7 +142,7 @@ class _Reader:
     def take(self, samples: Iterable[Sample]) -> None:
         """Add samples in their canonical form; raises Rejected at the first one that cannot be stored."""
         server_id, latest, drafts = self._server_id, self._latest, self.batch.drafts
-        boot_id = ""
+        boot_id, sample = "", None
         for sample in samples:
             if sample.boot_id != boot_id:
                 boot_id = sample.boot_id
@@ -155,6 +157,7 @@ class _Reader:
                 raise Rejected(f"it has {len(data):,} bytes, at most {MAX_SAMPLE_BYTES:,} are kept", code=_LARGE)
             identity = (boot_id, sample.seq) if boot_id and sample.seq else UNIDENTIFIED
             drafts.append(Draft(id=server_id, action="put", data=data, sample=identity))
+        self.batch.last = sample
 
     def _at_a_good_time(self, sample: Sample) -> Sample:
         """Return the sample with its time in UTC, and not in the future."""

@@ -1,4 +1,4 @@
-"""Saying and hearing whose logins, API tokens or memberships have changed, or which agents' credentials have.
+"""Saying and hearing whose logins, API tokens or memberships have changed, or which credentials of agents and relays.
 
 An announcement that is lost costs time only: every process also looks the logins up again after `LOGIN_MEMORY_S`, and
 ingest the credentials behind its streams.
@@ -18,7 +18,7 @@ class IdentityChanges(Announcements):
 
 
 class AgentChanges(Announcements):
-    """Announces the ids of agents."""
+    """Announces the ids of agents and of relays."""
 
     def __init__(self, redis: Redis, heard: Heard) -> None:
         super().__init__(redis, AGENT_CHANGES, heard)

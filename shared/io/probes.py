@@ -24,6 +24,9 @@ CHECK_TIMEOUT_S = 2.0
 REQUEST_ID = "muster.request_id"
 """Where a scope has the id of its request."""
 
+_BEGINNINGS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
+"""What an answer begins with."""
+
 log = structlog.get_logger(__name__)
 _PROCESS = secrets.token_hex(6).encode()
 _numbers = itertools.count(1)
@@ -40,10 +43,10 @@ class Probes:
         self.draining = False
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Answer the probes, pass everything else on with a request id."""
-        if scope["type"] != "http":
+        """Answer the probes, pass everything else on with a request id: requests, and upgrades to WebSocket."""
+        if scope["type"] not in {"http", "websocket"}:
             return self._app(scope, receive, send)
-        answer = self._answers.get(scope["path"])
+        answer = self._answers.get(scope["path"]) if scope["type"] == "http" else None
         if answer is not None:
             return answer(send)
         return self._app(scope, receive, _with_request_id(scope, send))
@@ -85,7 +88,7 @@ def _with_request_id(scope: Scope, send: Send) -> Send:
     header = (b"x-request-id", request_id)
 
     def send_with_id(message: Message) -> Awaitable[None]:
-        if message["type"] == "http.response.start":
+        if message["type"] in _BEGINNINGS:
             message["headers"] = [*message.get("headers", ()), header]
         return send(message)
 

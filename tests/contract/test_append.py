@@ -15,8 +15,8 @@ from shared.io.changelog import script as script_module
 from shared.io.changelog.append import ChangeLog
 from shared.io.changelog.read import LogReader
 from shared.io.changelog.script import OPEN, REMEMBER, SEAL, append_script
-from shared.names import PartitionKeys, Topic, partition_of
-from shared.operation import Appended, Deadline, Draft, Failure, Operation
+from shared.names import PartitionKeys, Topic, new_id, partition_of
+from shared.operation import CALL, Appended, Deadline, Draft, Failure, Operation
 from shared.position import Position
 from shared.topic import Head
 from tests.support.log import open_log, open_partition, recent, seal_partition
@@ -197,6 +197,14 @@ async def test_operation_happens_once(open_redis_log: Redis) -> None:
         again.repeated,
     )
     assert 1 == len(await entries(open_redis_log))
+
+
+async def test_operation_that_only_its_call_repeats_is_remembered_for_minutes(open_redis_log: Redis) -> None:
+    changes = ChangeLog(open_redis_log)
+    for operation_id, memory_s in ((new_id(CALL), 120), ("from-a-person", 86_400)):
+        await changes.append(operation(draft("a"), id=operation_id))
+        assert (await changes.append(operation(draft("a"), id=operation_id))).repeated
+        assert memory_s - 60 < await open_redis_log.ttl(KEYS.operation(operation_id)) <= memory_s
 
 
 async def test_operations_of_one_call_succeed_or_fail_alone(open_redis_log: Redis) -> None:

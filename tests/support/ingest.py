@@ -1,7 +1,7 @@
 """Ingest inside a test: its application on real servers, with a clock that the test moves."""
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -84,15 +84,22 @@ class ImpatientLog(ChangeLog):
 
 
 class ContestedLog(ChangeLog):
-    """A change log in which somebody else is faster: `before_next` is appended before the next operation."""
+    """A change log in which somebody else is faster: `meanwhile` happens before the next append."""
 
-    before_next: Operation | None = None
+    meanwhile: Callable[[], Awaitable[object]] | None = None
 
     async def append_all(self, operations: Sequence[Operation], *, timeout_s: float = 5.0) -> list[Appended | Rejected]:
-        first, self.before_next = self.before_next, None
-        if first is not None:
-            await super().append_all([first])
+        await self._let_others()
         return await super().append_all(operations, timeout_s=timeout_s)
+
+    async def append(self, operation: Operation, *, timeout_s: float = 5.0) -> Appended:
+        await self._let_others()
+        return await super().append(operation, timeout_s=timeout_s)
+
+    async def _let_others(self) -> None:
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            await meanwhile()
 
 
 @dataclass

@@ -12,7 +12,6 @@ from services.ingest.messages import MetricsTaken
 from services.ingest.presence import Presence
 from services.ingest.registration import interval_granted
 from services.ingest.registrations import Registrations
-from services.ingest.samples import KnownSample
 from services.ingest.skew import SkewEstimate
 from services.ingest.stream.holders import Hold, Holders
 from services.ingest.stream.messages import (
@@ -29,6 +28,7 @@ from services.ingest.stream.messages import (
     refusal,
 )
 from services.ingest.stream.peer import Peer
+from services.ingest.stream.places import Place
 from services.ingest.stream.session import BACKFILL_PER_S, HEARTBEAT_S, SUPERSEDED, WINDOW, CloseCode, Ending, Session
 from services.ingest.stream.turnstile import Turnstile
 from shared.errors import MusterError, Rejected, RetryLater, Unauthenticated
@@ -38,6 +38,9 @@ from shared.io.problem import HttpError
 
 OWN_FAULT_RETRY_S = 5.0
 """When a message may come again that met an error which nobody expected."""
+
+WISHED_AGAIN_S = 60.0
+"""When an agent is told again to take another secret that has taken none since."""
 
 MOST_TOGETHER = 256
 """With so many samples no further message joins those that are appended in one go."""
@@ -61,10 +64,12 @@ class Connection:
 
     __slots__ = (
         "_account",
+        "_interval_s",
         "_peer",
+        "_place",
         "_session",
-        "_skew",
         "_surroundings",
+        "_wished_at",
         "answered_at",
         "ending",
         "hold",
@@ -73,7 +78,9 @@ class Connection:
         "secret_hash",
     )
 
-    def __init__(self, identity: AgentIdentity, secret_hash: bytes, surroundings: Surroundings, peer: Peer) -> None:
+    def __init__(
+        self, identity: AgentIdentity, secret_hash: bytes, surroundings: Surroundings, peer: Peer, place: Place
+    ) -> None:
         now_s = surroundings.clock()
         self.identity = identity
         self.secret_hash = secret_hash
@@ -86,9 +93,11 @@ class Connection:
         """Why it was ended, if by this side."""
         self._account = surroundings.intake.account(identity)
         self._session = Session(now_s)
-        self._skew: SkewEstimate | None = None
         self._surroundings = surroundings
         self._peer = peer
+        self._place = place
+        self._interval_s = 0.0
+        self._wished_at: float | None = None
 
     async def run(self) -> None:
         """Serve the agent until one side ends it."""
@@ -157,13 +166,20 @@ class Connection:
         if ending is not None:
             self.close(ending)
 
+    def wish_rotation(self) -> None:
+        """Tell an agent that has shaken hands to take another secret, unless it was told so a short while ago."""
+        now_s = self._surroundings.clock()
+        was_told = self._wished_at is not None and now_s - self._wished_at < WISHED_AGAIN_S
+        if was_told or not self._session.is_introduced or self._is_over():
+            return
+        if self._peer.tell(self._configuration(rotate=True)):
+            self._wished_at = now_s
+
     async def _take(self, messages: Sequence[Metrics]) -> bytes:
         """Append the samples of messages; return the answers to them."""
         outcomes: Sequence[MetricsTaken | Exception]
         try:
             outcomes = await self._surroundings.intake.take_together(self.identity, [one.samples for one in messages])
-            if self._skew is not None and self._skew.is_due(self._surroundings.clock()):
-                await self._measure_skew(self._skew, messages[-1].samples[-1])
         except Exception as error:  # noqa: BLE001  (one that nobody expected is logged, and the agent told)
             outcomes = [as_muster_error(error, "/ingest/v1/ws")] * len(messages)
         return b"".join(map(self._outcome, messages, outcomes))
@@ -221,23 +237,32 @@ class Connection:
         surroundings, identity = self._surroundings, self.identity
         self._account.charge(RECORD_COST - 1)
         registration = await surroundings.registrations.of(identity)
+        # all that can refuse it comes before an older stream of the agent has to give way
+        await surroundings.presence.keep_facts(identity, message)
         if self.hold is None:
             self.hold = await surroundings.holders.claim(identity)
             surroundings.claimed(self)
         agent = await surroundings.presence.introduce(identity, registration, message)
-        interval_s = interval_granted(message.interval_s, surroundings.presence.offline_after_ms / 1000)
-        self._session.introduced(interval_s, surroundings.clock())
-        self._skew = SkewEstimate(message.boot_id, agent.clock_skew_s)
+        self._interval_s = interval_granted(message.interval_s, surroundings.presence.offline_after_ms / 1000)
+        now_s = surroundings.clock()
+        self._session.introduced(self._interval_s, now_s)
+        self._place.settle()
+        surroundings.intake.clocks.begin(identity, SkewEstimate(message.boot_id, agent.clock_skew_s))
+        self._wished_at = now_s if registration.rotation_wanted else None
+        return self._configuration(rotate=registration.rotation_wanted) + acknowledgement(message.seq)
+
+    def _configuration(self, *, rotate: bool) -> bytes:
+        """Return the frame that says what the agent is to keep to; of that, `rotate` alone changes meanwhile."""
         config = Config(
-            server_id=identity.server_id,
-            server_time=surroundings.presence.now(),
-            interval_s=interval_s,
+            server_id=self.identity.server_id,
+            server_time=self._surroundings.presence.now(),
+            interval_s=self._interval_s,
             heartbeat_s=HEARTBEAT_S,
             window=WINDOW,
             backfill_per_s=BACKFILL_PER_S,
-            rotate=registration.rotation_wanted,
+            rotate=rotate,
         )
-        return configuration(config) + acknowledgement(message.seq)
+        return configuration(config)
 
     async def _report(self, message: Report) -> None:
         surroundings, identity = self._surroundings, self.identity
@@ -256,16 +281,3 @@ class Connection:
             self.hold = None
         await self._surroundings.presence.leave(self.identity)
         self.close(Ending(CloseCode.GOODBYE, "goodbye"))
-
-    async def _measure_skew(self, skew: SkewEstimate, sample: KnownSample) -> None:
-        surroundings, told_s = self._surroundings, skew.told_s
-        now, now_s = surroundings.presence.now(), surroundings.clock()
-        moved_to_s = skew.measure(sample.boot_id, sample.seq, sample.ts, now, now_s)
-        if moved_to_s is None:
-            return
-        try:
-            await surroundings.presence.note_skew(self.identity, moved_to_s)
-        except Exception as error:
-            if not isinstance(as_muster_error(error, "/ingest/v1/ws"), RetryLater):
-                raise
-            skew.told_s = told_s  # the samples are in the log, and the next measurement tells it again

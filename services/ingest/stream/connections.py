@@ -17,6 +17,7 @@ from services.ingest.stream.connection import Connection, Surroundings
 from services.ingest.stream.departures import Departures
 from services.ingest.stream.holders import Hold, Holders
 from services.ingest.stream.peer import Peer
+from services.ingest.stream.places import Place, Places
 from services.ingest.stream.session import SUPERSEDED, CloseCode, Ending
 from services.ingest.stream.turnstile import Turnstile
 from shared.errors import RetryLater
@@ -61,7 +62,8 @@ class Connections:
         self._holders = holders
         self._offline_after_s = presence.offline_after_ms / 1000
         self._grace_s = disconnect_grace_s
-        self._most = most
+        self._registrations = registrations
+        self._places = Places(most)
         self._clock = clock
         self._round_s = round_s
         self._surroundings = Surroundings(intake, presence, registrations, holders, Turnstile(), self._claimed, clock)
@@ -78,12 +80,15 @@ class Connections:
         """Raise RetryLater where no further stream may stand."""
         if self._is_draining:
             raise RetryLater("this replica is stopping", retry_after_s=1)
-        if len(self._standing) >= self._most:
-            raise RetryLater("too many streams stand here", retry_after_s=5)
+        self._places.check()
 
-    async def serve(self, identity: AgentIdentity, secret_hash: bytes, peer: Peer) -> None:
+    def take_place(self, identity: AgentIdentity) -> Place:
+        """Return the place of a stream that is to be opened; raises RetryLater, and HttpError (429)."""
+        return self._places.take(identity.agent_id)
+
+    async def serve(self, identity: AgentIdentity, secret_hash: bytes, peer: Peer, place: Place) -> None:
         """Serve an agent until one side ends it."""
-        connection = Connection(identity, secret_hash, self._surroundings, peer)
+        connection = Connection(identity, secret_hash, self._surroundings, peer, place)
         self._standing.add(connection)
         counts.STREAMS.inc()
         if self._is_draining:
@@ -95,8 +100,7 @@ class Connections:
             counts.STREAMS.dec()
             ending = connection.ending
             counts.STREAMS_CLOSED.labels("agent" if ending is None else str(int(ending.code))).inc()
-            if connection.hold is not None:
-                self._forget(connection, connection.hold)
+            self._forget(connection)
 
     async def watch(self, drained: asyncio.Event) -> None:
         """Look after the streams until `drained`; what Redis or PostgreSQL cannot do now is tried again."""
@@ -108,10 +112,11 @@ class Connections:
         await self._try(self._release(self._given_up))
 
     async def heed_changes(self, agent_ids: Collection[str] | None) -> None:
-        """Take note that the credentials of these agents, None for all, may have changed."""
+        """Take note that the credentials of these agents, None for all, may have changed, or are wished to."""
         self._credentials.forget(agent_ids)
         concerned = [one for one in self._standing if agent_ids is None or one.identity.agent_id in agent_ids]
         await self._try(self._check_credentials(concerned))
+        await self._try(self._tell_wishes(concerned))
 
     async def heed_claims(self, claims: Collection[str] | None) -> None:
         """Take note of which streams are the newest of their agents; None when some of that was missed."""
@@ -155,11 +160,13 @@ class Connections:
         if connection is not None and connection.hold is not None and connection.hold.generation < generation:
             connection.close(SUPERSEDED)
 
-    def _forget(self, connection: Connection, hold: Hold) -> None:
-        """Note what the end of a stream means for its server."""
-        agent_id = hold.identity.agent_id
+    def _forget(self, connection: Connection) -> None:
+        """Let go of a stream that has ended, and note what that means for its server."""
+        agent_id, hold = connection.identity.agent_id, connection.hold
         if self._newest.get(agent_id) is connection:
             del self._newest[agent_id]
+        if hold is None:  # it never was the one of its agent, or was given up with a goodbye
+            return
         if connection.ending is None:
             self._departures.note((connection, self._clock()))
         else:  # its silence is our doing, or was noted otherwise: the deadline stays as it is
@@ -173,6 +180,7 @@ class Connections:
         due = [one for one in self._standing if now_s - one.renewed_at >= RENEW_S]
         await self._renew(due)  # first: it takes Redis alone
         await self._check_credentials(due)
+        await self._tell_wishes(due)
         for one in due:
             one.renewed_at = now_s
 
@@ -218,6 +226,15 @@ class Connections:
         for one in connections:
             if one.secret_hash not in standing:
                 one.close(_REVOKED)
+
+    async def _tell_wishes(self, connections: Collection[Connection]) -> None:
+        """Tell those agents who shake no hands now that a person wishes for another secret of theirs."""
+        if not connections:
+            return
+        wanted = await self._registrations.rotations_wanted({one.identity.agent_id for one in connections})
+        for one in connections:
+            if one.identity.agent_id in wanted:
+                one.wish_rotation()
 
     async def _try(self, act: Awaitable[None]) -> None:
         try:

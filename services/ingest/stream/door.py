@@ -39,13 +39,15 @@ class StreamDoor:
             subprotocol = _agree(scope["subprotocols"])
             self._connections.check_room()
             identity = await self._credentials.authenticate(authorization)
+            place = self._connections.take_place(identity)
         except Exception as error:  # noqa: BLE001  (one that nobody expected is logged, and answered with 500)
             await _refuse(as_muster_error(error, PATH), send)
             return
-        await send({"type": "websocket.accept", "subprotocol": subprotocol})
-        wire = scope["extensions"].pop(EXTENSION)  # left there, it would hold itself, and with it all that it holds
-        scope.pop("headers", None)
-        await self._connections.serve(identity, secret_hash_of(authorization), Peer(receive, send, wire))
+        with place:
+            await send({"type": "websocket.accept", "subprotocol": subprotocol})
+            wire = scope["extensions"].pop(EXTENSION)  # left there, it would hold itself, and with it all that it holds
+            scope.pop("headers", None)
+            await self._connections.serve(identity, secret_hash_of(authorization), Peer(receive, send, wire), place)
 
 
 def _agree(offered: list[str]) -> str | None:

@@ -58,6 +58,13 @@ class Peer(msgspec.Struct, frozen=True):
         if wire.takes_more:
             wire.write(frames)
 
+    def tell(self, frames: bytes) -> bool:
+        """Write frames that answer nothing; False where it does not read now."""
+        if not self.wire.takes_more:
+            return False
+        self.wire.write(frames)
+        return True
+
     def interrupt(self) -> None:
         """Let `receive` return; a peer that does not read what it was sent is dropped at once."""
         self.wire.wake()

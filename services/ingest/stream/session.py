@@ -23,6 +23,9 @@ BACKFILL_PER_S = 100
 
 HANDSHAKE_WITHIN_S = 10.0
 
+HANDSHAKE_AT_LAST_S = 120.0
+"""How long a stream may stand without a handshake that was taken, however often that was put off."""
+
 MAX_REFUSALS = 3 * WINDOW
 """So many refused messages in a row are more than what can have been under way."""
 
@@ -53,7 +56,7 @@ SUPERSEDED = Ending(CloseCode.SUPERSEDED, "the agent has opened another stream")
 class Session:
     """A stream from its opening to its end."""
 
-    __slots__ = ("_expected_seq", "_patience_s", "_refusals", "_silent_at", "is_introduced")
+    __slots__ = ("_ends_at", "_expected_seq", "_patience_s", "_refusals", "_silent_at", "is_introduced")
 
     def __init__(self, now_s: float) -> None:
         self.is_introduced = False
@@ -61,6 +64,7 @@ class Session:
         self._refusals = 0
         self._patience_s = HANDSHAKE_WITHIN_S
         self._silent_at = now_s + HANDSHAKE_WITHIN_S
+        self._ends_at = now_s + HANDSHAKE_AT_LAST_S
 
     def receive(self, message: str | bytes, now_s: float) -> Message | Ending:
         """Take in what came; the message that is to be dealt with and answered, or an end of it all."""
@@ -102,9 +106,9 @@ class Session:
         self._refusals = 0
 
     def put_off(self, retry_after_s: float, now_s: float) -> None:
-        """Note that a handshake is to be repeated: it has as much more time."""
+        """Note that a handshake is to be repeated: it has as much more time, but not without end."""
         if not self.is_introduced:
-            self._silent_at = now_s + retry_after_s + HANDSHAKE_WITHIN_S
+            self._silent_at = min(now_s + retry_after_s + HANDSHAKE_WITHIN_S, self._ends_at)
 
     def refused(self, error: MusterError) -> Ending | None:
         """Note that a message was refused; an end, when that has happened too often in a row.

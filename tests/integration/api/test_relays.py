@@ -4,9 +4,11 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 
 import httpx
+import msgspec
 import pytest
 
 from services.api.relays import MAX_RELAYS
+from shared.names import AGENT_CHANGES
 from tests.support.api import OTHER_WORKSPACE, WORKSPACE, Api
 
 RELAYS = "/api/v1/relays"
@@ -60,6 +62,18 @@ async def test_a_deleted_relay_is_gone(api: Api) -> None:
     assert [second] == await listed(api, headers)
     for unknown in (first, "r_9", "%00", "%F0%9F%98%80"):
         assert 404 == (await api.http.delete(f"{RELAYS}/{unknown}", headers=headers)).status_code
+
+
+async def test_a_deletion_is_told_to_those_who_let_relays_in(api: Api) -> None:
+    headers = await api.let_in("owner")
+    relay_id = (await add(api, headers)).json()["id"]
+    async with api.redis.pubsub(ignore_subscribe_messages=True) as channel:
+        await channel.subscribe(AGENT_CHANGES)
+        await channel.get_message(timeout=5)
+        assert 204 == (await api.http.delete(f"{RELAYS}/{relay_id}", headers=headers)).status_code
+        message = await channel.get_message(timeout=5)
+    assert message is not None
+    assert [relay_id] == msgspec.json.decode(message["data"])
 
 
 async def test_relays_of_another_workspace_are_not_known(api: Api) -> None:

@@ -102,7 +102,7 @@ async def test_bombs_are_too_large(ingest: Ingest, agent: Enrolled, encoding: st
         assert len(body) <= MAX_BODY_BYTES
         answer = await ingest.post("metrics", body, agent, {"Content-Encoding": encoding})
         assert (413, "too_large") == (answer.status_code, answer.json()["code"])
-        ingest.clock.advance(60)  # what that cost is made good
+        ingest.clock.advance(60)  # what was decoded of it is owed
     body = ENCODERS[encoding](b"[" + b"0," * (MAX_DECODED_BYTES // 2 - 100) + b"0]")
     answer = await ingest.post("metrics", body, agent, {"Content-Encoding": encoding})
     assert (413, "too_many_samples") == (answer.status_code, answer.json()["code"])

@@ -1,11 +1,15 @@
 """Servers go online and offline as their agents come and go; what people wrote of them stays."""
 
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import msgspec
 import pytest
+import pytest_asyncio
 
-from shared.names import Topic, deadline_of, held_deadline_of
+from services.ingest.registrations import Registrations
+from shared.names import PartitionKeys, Topic, deadline_of, held_deadline_of, partition_of
 from shared.operation import Deadline, Draft, Operation
 from tests.support.ingest import (
     HANDSHAKE,
@@ -29,6 +33,20 @@ async def edit(ingest: Ingest, agent: Enrolled, *deadlines: Deadline, **fields: 
     record = await ingest.record("servers", agent.server_id) | fields
     draft = Draft(id=agent.server_id, action="update", data=msgspec.json.encode(record))
     await ingest.log.append(Operation(topic=SERVERS, drafts=(draft,), actor="test", deadlines=deadlines))
+
+
+@pytest_asyncio.fixture
+async def contested(redis_url: str, database_url: str) -> AsyncIterator[Ingest]:
+    """Give ingest with an open log, in which others may be faster."""
+    async with running_ingest(redis_url, database_url, log=ContestedLog) as ingest:
+        await open_log(ingest.redis)
+        yield ingest
+
+
+def let_happen(ingest: Ingest, meanwhile: Callable[[], Awaitable[object]]) -> None:
+    """Let this happen after the next message has read the records, and before it changes them."""
+    assert isinstance(ingest.log, ContestedLog)
+    ingest.log.meanwhile = meanwhile
 
 
 async def hold_back(ingest: Ingest, agent: Enrolled) -> None:
@@ -80,17 +98,12 @@ async def test_handshake_keeps_what_people_wrote(ingest: Ingest, agent: Enrolled
 
 
 @pytest.mark.parametrize(("path", "status"), [("handshake", "online"), ("disconnect", "offline")])
-async def test_edit_that_comes_first_is_not_lost(redis_url: str, database_url: str, path: str, status: str) -> None:
-    async with running_ingest(redis_url, database_url, log=ContestedLog) as ingest:
-        await open_log(ingest.redis)
-        agent = await ingest.enrol()
-        record = await ingest.record("servers", agent.server_id) | {"tags": ["db"]}
-        draft = Draft(id=agent.server_id, action="update", data=msgspec.json.encode(record))
-        assert isinstance(ingest.log, ContestedLog)
-        ingest.log.before_next = Operation(topic=SERVERS, drafts=(draft,), actor="u_editor")
-        assert (await ingest.post(path, HANDSHAKE, agent)).is_success
-        server = await ingest.record("servers", agent.server_id)
-        assert (["db"], status) == (server["tags"], server["status"])
+async def test_edit_that_comes_first_is_not_lost(contested: Ingest, path: str, status: str) -> None:
+    agent = await contested.enrol()
+    let_happen(contested, partial(edit, contested, agent, tags=["db"]))
+    assert (await contested.post(path, HANDSHAKE, agent)).is_success
+    server = await contested.record("servers", agent.server_id)
+    assert (["db"], status) == (server["tags"], server["status"])
 
 
 async def test_handshake_makes_records_that_are_missing(ingest: Ingest, agent: Enrolled) -> None:
@@ -185,3 +198,98 @@ async def test_removed_registration_is_made_again_with_its_first_date(ingest: In
     await ingest.post("status", {"clients_count": 2}, agent)
     registration = await ingest.record("agents", agent.agent_id)
     assert (created_at, 2) == (registration["created_at"], registration["clients_count"])
+
+
+async def test_what_agents_say_is_not_remembered_for_long(ingest: Ingest, agent: Enrolled) -> None:
+    await ingest.post("handshake", HANDSHAKE, agent)
+    await ingest.post("status", {"healthy": False}, agent)
+    await ingest.post("disconnect", {}, agent)
+    remembered = [key async for key in ingest.redis.scan_iter(PartitionKeys(partition_of(WORKSPACE)).operation("*"))]
+    assert 6 == len(remembered)
+    assert {True} == {await ingest.redis.ttl(key) <= 120 for key in remembered}
+
+
+async def judge(ingest: Ingest, agent: Enrolled, verdict: str) -> None:
+    """Do what the sweeper does with a deadline that has passed."""
+    member, held = deadline_of(WORKSPACE, agent.server_id), held_deadline_of(WORKSPACE, agent.server_id)
+    await ingest.redis.zadd(PartitionKeys(partition_of(WORKSPACE)).deadlines, {member: 1})
+    hold = (Deadline("arm", held, 300_000),) if verdict == "unknown" else ()
+    await edit(ingest, agent, Deadline("expire", member, 1), *hold, status=verdict)
+
+
+@pytest.mark.parametrize("verdict", ["offline", "unknown"])
+@pytest.mark.parametrize(("said", "messages"), [("handshake", 1), ("metrics", 2), ("status", 2), ("sign of life", 2)])
+async def test_verdict_of_a_sweeper_that_comes_first_does_not_stay(
+    contested: Ingest, said: str, messages: int, verdict: str
+) -> None:
+    agent = await contested.enrol()
+    await contested.post("handshake", HANDSHAKE, agent)
+    let_happen(contested, partial(judge, contested, agent, verdict))
+    for _ in range(messages):
+        assert (await contested.post(*SAID[said], agent)).is_success
+    assert "online" == (await contested.record("servers", agent.server_id))["status"]
+    assert_expected_to_be_heard(await contested.deadlines(), agent)
+
+
+async def test_server_is_not_left_online_by_a_handshake_that_comes_before_a_goodbye(contested: Ingest) -> None:
+    agent = await contested.enrol()
+    await contested.post("disconnect", {}, agent)
+    let_happen(contested, partial(contested.post, "handshake", HANDSHAKE, agent))
+    assert 204 == (await contested.post("disconnect", {}, agent)).status_code
+    assert "offline" == (await contested.record("servers", agent.server_id))["status"]
+    assert {} == await contested.deadlines()
+
+
+async def delete_server(ingest: Ingest, agent: Enrolled) -> None:
+    """Do what the api does when a person deletes a server."""
+    await ingest.pool.execute("UPDATE agent_credentials SET revoked_at = now() WHERE agent_id = $1", agent.agent_id)
+    members = deadline_of(WORKSPACE, agent.server_id), held_deadline_of(WORKSPACE, agent.server_id)
+    deletions = [
+        Operation(topic=topic, drafts=(Draft(id=record_id, action="delete"),), actor="u_1", deadlines=deadlines)
+        for topic, record_id, deadlines in (
+            (Topic(WORKSPACE, "agents"), agent.agent_id, ()),
+            (SERVERS, agent.server_id, tuple(Deadline("drop", member) for member in members)),
+        )
+    ]
+    await ingest.log.append_all(deletions)
+
+
+async def assert_is_gone(ingest: Ingest, agent: Enrolled) -> None:
+    assert await ingest.record("servers", agent.server_id) is None
+    assert await ingest.record("agents", agent.agent_id) is None
+    assert {} == await ingest.deadlines()
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "code"),
+    [
+        ("handshake", 401, "credential_revoked"),
+        ("status", 401, "credential_revoked"),
+        ("sign of life", 401, "credential_revoked"),
+        ("metrics", 404, "unknown_server"),
+    ],
+)
+async def test_deleted_server_is_not_made_again_by_a_message_under_way(
+    contested: Ingest, said: str, status: int, code: str
+) -> None:
+    agent = await contested.enrol()
+    await contested.post("handshake", HANDSHAKE, agent)
+    let_happen(contested, partial(delete_server, contested, agent))
+    answer = await contested.post(*SAID[said], agent)
+    assert (status, code) == (answer.status_code, answer.json()["code"])
+    await assert_is_gone(contested, agent)
+
+
+async def test_deleted_server_is_not_made_again_where_nobody_can_tell_whether_its_agent_may_come(
+    contested: Ingest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = await contested.enrol()
+    await contested.post("handshake", HANDSHAKE, agent)
+
+    async def be_away(*_: object) -> bool:
+        raise ConnectionError
+
+    monkeypatch.setattr(Registrations, "holds", be_away)
+    let_happen(contested, partial(delete_server, contested, agent))
+    assert 503 == (await contested.post("handshake", HANDSHAKE, agent)).status_code
+    await assert_is_gone(contested, agent)

@@ -11,8 +11,10 @@ import pytest
 import pytest_asyncio
 
 from services.ingest.relays import Address, Relay, Relays
+from shared.io.identity_changes import AgentChanges
 from shared.names import Topic
 from shared.operation import Draft, Operation
+from tests.support.agent_stream import Replica, replica_of, until
 from tests.support.ingest import WORKSPACE, Enrolled, Ingest, running_ingest
 from tests.support.log import open_log
 
@@ -273,3 +275,47 @@ async def test_sealed_log_is_a_503_to_a_relay(sealed_ingest: Ingest) -> None:
 async def test_more_samples_than_are_taken(ingest: Ingest, agents: list[Enrolled]) -> None:
     answer = await relay(ingest, [sample(1, server_id=agents[0].server_id)] * 1001)
     assert (413, "too_many_samples") == (answer.status_code, answer.json()["code"])
+
+
+async def _unheard(_: frozenset[str] | None) -> None:
+    """Stand for a process that heeds nothing."""
+
+
+async def relay_to(replica: Replica, body: object) -> httpx.Response:
+    url = f"http://127.0.0.1:{replica.port}/ingest/v1/metrics"
+    async with httpx.AsyncClient(trust_env=False) as http:
+        return await http.post(url, json=body, headers={"Authorization": f"Bearer {TOKEN}"})
+
+
+async def test_every_replica_hears_that_a_relay_was_deleted(ingest: Ingest, agents: list[Enrolled]) -> None:
+    body = [sample(1, server_id=agents[0].server_id)]
+    async with replica_of(ingest) as first, replica_of(ingest) as second:
+        for replica in (first, second):
+            assert 202 == (await relay_to(replica, body)).status_code
+        relay_id = await ingest.pool.fetchval("DELETE FROM relays RETURNING id")
+        await AgentChanges(ingest.redis, _unheard).announce([relay_id])
+
+        async def all_refuse() -> bool:  # by their clock, not a moment has passed
+            return [401, 401] == [(await relay_to(replica, body)).status_code for replica in (first, second)]
+
+        await until(all_refuse)
+
+
+async def test_relay_cannot_send_any_more_for_an_agent_that_was_revoked(ingest: Ingest, agents: list[Enrolled]) -> None:
+    revoked, other = agents[:2]
+    body = [sample(1, agent_id=revoked.agent_id), sample(1, server_id=revoked.server_id), sample(1, **_by_id(other))]
+    async with replica_of(ingest) as replica:
+        assert 3 == (await relay_to(replica, body)).json()["accepted"]
+        await ingest.pool.execute(
+            "UPDATE agent_credentials SET revoked_at = now() WHERE agent_id = $1", revoked.agent_id
+        )
+        await AgentChanges(ingest.redis, _unheard).announce([revoked.agent_id])
+
+        async def is_refused() -> bool:
+            return [0, 1] == [each["index"] for each in (await relay_to(replica, body)).json()["rejected"]]
+
+        await until(is_refused)
+
+
+def _by_id(agent: Enrolled) -> dict[str, object]:
+    return {"server_id": agent.server_id, "agent_id": agent.agent_id}

@@ -1,6 +1,6 @@
 """Secrets that are changed, and machines that lost theirs."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from tests.support.ingest import HANDSHAKE, MACHINE, SHARED_TOKEN, WORKSPACE, Enrolled, Ingest
 
@@ -105,6 +105,60 @@ async def test_approval_is_for_the_machine_that_claimed_and_for_its_time(ingest:
     assert 409 == (await ingest.post("enroll", body | {"machine_id": "another"})).status_code
     # what the other one claims now was approved by nobody
     assert 409 == (await ingest.post("enroll", body | {"machine_id": "another"})).status_code
+
+
+async def test_refused_claims_of_others_do_not_void_an_approval(ingest: Ingest, agent: Enrolled) -> None:
+    body = {"token": SHARED_TOKEN, **MACHINE, "agent_id": agent.agent_id}
+    await ingest.post("enroll", body)
+    await approve(ingest, agent)
+    before = await ingest.pool.fetchrow(CLAIM, agent.agent_id)
+    for other in ({"machine_id": "another"}, {"machine_id": "another", "hostname": "x"}):
+        assert 409 == (await ingest.post("enroll", body | other)).status_code
+    assert before == await ingest.pool.fetchrow(CLAIM, agent.agent_id)
+    assert 201 == (await ingest.post("enroll", body)).status_code
+
+
+async def test_claim_that_is_repeated_stays_the_one_that_was_seen_and_another_is_another(
+    ingest: Ingest, agent: Enrolled
+) -> None:
+    body = {"token": SHARED_TOKEN, **MACHINE, "agent_id": agent.agent_id}
+
+    async def claimed_at(address: str = "192.0.2.1", **other: str) -> datetime:
+        headers = {"X-Forwarded-For": address}
+        assert 409 == (await ingest.post("enroll", body | other, headers=headers)).status_code
+        at: datetime = await ingest.pool.fetchval("SELECT claimed_at FROM agent_credentials")
+        return at
+
+    first = await claimed_at()
+    assert first == await claimed_at()
+    by_others = [await claimed_at("192.0.2.2"), await claimed_at(hostname="x"), await claimed_at(machine_id="y")]
+    assert 4 == len({first, *by_others})
+    await approve(ingest, agent, until="-1 second")
+    assert by_others[-1] < await claimed_at(machine_id="y")  # what was approved once is not claimed for ever
+
+
+async def test_revoked_agents_id_is_not_to_be_had_and_the_answer_says_so(ingest: Ingest, agent: Enrolled) -> None:
+    await ingest.pool.execute("UPDATE agent_credentials SET revoked_at = now()")
+    ingest.clock.advance(10)
+    body = {"token": SHARED_TOKEN, **MACHINE, "agent_id": agent.agent_id}
+    for proof in (None, agent):
+        answer = await ingest.post("enroll", body, proof)
+        assert (409, "agent_revoked") == (answer.status_code, answer.json()["code"])
+    assert (None, None, False) == tuple(await ingest.pool.fetchrow(CLAIM, agent.agent_id))
+
+
+async def test_token_of_another_workspace_learns_nothing_of_an_agent_but_that_its_id_is_taken(
+    ingest: Ingest, agent: Enrolled
+) -> None:
+    await ingest.pool.execute("INSERT INTO workspaces (id, name) VALUES ('w_theirs', 'Theirs')")
+    await ingest.add_token("theirs")
+    await ingest.pool.execute("UPDATE enrolment_tokens SET workspace_id = 'w_theirs'")
+    ours = {"token": SHARED_TOKEN, **MACHINE, "agent_id": agent.agent_id}
+    unproven = (await ingest.post("enroll", ours)).json()
+    for change in ("SELECT", "UPDATE agent_credentials SET revoked_at = now()"):
+        await ingest.pool.execute(change)
+        answer = await ingest.post("enroll", ours | {"token": "theirs"})
+        assert (409, unproven) == (answer.status_code, answer.json())
 
 
 async def test_token_of_another_workspace_claims_nothing(ingest: Ingest, agent: Enrolled) -> None:

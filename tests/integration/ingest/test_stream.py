@@ -12,6 +12,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from services.ingest.stream.session import MAX_REFUSALS, WINDOW
+from services.ingest.stream.turnstile import MOST_AT_ONCE
 from shared.names import Topic, deadline_of
 from tests.support.agent_stream import AgentStream, Replica, replica_of, until
 from tests.support.ingest import OFFLINE_AFTER_S, WORKSPACE, Enrolled, Ingest
@@ -237,7 +238,7 @@ async def test_messages_that_wait_are_appended_together_and_each_is_answered(ing
             return 3 == served._session._expected_seq
 
         async def others_wait() -> bool:
-            return 5 == served._peer.wire.queue.qsize()  # type: ignore[attr-defined, no-any-return]  # the real one has it
+            return bool(5 == served._peer.wire.queue.qsize())  # type: ignore[attr-defined]  # the real one has it
 
         async with closed_log(ingest):
             await stream.send("metrics", samples=samples(1))
@@ -342,6 +343,7 @@ async def test_upgrade_is_refused_with_a_problem(ingest: Ingest, agent: Enrolled
                 )
             response = refused.value.response
             assert (status, code) == (response.status_code, json.loads(response.body or b"")["code"])
+            assert response.headers["X-Request-Id"]
         async with replica.stream(agent):
             await until(lambda: _has_one(replica))
             with pytest.raises(InvalidStatus) as refused:
@@ -353,12 +355,53 @@ async def test_upgrade_is_refused_with_a_problem(ingest: Ingest, agent: Enrolled
             assert (426, "websocket") == (answer.status_code, answer.headers["Upgrade"])
 
 
-async def test_clock_that_is_ahead_is_noted_once(ingest: Ingest, agent: Enrolled) -> None:
+async def test_upgrade_is_answered_with_the_id_that_it_was_sent_with(ingest: Ingest, agent: Enrolled) -> None:
+    async with replica_of(ingest) as replica:
+        sent = {"X-Request-Id": "of-mine"}
+        async with connect(replica.url, additional_headers=agent.headers | sent, proxy=None) as websocket:
+            assert websocket.response is not None
+            assert "of-mine" == websocket.response.headers["X-Request-Id"]
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(replica.url, additional_headers=sent, proxy=None)
+        assert "of-mine" == refused.value.response.headers["X-Request-Id"]
+
+
+async def test_agent_takes_few_places_before_it_shakes_hands(ingest: Ingest, agent: Enrolled) -> None:
+    other = await ingest.enrol()
+    async with (
+        replica_of(ingest) as replica,
+        replica.stream(agent) as first,
+        replica.stream(agent),
+    ):
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(replica.url, additional_headers=agent.headers, proxy=None)
+        response = refused.value.response
+        assert (429, "10") == (response.status_code, response.headers["Retry-After"])
+        async with replica.stream(other) as theirs:
+            await theirs.shake_hands()
+        await first.shake_hands()
+        async with replica.stream(agent) as third:
+            await third.shake_hands()
+            assert 4409 == (await first.closed())[0]
+
+
+async def test_handshakes_that_are_put_off_cost_something(ingest: Ingest, agent: Enrolled) -> None:
+    async with (
+        replica_of(ingest, samples_per_s=1, samples_at_once=2) as replica,
+        replica.stream(agent) as stream,
+    ):
+        replica.streams._surroundings.turnstile._passing = MOST_AT_ONCE
+        codes = [(await stream.ask("handshake", boot_id="b"))["code"] for _ in range(3)]
+        assert ["unavailable", "unavailable", "too_many_requests"] == codes
+
+
+@pytest.mark.parametrize("more", [{}, {"mood": 1}])
+async def test_clock_that_is_ahead_is_noted_once(ingest: Ingest, agent: Enrolled, more: dict[str, int]) -> None:
     async with replica_of(ingest) as replica, replica.stream(agent) as stream:
         await stream.shake_hands()
         for seq in range(1, 10):
             ingest.clock.advance(5)
-            await stream.ask("metrics", samples=[SAMPLE | {"seq": seq, "ts": f"2026-01-02T03:06:{5 * seq:02}Z"}])
+            await stream.ask("metrics", samples=[SAMPLE | more | {"seq": seq, "ts": f"2026-01-02T03:06:{5 * seq:02}Z"}])
         assert 115.0 == (await ingest.record("agents", agent.agent_id))["clock_skew_s"]
         entries = await recent(ingest.redis, Topic(WORKSPACE, "agents"), entries=1000)
         assert 3 == len(entries)  # it enrolled, it shook hands, its clock

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 import httpx
 import pytest
+from websockets.exceptions import InvalidStatus
 
-from services.ingest.stream.connection import Connection
+from services.ingest.stream.connection import WISHED_AGAIN_S, Connection
 from services.ingest.stream.connections import RENEW_S
 from shared.io.identity_changes import AgentChanges
 from shared.names import PartitionKeys, deadline_of, partition_of
@@ -20,7 +21,7 @@ from tests.support.agent_stream import (
     replica_of,
     until,
 )
-from tests.support.ingest import MACHINE, OFFLINE_AFTER_S, SHARED_TOKEN, WORKSPACE, Enrolled, Ingest
+from tests.support.ingest import HANDSHAKE, MACHINE, OFFLINE_AFTER_S, SHARED_TOKEN, WORKSPACE, Enrolled, Ingest
 from tests.support.silent_proxy import SilentProxy
 
 KEYS = PartitionKeys(partition_of(WORKSPACE))
@@ -98,9 +99,11 @@ async def test_of_many_streams_at_once_over_two_replicas_one_is_left(ingest: Ing
     async with replica_of(ingest) as first, replica_of(ingest) as second:
 
         async def come_and_wait(replica: Replica) -> int:
-            async with replica.stream(agent) as stream:
-                await stream.send("handshake", boot_id="b")
-                return (await stream.closed())[0]
+            while True:
+                with suppress(InvalidStatus):  # too many wait for a handshake just then
+                    async with replica.stream(agent) as stream:
+                        await stream.send("handshake", boot_id="b")
+                        return (await stream.closed())[0]
 
         streams = [asyncio.create_task(come_and_wait(replica)) for replica in (first, second) * 5]
 
@@ -203,6 +206,27 @@ async def test_goodbye_of_an_older_stream_does_not_make_the_server_offline(inges
     assert "online" == await status(ingest, agent)
 
 
+async def test_stream_that_said_goodbye_is_let_go_of(ingest: Ingest, agent: Enrolled) -> None:
+    async with replica_of(ingest) as replica:
+        async with held_stream(replica, agent) as stream:
+            await stream.send("goodbye")
+            assert 1000 == (await stream.closed())[0]
+        await until(partial(_has_none, replica))
+        assert {} == replica.streams._newest
+
+
+async def test_handshake_that_is_refused_ends_no_older_stream(ingest: Ingest, agent: Enrolled) -> None:
+    async with replica_of(ingest) as replica, held_stream(replica, agent) as old:
+        held = await holder(ingest, agent)
+        async with replica.stream(agent) as new:
+            answer = await new.ask("handshake", **HANDSHAKE | {"inventory": {"name": "\0"}})
+            assert ("error", "invalid_inventory") == (answer["op"], answer["code"])
+            assert held == await holder(ingest, agent)
+            assert "ack" == (await old.ask("status"))["op"]
+            await new.shake_hands()
+            assert 4409 == (await old.closed())[0]
+
+
 async def test_draining_replica_sends_its_agents_away_and_none_is_offline_for_that(
     ingest: Ingest, agent: Enrolled
 ) -> None:
@@ -288,3 +312,45 @@ async def test_redis_connections_of_the_channels_may_break(ingest: Ingest, agent
         await ingest.redis.client_kill_filter(_type="pubsub")
         async with held_stream(second, agent):
             assert 4409 == (await old.closed())[0]
+
+
+async def want_rotation(ingest: Ingest, agent: Enrolled) -> None:
+    await ingest.pool.execute("UPDATE agent_credentials SET rotation_wanted = true WHERE agent_id = $1", agent.agent_id)
+
+
+async def test_agent_on_a_stream_is_told_at_once_that_a_person_wishes_for_another_secret(
+    ingest: Ingest, agent: Enrolled
+) -> None:
+    other = await ingest.enrol()
+    async with (
+        replica_of(ingest) as replica,
+        held_stream(replica, other) as others,
+        replica.stream(agent) as stream,
+    ):
+        config = await stream.shake_hands()
+        await want_rotation(ingest, agent)
+        changes = AgentChanges(ingest.redis, _unheard)
+        await changes.announce([agent.agent_id, other.agent_id])
+        assert config | {"rotate": True} == await stream.answer()
+        await changes.announce([agent.agent_id])
+        for one in (stream, others):  # once is enough, and not to others
+            assert {"op": "ack", "seq": 2} == await one.ask("status")
+
+
+async def test_wish_that_nobody_announced_is_told_all_the_same_and_again_after_a_while(
+    ingest: Ingest, agent: Enrolled
+) -> None:
+    async with replica_of(ingest) as replica, held_stream(replica, agent) as stream:
+        (served,) = replica.streams._standing
+        await until(partial(_is_looked_after, served, ingest))
+        await want_rotation(ingest, agent)
+        told = []
+        for _ in range(int(WISHED_AGAIN_S / RENEW_S) + 1):
+            ingest.clock.advance(RENEW_S)
+            await until(partial(_is_looked_after, served, ingest))
+            await stream.send("status")
+            heard = [await stream.answer()]
+            while heard[-1]["op"] != "ack":
+                heard.append(await stream.answer())
+            told.append([message["rotate"] for message in heard[:-1]])
+        assert [[True], *[[]] * (len(told) - 2), [True]] == told

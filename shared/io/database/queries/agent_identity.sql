@@ -10,11 +10,25 @@ SET secret_hash = next_secret_hash, next_secret_hash = NULL, rotated_at = now(),
 WHERE next_secret_hash = ANY(:secret_hashes::bytea[]) RETURNING agent_id;
 
 -- name: claim_agent(agent_id, workspace_id, machine_id, hostname, address)!
--- Keep that a machine says it is this agent, and has no secret to show.
+-- Keep that a machine says it is this agent, and has no secret to show. While an approval holds, nothing changes it, and
+-- a machine that repeats itself makes no other claim: `claimed_at` is when this one was made, and names it.
 UPDATE agent_credentials
-SET claimed_at = now(), claim_machine_id = :machine_id, claim_hostname = :hostname, claim_address = :address,
-    approved_until = NULL
-WHERE agent_id = :agent_id AND workspace_id = :workspace_id AND revoked_at IS NULL;
+SET claimed_at = CASE
+        WHEN (claim_machine_id, claim_hostname, claim_address) = (:machine_id, :hostname, :address)
+            AND approved_until IS NULL
+        THEN claimed_at
+        ELSE now()
+    END,
+    claim_machine_id = :machine_id, claim_hostname = :hostname, claim_address = :address, approved_until = NULL
+WHERE agent_id = :agent_id AND workspace_id = :workspace_id AND revoked_at IS NULL
+    AND (approved_until IS NULL OR approved_until <= now());
+
+-- name: is_revoked(agent_id, workspace_id)$
+-- Whether this is an agent of the workspace whose credential was revoked.
+SELECT EXISTS (
+    SELECT FROM agent_credentials
+    WHERE agent_id = :agent_id AND workspace_id = :workspace_id AND revoked_at IS NOT NULL
+);
 
 -- name: approved_agent(agent_id, workspace_id, machine_id)$
 -- The agent, where a person has approved that this machine becomes it again.
@@ -43,10 +57,11 @@ FROM agent_credentials
 WHERE workspace_id = :workspace_id AND claimed_at IS NOT NULL AND revoked_at IS NULL
 ORDER BY claimed_at DESC, agent_id LIMIT :most;
 
--- name: approve_claim(workspace_id, agent_id, for_s)$
--- Let the machine that claims an agent enrol as it, for a time.
+-- name: approve_claim(workspace_id, agent_id, machine_id, claimed_at, for_s)$
+-- Let the machine that claims an agent enrol as it, for a time, if that is the claim that was seen.
 UPDATE agent_credentials SET approved_until = now() + make_interval(secs => :for_s)
-WHERE workspace_id = :workspace_id AND agent_id = :agent_id AND claimed_at IS NOT NULL AND revoked_at IS NULL
+WHERE workspace_id = :workspace_id AND agent_id = :agent_id AND revoked_at IS NULL
+    AND claim_machine_id = :machine_id AND claimed_at = :claimed_at
 RETURNING agent_id;
 
 -- name: refuse_claim(workspace_id, agent_id)$
@@ -56,7 +71,7 @@ SET claimed_at = NULL, claim_machine_id = NULL, claim_hostname = NULL, claim_add
 WHERE workspace_id = :workspace_id AND agent_id = :agent_id AND claimed_at IS NOT NULL RETURNING agent_id;
 
 -- name: want_rotation(workspace_id, agent_id)$
--- Ask an agent to take another secret, at its next handshake.
+-- Ask an agent to take another secret.
 UPDATE agent_credentials SET rotation_wanted = true
 WHERE workspace_id = :workspace_id AND agent_id = :agent_id AND revoked_at IS NULL RETURNING agent_id;
 

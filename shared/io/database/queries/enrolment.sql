@@ -12,6 +12,15 @@ SELECT agent_id, server_id, workspace_id, name, hostname, machine_id, groups, cr
     enrolment_hash IS NOT NULL AS is_repeatable
 FROM agent_credentials WHERE agent_id = :agent_id AND revoked_at IS NULL;
 
+-- name: is_registered(agent_id)$
+-- Whether an agent may still come in.
+SELECT EXISTS (SELECT FROM agent_credentials WHERE agent_id = :agent_id AND revoked_at IS NULL);
+
+-- name: rotations_wanted(agent_ids)
+-- Those of these agents that are to take another secret.
+SELECT agent_id FROM agent_credentials
+WHERE agent_id = ANY(:agent_ids::text[]) AND rotation_wanted AND revoked_at IS NULL;
+
 -- name: end_enrolment(agent_id)!
 -- The agent has its secret: nobody may repeat the enrolment any more.
 UPDATE agent_credentials SET enrolment_hash = NULL WHERE agent_id = :agent_id;

@@ -77,3 +77,26 @@ async def test_one_who_goes_away_does_not_take_the_answer_from_others() -> None:
     assert 1 == await second
     with pytest.raises(asyncio.CancelledError):
         await first
+
+
+async def test_what_is_forgotten_is_looked_up_again() -> None:
+    source = Source()
+    for key in ("k", "kk"):
+        await source.lookups.get(key)
+    source.lookups.forget(lambda found: found == 1)
+    for key in ("k", "kk"):
+        await source.lookups.get(key)
+    assert [["k"], ["kk"], ["k"]] == source.queries
+
+
+async def test_what_is_forgotten_while_it_is_looked_up_is_not_remembered() -> None:
+    source = Source()
+    source.gate.clear()
+    first = asyncio.create_task(source.lookups.get("k"))
+    while not source.queries:
+        await asyncio.sleep(0)
+    source.lookups.forget(lambda _: True)
+    source.gate.set()
+    assert 1 == await first
+    assert 1 == await source.lookups.get("k")
+    assert [["k"], ["k"]] == source.queries

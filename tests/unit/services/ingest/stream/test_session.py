@@ -3,7 +3,15 @@
 import pytest
 
 from services.ingest.stream.messages import Goodbye, Introduction, Metrics, Report
-from services.ingest.stream.session import HANDSHAKE_WITHIN_S, HEARTBEAT_S, MAX_REFUSALS, CloseCode, Ending, Session
+from services.ingest.stream.session import (
+    HANDSHAKE_AT_LAST_S,
+    HANDSHAKE_WITHIN_S,
+    HEARTBEAT_S,
+    MAX_REFUSALS,
+    CloseCode,
+    Ending,
+    Session,
+)
 from shared.errors import NotFound, RetryLater
 from shared.io.problem import HttpError
 
@@ -115,3 +123,11 @@ def test_handshake_that_is_put_off_has_as_much_more_time() -> None:
     session.put_off(5.0, 2.0)
     assert session.expired(2.0 + 5.0 + HANDSHAKE_WITHIN_S - 0.1) is None
     assert CloseCode.SILENT == code_of(session.expired(2.0 + 5.0 + HANDSHAKE_WITHIN_S))
+
+
+def test_handshake_is_not_put_off_without_end() -> None:
+    session = Session(NOW)
+    for passed_s in range(int(HANDSHAKE_AT_LAST_S)):
+        session.put_off(8.0, NOW + passed_s)
+        assert session.expired(NOW + passed_s + 0.9) is None
+    assert CloseCode.SILENT == code_of(session.expired(NOW + HANDSHAKE_AT_LAST_S))
