@@ -52,7 +52,8 @@ async def agent(ingest: Ingest) -> Enrolled:
 
 @pytest_asyncio.fixture(autouse=True)
 async def forgiven(ingest: Ingest) -> None:
-    """Forget how often we were refused."""
+    """Forget how often we were refused, and what the agent owes."""
+    ingest.clock.advance(60)
     async for key in ingest.redis.scan_iter("muster:throttle:*"):
         await ingest.redis.delete(key)
 

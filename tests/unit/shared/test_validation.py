@@ -102,6 +102,13 @@ def test_what_somebody_made_up_is_not_walked_through(fault: bytes, junk: bytes) 
     assert work.peak_bytes < 100_000
 
 
+def test_only_for_a_number_is_a_body_looked_at_twice() -> None:
+    body = b'{"count":"x","words":[' + 300_000 * b"1," + b"5]}"
+    work = work_of(lambda: decode(body, Body), msgspec.ValidationError)
+    assert work.calls < 100
+    assert work.peak_bytes < 100_000
+
+
 def test_only_a_small_text_is_looked_into_for_what_is_no_json() -> None:
     for bad in (b'{"a": "\xff"}', b'{"a": 1', b"[" * 100_000, b'{"a": "\\ud800"}'):
         with pytest.raises((msgspec.DecodeError, UnicodeDecodeError, RecursionError)):
