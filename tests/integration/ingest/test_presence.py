@@ -8,6 +8,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 
+from services.ingest.registrations import Registrations
 from shared.names import PartitionKeys, Topic, deadline_of, held_deadline_of, partition_of
 from shared.operation import Deadline, Draft, Operation
 from tests.support.ingest import (
@@ -271,15 +272,15 @@ async def test_deleted_server_is_not_made_again_by_a_message_under_way(
 
 
 async def test_deleted_server_is_not_made_again_where_nobody_can_tell_whether_its_agent_may_come(
-    contested: Ingest,
+    contested: Ingest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     agent = await contested.enrol()
     await contested.post("handshake", HANDSHAKE, agent)
 
-    async def delete_and_be_away() -> None:
-        await delete_server(contested, agent)
-        await contested.pool.execute("ALTER TABLE agent_credentials RENAME TO away")
+    async def be_away(*_: object) -> bool:
+        raise ConnectionError
 
-    let_happen(contested, delete_and_be_away)
-    assert not (await contested.post("handshake", HANDSHAKE, agent)).is_success
+    monkeypatch.setattr(Registrations, "holds", be_away)
+    let_happen(contested, partial(delete_server, contested, agent))
+    assert 503 == (await contested.post("handshake", HANDSHAKE, agent)).status_code
     await assert_is_gone(contested, agent)
