@@ -12,6 +12,15 @@ DraftAction = Literal["create", "update", "put", "delete"]
 """`create` wants no such record, `update` and `delete` want one, `put` takes either."""
 
 
+CALL = "call"
+"""The prefix of the id of an operation that nobody repeats but the call which appends it."""
+
+
+def outlives_call(operation_id: str) -> bool:
+    """Whether an operation may be repeated later, and by others than the call that appends it."""
+    return not operation_id.startswith(f"{CALL}_")
+
+
 class Draft(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One intended change of a record.
 
@@ -54,6 +63,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """Changes of one topic that a producer wants appended together.
 
     An operation with an `id` is all or nothing and happens once: repeating it gives the first result again.
+    One whose id is a `new_id(CALL)` is remembered for minutes, and not beyond its epoch: it must bear to happen again.
     Without an id each draft stands alone, and the operation may be merged with others into one change set.
     `parent` names a topic in which a record of the draft's id must exist. `origin` says from where a person asked for
     it: what has one is audited. `start` begins a start of an agent; an operation that has one has an id.

@@ -87,7 +87,7 @@ class StaleAgents(msgspec.Struct, frozen=True):
 
 
 class Journal(msgspec.Struct, frozen=True):
-    """How long the events of the journal are kept, and about how many of the whole installation."""
+    """How long the events of the journal are kept, and about how many of all workspaces together."""
 
     events_retention_s: Seconds = field(name="EVENTS_RETENTION", default=604_800.0)
     events_max: Annotated[int, Meta(ge=1)] = field(name="EVENTS_MAX", default=1_000_000)

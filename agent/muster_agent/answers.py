@@ -49,14 +49,18 @@ class Rejection:
 
 
 def error_of(answer: Answer, now_unix_s: float) -> DeliveryError:
-    """Give the error that an answer other than success amounts to."""
+    """Give the error that an answer other than success amounts to.
+
+    Only the server itself can say that it will never take something: what a proxy, a firewall, or another program at
+    this address refuses is kept.
+    """
     text = description(answer)
     retry_after = retry_after_s(answer.headers.get("retry-after"), now_unix_s)
     if answer.status in {401, 403}:
         return CredentialRefused(text)
     if answer.status == 413:  # noqa: PLR2004 - the status' number is its best-known name
-        return TooLarge(text)
-    if answer.status in {400, 422}:
+        return TooLarge(text, is_certain=is_problem(answer))
+    if answer.status in {400, 422} and is_problem(answer):
         return RequestRefused(text)
     if answer.status == 429:  # noqa: PLR2004 - likewise
         return Throttled(text, retry_after)

@@ -18,12 +18,22 @@ log = logging.getLogger(__name__)
 
 
 class Delivery:
-    """The same for both transports. `dropped` counts samples that the server would not take."""
+    """The same for both transports. `dropped` counts samples that the server would not take.
 
-    def __init__(self, exchange: Exchange, backoff: Backoff, monotonic: Callable[[], float] = time.monotonic) -> None:
+    `on_accepted` is called whenever the server has accepted samples.
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        backoff: Backoff,
+        monotonic: Callable[[], float] = time.monotonic,
+        on_accepted: Callable[[], None] = lambda: None,
+    ) -> None:
         self._exchange = exchange
         self._backoff = backoff
         self._monotonic = monotonic
+        self._on_accepted = on_accepted
         self._outage = Outage()
         self._rejected = Tally()
         self.dropped = 0
@@ -41,6 +51,8 @@ class Delivery:
         """Note that the server has dealt with these samples."""
         self._exchange.settle(samples)
         self._backoff.reset()
+        if len(rejected) < len(samples):
+            self._on_accepted()
         self.dropped += len(rejected)
         for each in rejected:
             self._rejected.count(f"{each.code}: {each.message}")

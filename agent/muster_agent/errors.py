@@ -81,7 +81,11 @@ class ApprovalNeeded(DeliveryError):
 
 
 class TooLarge(DeliveryError):
-    """The body of the request was larger than the server takes."""
+    """The request was larger than is taken; `is_certain` where the server said so, and not somebody on the way."""
+
+    def __init__(self, message: str, *, is_certain: bool = False) -> None:
+        super().__init__(message)
+        self.is_certain = is_certain
 
 
 class RequestRefused(DeliveryError):

@@ -89,7 +89,7 @@ def serve(chosen: Settings, arguments: Sequence[str]) -> int:
     credential = state.load_credential()
     server_url = _server_url(chosen, credential)
     state.prepare()
-    agent = build(chosen, state, credential, server_url, updating.on_connected(chosen))
+    agent = build(chosen, state, credential, server_url, updating.on_accepted(chosen))
     log.info("muster-agent %s reports to %s every %g s", __version__, server_url, chosen.interval_s)
     if settings.is_exposed(server_url):
         log.warning("%s is not encrypted: this machine's secret can be read on the way", server_url)
@@ -107,7 +107,7 @@ def build(
     state: StateDirectory,
     credential: Credential | None,
     server_url: str,
-    on_connected: Callable[[], None] = lambda: None,
+    on_accepted: Callable[[], None] = lambda: None,
 ) -> Agent:
     """Put an agent together. Nothing of it is running yet. Raises SettingsError."""
     boot_id = _boot_id()
@@ -117,8 +117,8 @@ def build(
     transport = Transport(server_url, PlainHttp(route))
     exchange = Exchange(_backlog(chosen), chosen.interval_s, chosen.keep_hours * 3600)
     facts = Facts(boot_id, chosen.interval_s, catalogue.os_collectors(), catalogue.inventory_collectors(chosen.without))
-    membership = Membership(state, transport, application, facts, credential, on_connected)
-    delivery = Delivery(exchange, Backoff())
+    membership = Membership(state, transport, application, facts, credential)
+    delivery = Delivery(exchange, Backoff(), on_accepted=on_accepted)
     pace = Pace()
     stream = Stream(partial(_open_stream, route, transport), membership, delivery, pace)
     posting = Posting(transport, membership, delivery, pace)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from muster_agent.credential import Credential, StateDirectory
@@ -37,14 +36,13 @@ class Application:
 class Membership:
     """This machine's place at the server, before and after enrolling."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - its parts, put together in one place
+    def __init__(
         self,
         state: StateDirectory,
         transport: Transport,
         application: Application,
         facts: Facts,
         credential: Credential | None,
-        on_connected: Callable[[], None] = lambda: None,
     ) -> None:
         self._state = state
         self._transport = transport
@@ -52,7 +50,6 @@ class Membership:
         self._facts = facts
         self._credential = credential
         self._is_connected = False
-        self._on_connected = on_connected
         self._facts_checked_s = 0.0
         # One for all attempts: when an answer was lost, the next attempt must not enrol a second agent.
         self._idempotency_key = uuid.uuid4().hex
@@ -116,7 +113,6 @@ class Membership:
         if not self._is_connected:
             log.info("connected to %s as %s", self._transport.server_url, server_id)
             self._is_connected = True
-            self._on_connected()
         if self._credential and server_id:
             # What the server says now may be newer than the file: it was moved, or this machine's record was.
             server = self._transport.server_url

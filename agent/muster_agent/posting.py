@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from muster_agent.buffer import Sample
 from muster_agent.delivery import Delivery
-from muster_agent.errors import RequestRefused, TooLarge
+from muster_agent.errors import RequestRefused, TooLarge, Unavailable
 from muster_agent.membership import FACTS_CHECK_S, Membership
 from muster_agent.pace import LARGEST_BYTES, Pace
 from muster_agent.terms import Terms
@@ -88,8 +88,10 @@ class Posting:
             if len(batch) > 1:
                 self._limit = len(batch) // 2
                 self._exchange.miss(batch)
-            else:
+            elif error.is_certain:
                 self._delivery.refused(batch, str(error))
+            else:
+                raise Unavailable(str(error)) from error
         except RequestRefused as error:
             self._delivery.refused(batch, str(error))
         else:

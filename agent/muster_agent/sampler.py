@@ -86,7 +86,8 @@ class Sampler:
         grid = Grid(self._monotonic() + min(WARM_UP_S, interval_s), interval_s)
         while not exchange.stopping:
             if exchange.interval_s != grid.interval_s:
-                grid = Grid(self._monotonic(), exchange.interval_s)
+                # The first sample is due as soon as it has all its fields, however long the interval has become.
+                grid = Grid(self._monotonic() if self._seq else grid.origin_s, exchange.interval_s)
             if exchange.wait_until(grid.next_after(self._monotonic()), grid.interval_s):
                 self._hand_over(exchange)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 import re
 from collections.abc import Sequence
@@ -17,6 +18,8 @@ from pathlib import Path
 from muster_agent import segment
 from muster_agent.buffer import Sample
 from muster_agent.segment import Stored
+
+log = logging.getLogger(__name__)
 
 NAME = re.compile(r"(\d{10})-(\d{10})\.samples")
 TEMPORARY = "thinned.tmp"
@@ -70,7 +73,9 @@ class SegmentWriter:
         path = directory / name_of(number, 0)
         self.file = SegmentFile(path, number, 0)
         self._end = 0
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        # Windows would else write two bytes for each end of line, and no checksum would hold.
+        is_binary = getattr(os, "O_BINARY", 0)
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | is_binary, 0o600)
 
     @property
     def end(self) -> int:
@@ -119,21 +124,28 @@ def follows(sample: Sample, before: Sample) -> bool:
     return sample.boot_id != before.boot_id or sample.seq > before.seq
 
 
-def find(directory: Path) -> list[SegmentFile]:
-    """Give the segments of a directory in their order, counted; empty ones are removed. Raises OSError."""
+def find(directory: Path) -> tuple[list[SegmentFile], int]:
+    """Give the segments of a directory in their order, counted, and the next number. Raises OSError.
+
+    Empty ones are removed. One that cannot be read stays where it is, for a later start.
+    """
     named = [(NAME.fullmatch(path.name), path) for path in directory.iterdir()]
     found = sorted((int(name[1]), int(name[2]), path) for name, path in named if name)
     kept: list[SegmentFile] = []
     last: Sample | None = None
     for number, offset, path in found:
         file = SegmentFile(path, number, offset, floor=last)
-        stored = file.read()
+        try:
+            stored = file.read()
+        except OSError as error:
+            log.warning("cannot read %s, whose samples are left out: %s", path, error.strerror or error)
+            continue
         if not stored:
             file.remove()
             continue
         file.count, file.size_bytes, last = len(stored), stored[-1].end - offset, stored[-1].sample
         kept.append(file)
-    return kept
+    return kept, found[-1][0] + 1 if found else 1
 
 
 def write_thinned(directory: Path, group: Sequence[SegmentFile], kept: Sequence[Sample]) -> SegmentFile:

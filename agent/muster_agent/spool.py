@@ -46,11 +46,14 @@ class Spool:
     def __init__(self, directory: Path, capacity: int, capacity_bytes: int = CAPACITY_BYTES) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._directory = directory
-        self._lock = _lock(directory)
         self._capacity = max(capacity, 2 * SMALLEST_HALF)
         self._capacity_bytes = capacity_bytes
-        self._segments = segment_file.find(directory)
-        self._next_number = self._segments[-1].number + 1 if self._segments else 1
+        self._lock = _lock(directory)
+        try:
+            self._segments, self._next_number = segment_file.find(directory)
+        except OSError:
+            self._unlock()
+            raise
         self._writer: SegmentWriter | None = None
         # The oldest segment's samples, read when they are asked for.
         self._head: deque[Stored] | None = None
@@ -74,6 +77,9 @@ class Spool:
             stored = writer.append(samples)
         except OSError:
             self._close_writer()
+            if not writer.end:
+                # A full disk must not fill up with empty segments.
+                self._segments.pop().remove()
             raise
         if self._head is not None and writer.file is self._segments[0]:
             self._head.extend(stored)
@@ -122,6 +128,9 @@ class Spool:
     def close(self) -> None:
         """Leave the directory to others; nothing can be done with it any more."""
         self._close_writer()
+        self._unlock()
+
+    def _unlock(self) -> None:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -165,9 +174,9 @@ class Spool:
         return self._writer
 
     def _close_writer(self) -> None:
-        if self._writer:
-            self._writer.close()
-            self._writer = None
+        writer, self._writer = self._writer, None
+        if writer:
+            writer.close()
 
     def _keep_bounds(self) -> None:
         while len(self) > self._capacity or (self.size_bytes > self._capacity_bytes and len(self) > 1):

@@ -63,7 +63,7 @@ class Transport:
         )
         if answer.status == HTTPStatus.CONFLICT and answers.code(answer) == "agent_exists":
             raise ApprovalNeeded(answers.description(answer))
-        if answer.status in {400, 401, 403, 409, 422}:
+        if answer.status in {400, 401, 403, 409, 422} and answers.is_problem(answer):
             raise EnrolmentRefused(f"{self._server_url} refused the enrolment: {answers.description(answer)}")
         self._expect(answer, 201)
         return Credential(server=self._server_url, **answers.enrolment(answer))

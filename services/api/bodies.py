@@ -8,34 +8,49 @@ import msgspec
 
 from shared.errors import Malformed
 from shared.io.problem import FieldError, HttpError
-from shared.validation import decode, fault_in, with_integers
+from shared.validation import LOOKED_INTO_BYTES, UNREADABLE, decode, fault_in, require_json, with_integers
 
 MAX_REPORTED_FIELDS = 20
 _LONGEST_REPORTED_NAME = 100
 
 _Body = TypeVar("_Body", bound=msgspec.Struct)
-# text that is not UTF-8 and JSON that is nested too deeply have errors of their own
-_NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def decode_json(body: bytes) -> Any:  # noqa: ANN401  (JSON is what it is)
     """Decode a body that may be any JSON, whole numbers as integers; raises Malformed."""
     try:
         return with_integers(msgspec.json.decode(body))
-    except _NO_JSON as error:
-        reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise Malformed(f"the body is not JSON that is taken here: {reason}") from error
+    except UNREADABLE as error:
+        raise _no_json(error) from error
 
 
 def decode_body(body: bytes, kind: type[_Body]) -> _Body:
-    """Decode a body of this type; raises Malformed (400) when it is no JSON, else HttpError (422) with its fields."""
+    """Decode a body of this type; raises Malformed (400) when it is no JSON, else HttpError (422) with its fields.
+
+    Of a large body, the first wrong field is named alone: to look for the others would be the dearest of all requests.
+    """
     try:
         return decode(body, kind)
     except msgspec.ValidationError as error:
-        raise invalid(*(_wrong_fields(decode_json(body), kind) or [as_field_error(error)])) from error
-    except _NO_JSON:
-        decode_json(body)
-        raise
+        raise invalid(*(_faults_in(body, kind) or [as_field_error(error)])) from error
+    except UNREADABLE as error:
+        raise _no_json(error) from error
+
+
+def _no_json(error: Exception) -> Malformed:
+    reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+    return Malformed(f"the body is not JSON that is taken here: {reason}")
+
+
+def _faults_in(body: bytes, kind: type[msgspec.Struct]) -> list[FieldError]:
+    """Return all that is wrong with a body, as far as it is small; raises Malformed when it is no JSON."""
+    if len(body) <= LOOKED_INTO_BYTES:
+        return _wrong_fields(decode_json(body), kind)
+    try:
+        require_json(body)
+    except UNREADABLE as error:
+        raise _no_json(error) from error
+    return []
 
 
 def invalid(*errors: FieldError) -> HttpError:

@@ -25,6 +25,7 @@ from shared.audit import Actor, Origin
 from shared.errors import Malformed, Unauthenticated
 from shared.io.address import full_address_of
 from shared.io.identity import Identity
+from shared.io.litestar_app import in_time
 from shared.io.probes import REQUEST_ID
 from shared.io.problem import HttpError, bad_parameter
 from shared.tokens import Principal, Role
@@ -49,7 +50,8 @@ class ApiRequest(Request[Principal, Caller, Any]):
             taken = self.route_handler.opt.get("content_types", (JSON,))
             if self.content_type[0].lower() not in taken:
                 raise HttpError(415, "unsupported_media_type", f"Content-Type must be {' or '.join(taken)}")
-        body = await super().body()
+        limit_bytes = self.route_handler.resolve_request_max_body_size() or MAX_BODY_BYTES
+        body = await in_time(super().body(), times=max(limit_bytes / MAX_BODY_BYTES, 1))
         if wants_body and not body:
             raise Malformed("the body is empty: JSON is needed")
         return body

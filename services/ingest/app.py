@@ -11,11 +11,13 @@ from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
+from litestar.types import Guard
 from redis.asyncio import Redis
 
 from services.ingest import metrics_door, routes
-from services.ingest.authentication import guard_for
+from services.ingest.authentication import FOR_ANYONE, guard_for
 from services.ingest.beacon import Beacon
+from services.ingest.clocks import Clocks
 from services.ingest.content import ContentDecoder
 from services.ingest.credentials import Credentials
 from services.ingest.described import DESCRIBED
@@ -52,6 +54,7 @@ from shared.names import AGENT_CLAIMS
 from shared.settings import Liveness
 
 MAX_AGENTS_RATED = 50_000
+MAX_RELAYS_RATED = 10_000
 ROUTES = (*routes.ROUTES, rotate)
 DEFAULT_STREAMING = Streaming()
 
@@ -99,7 +102,13 @@ def build_app(  # noqa: PLR0913  (its parts, by name)
     rates = Rates(
         per_s=admission.samples_per_s, burst=admission.samples_at_once, capacity=MAX_AGENTS_RATED, clock=clock
     )
-    intake = Intake(changes, presence, beacon, rates, now=now)
+    relay_rates = Rates(
+        per_s=admission.relay_samples_per_s,
+        burst=admission.relay_samples_at_once,
+        capacity=MAX_RELAYS_RATED,
+        clock=clock,
+    )
+    intake = Intake(changes, presence, beacon, rates, Clocks(presence, now=now, clock=clock), now=now)
     streams = Connections(
         credentials=credentials,
         intake=intake,
@@ -120,13 +129,14 @@ def build_app(  # noqa: PLR0913  (its parts, by name)
         "registrations": registrations,
         "presence": presence,
         "rotation": Rotation(pool),
-        "throttle": Throttle(redis),
     }
     decoder, sender_intake = ContentDecoder(), SenderIntake(intake)
+    relay_intake = RelayIntake(intake, relays, relay_rates)
+    guard = guard_for(credentials, intake, Throttle(redis))
     app = _with_doors(
-        _with_document(credentials, parts),
+        _with_document(guard, parts),
         {
-            metrics_door.PATH: MetricsDoor(credentials, intake, decoder, relays, RelayIntake(intake, relays, rates)),
+            metrics_door.PATH: MetricsDoor(credentials, intake, decoder, relays, relay_intake),
             otlp_door.PATH: OtlpDoor(credentials, sender_intake, decoder),
             remote_write_door.PATH: RemoteWriteDoor(credentials, sender_intake),
         },
@@ -147,29 +157,29 @@ def _with_doors(litestar: AsgiApp, doors: Mapping[str, AsgiApp], stream: StreamD
     return app
 
 
-def describe(credentials: Credentials, parts: Mapping[str, object]) -> bytes:
+def describe(guard: Guard, parts: Mapping[str, object]) -> bytes:
     """Return the OpenAPI document of the routes and of the doors beside them."""
     described = [*ROUTES, routes.describe_metrics, routes.describe_stream, *DESCRIBED]
-    return openapi_document(_litestar(described, credentials, parts, _openapi()))
+    return openapi_document(_litestar(described, guard, parts, _openapi()))
 
 
-def _with_document(credentials: Credentials, parts: Mapping[str, object]) -> AsgiApp:
+def _with_document(guard: Guard, parts: Mapping[str, object]) -> AsgiApp:
     """Return Litestar with all other routes, and with the document that describes them and those of the doors."""
-    document = describe(credentials, parts)
-    served = [*ROUTES, document_route("/ingest/openapi.json", document, routes.FOR_ANYONE)]
-    return _litestar(served, credentials, parts, None)  # type: ignore[return-value]  # Litestar types ASGI narrower
+    document = describe(guard, parts)
+    served = [*ROUTES, document_route("/ingest/openapi.json", document, FOR_ANYONE)]
+    return _litestar(served, guard, parts, None)  # type: ignore[return-value]  # Litestar types ASGI narrower
 
 
 def _litestar(
     handlers: Sequence[HTTPRouteHandler],
-    credentials: Credentials,
+    guard: Guard,
     parts: Mapping[str, object],
     openapi: OpenAPIConfig | None,
 ) -> Litestar:
     return litestar_app(
         handlers,
         request_class=AgentRequest,
-        guard=guard_for(credentials),
+        guard=guard,
         parts=parts,
         max_body_bytes=MAX_BODY_BYTES,
         openapi=openapi,

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
+from services.ingest.account import BYTES_A_SAMPLE, Account
 from shared.errors import Malformed
 from shared.io.problem import HttpError
 
@@ -106,17 +107,27 @@ class ContentDecoder:
     def __init__(self) -> None:
         self._turns = asyncio.Semaphore(MAX_AT_ONCE)
 
-    async def decode(self, body: bytes, encoding: bytes, limit_bytes: int = MAX_DECODED_BYTES) -> bytes:
-        """Return what a body of one of ENCODINGS holds; raises Malformed, and HttpError 413 for more than the limit."""
+    async def decode(
+        self, body: bytes, encoding: bytes, account: Account, limit_bytes: int = MAX_DECODED_BYTES
+    ) -> bytes:
+        """Return what a body of one of ENCODINGS holds, at the expense of its sender, however that ends.
+
+        Raises Malformed, and HttpError: 413 for more than the limit, 429 when the sender was in debt when it was its
+        turn.
+        """
         parts: list[bytes] = []
         size_bytes = 0
         async with self._turns:
-            for part in decoded_slices(body, encoding):
-                size_bytes += len(part)
-                if size_bytes > limit_bytes:
-                    raise _holds_too_much(limit_bytes)
-                parts.append(part)
-                await asyncio.sleep(0)
+            account.require_no_debt()
+            try:
+                for part in decoded_slices(body, encoding):
+                    size_bytes += len(part)
+                    if size_bytes > limit_bytes:
+                        raise _holds_too_much(limit_bytes)
+                    parts.append(part)
+                    await asyncio.sleep(0)
+            finally:
+                account.charge(size_bytes // BYTES_A_SAMPLE)
         return b"".join(parts)
 
 

@@ -13,9 +13,6 @@ from shared.io.problem import HttpError
 MAX_BODY_BYTES = 1_000_000
 """How large a body may be, encoded or not."""
 
-DECODED_BYTES_A_SAMPLE = 1000
-"""Undoing an encoding costs an agent as much of its rate as a sample for each so many bytes that come of it."""
-
 Headers = tuple[tuple[str, str], ...]
 
 

@@ -40,17 +40,17 @@ class Facts(msgspec.Struct, frozen=True):
 
 def facts_of(handshake: Handshake) -> Facts:
     """Return the facts that a handshake tells; raises Rejected, which names the field that cannot be kept."""
+    # the size first: it is found out faster than the rest, which takes its time for each value
+    size = len(msgspec.json.encode(handshake.inventory))
+    if size > MAX_INVENTORY_BYTES:
+        message = f"it has {size:,} bytes, at most {MAX_INVENTORY_BYTES:,} are kept"
+        raise Rejected(message, code="invalid_inventory", field="inventory")
     if is_deeper_than(handshake.inventory, MAX_INVENTORY_DEPTH):
         message = f"it is nested more than {MAX_INVENTORY_DEPTH} deep"
         raise Rejected(message, code="invalid_inventory", field="inventory")
     for fault_field, message in _faults(handshake.inventory, "inventory"):
         raise Rejected(message, code="invalid_inventory", field=fault_field)
-    facts = Facts(msgspec.to_builtins(handshake.os), handshake.inventory)
-    size = len(msgspec.json.encode(facts.inventory))
-    if size > MAX_INVENTORY_BYTES:
-        message = f"it has {size:,} bytes, at most {MAX_INVENTORY_BYTES:,} are kept"
-        raise Rejected(message, code="invalid_inventory", field="inventory")
-    return facts
+    return Facts(msgspec.to_builtins(handshake.os), handshake.inventory)
 
 
 def difference(before: Facts | None, after: Facts) -> Difference:

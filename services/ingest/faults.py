@@ -3,12 +3,9 @@
 import msgspec
 
 from shared.errors import Malformed, Rejected
-from shared.validation import fault_in
+from shared.validation import UNREADABLE, fault_in, require_json
 
-UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What msgspec raises for a body; text that is not UTF-8 and too deep a nesting have errors of their own."""
-
-_decode_anything = msgspec.json.Decoder().decode
+__all__ = ["UNREADABLE", "fault_of", "not_json"]
 
 
 def fault_of(body: bytes | msgspec.Raw, error: Exception, *, code: str) -> Malformed | Rejected:
@@ -19,7 +16,7 @@ def fault_of(body: bytes | msgspec.Raw, error: Exception, *, code: str) -> Malfo
     if not isinstance(error, msgspec.ValidationError):
         return not_json(error)
     try:
-        _decode_anything(body)
+        require_json(body)
     except msgspec.ValidationError:
         pass
     except UNREADABLE as later:

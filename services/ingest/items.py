@@ -22,17 +22,23 @@ class TooManySamples(MusterError):
         super().__init__(message)
 
 
-# An array of which the first items are kept and the others only read over: what a list of all would cost is up to
-# whoever sent it, two bytes of a body for each hundred here.
-_Items = msgspec.defstruct(
-    "_Items", [(f"item_{place}", msgspec.Raw, msgspec.Raw()) for place in range(MAX_SAMPLES + 1)], array_like=True
+ITEMS = msgspec.defstruct(
+    "Items", [(f"item_{place}", msgspec.Raw, msgspec.Raw()) for place in range(MAX_SAMPLES + 1)], array_like=True
 )
-_decode = msgspec.json.Decoder(_Items).decode
+"""An array of which the first items are kept and the others only read over: what a list of all would cost is up to
+whoever sent it, two bytes of a body for each hundred here."""
+
+_decode = msgspec.json.Decoder(ITEMS).decode
 
 
 def items_of(body: bytes) -> list[msgspec.Raw]:
     """Return the items of a JSON array as they are; raises msgspec.DecodeError, RecursionError and TooManySamples."""
-    items = [item for item in msgspec.structs.astuple(_decode(body)) if bytes(item)]
+    return items_in(_decode(body))
+
+
+def items_in(decoded: msgspec.Struct) -> list[msgspec.Raw]:
+    """Return what there is in one of ITEMS; raises TooManySamples."""
+    items = [item for item in msgspec.structs.astuple(decoded) if bytes(item)]
     if len(items) > MAX_SAMPLES:
         raise TooManySamples
     return items

@@ -2,11 +2,11 @@
 
 import msgspec
 
+from services.ingest.account import Account
 from services.ingest.body import ClientGone, read_body
 from services.ingest.content import ACCEPTED, ENCODINGS, ContentDecoder
 from services.ingest.credentials import Credentials
 from services.ingest.door import (
-    DECODED_BYTES_A_SAMPLE,
     MAX_BODY_BYTES,
     Head,
     answer,
@@ -70,20 +70,21 @@ class MetricsDoor:
             if relay is not None:
                 return await self._take_relayed(relay, head, receive)
         identity = self._credentials.recall(authorization) or await self._credentials.authenticate(authorization)
-        body = await read_body(receive, limit_bytes=MAX_BODY_BYTES)
-        if head.encoding:
-            body = await self._decoder.decode(body, head.encoding)
-            self._intake.spend(identity, len(body) // DECODED_BYTES_A_SAMPLE)
+        body = await self._read(head, receive, self._intake.account(identity))
         if head.media_type in NDJSON:
             return await self._intake.take_each(identity, _told_apart(head, body))
         return await self._intake.take(identity, body)
 
     async def _take_relayed(self, relay: Relay, head: Head, receive: Receive) -> MetricsTaken:
-        body = await read_body(receive, limit_bytes=MAX_BODY_BYTES)
-        if head.encoding:
-            body = await self._decoder.decode(body, head.encoding)
-            self._relay_intake.spend(relay, len(body) // DECODED_BYTES_A_SAMPLE)
+        body = await self._read(head, receive, self._relay_intake.account(relay))
         return await self._relay_intake.take(relay, _told_apart(head, body))
+
+    async def _read(self, head: Head, receive: Receive, account: Account) -> bytes:
+        """Return the body of a sender that may send, at its expense; raises HttpError (408, 413, 429) and Malformed."""
+        account.let_in()
+        body = await read_body(receive, limit_bytes=MAX_BODY_BYTES)
+        account.weigh(len(body))
+        return await self._decoder.decode(body, head.encoding, account) if head.encoding else body
 
 
 def _told_apart(head: Head, body: bytes) -> list[msgspec.Raw]:

@@ -17,7 +17,7 @@ from shared.errors import NotFound, Rejected, RetryLater, Unauthenticated
 from shared.io.changelog.append import ChangeLog
 from shared.io.changelog.read import LogReader
 from shared.names import PartitionKeys, Topic, held_deadline_of, new_id, partition_of
-from shared.operation import Deadline, Draft, Operation, Start
+from shared.operation import CALL, Deadline, Draft, Operation, Start
 from shared.resources.agents import Agent
 from shared.resources.servers import Server
 
@@ -127,6 +127,12 @@ class Presence:
         if result.absent:
             await self.note_beat(identity)
 
+    async def clock_of(self, identity: AgentIdentity) -> tuple[str, float | None]:
+        """Return which samples of a server were taken in, as the log says it, and its agent's `clock_skew_s`."""
+        window = await self._reader.sample_window(identity.metrics, identity.server_id)
+        agent = await self._agent(identity)
+        return window, agent.clock_skew_s if agent else None
+
     async def note_skew(self, identity: AgentIdentity, skew_s: float) -> None:
         """Keep how far an agent's clock is ahead of ours; whoever changes its record at the same moment wins."""
         topic = Topic(identity.workspace_id, "agents")
@@ -136,7 +142,7 @@ class Presence:
         agent = msgspec.structs.replace(msgspec.json.decode(record.data, type=Agent), clock_skew_s=skew_s)
         draft = Draft(id=identity.agent_id, action="update", data=msgspec.json.encode(agent), expect=record.version)
         await self._changes.append_all(
-            [Operation(topic=topic, drafts=(draft,), actor=f"agent:{identity.agent_id}", id=new_id("op"))]
+            [Operation(topic=topic, drafts=(draft,), actor=f"agent:{identity.agent_id}", id=new_id(CALL))]
         )
 
     async def leave(self, identity: AgentIdentity) -> None:
@@ -209,7 +215,7 @@ class Presence:
                 topic=identity.servers,
                 drafts=drafts,
                 actor=f"agent:{identity.agent_id}",
-                id=new_id("op"),
+                id=new_id(CALL),
                 deadlines=deadlines,
                 start=start,
             )
@@ -261,7 +267,7 @@ class Presence:
             topic=Topic(identity.workspace_id, "agents"),
             drafts=(draft,),
             actor=f"agent:{identity.agent_id}",
-            id=new_id("op"),
+            id=new_id(CALL),
             deadlines=deadlines,
         )
 

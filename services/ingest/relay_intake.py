@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import msgspec
 
 from services.ingest import counts
+from services.ingest.account import Account
 from services.ingest.credentials import AgentIdentity
 from services.ingest.faults import UNREADABLE, fault_of
 from services.ingest.intake import Intake
@@ -16,6 +17,7 @@ from shared.errors import NotFound
 from shared.io.problem import HttpError
 
 _BAD, _UNKNOWN = "invalid_sample", "unknown_server"
+_OFTEN = "too_many_requests"
 
 
 class _Named(msgspec.Struct):
@@ -29,25 +31,24 @@ _decode = msgspec.json.Decoder(_Named).decode
 
 
 class RelayIntake:
-    """One for each process. A relay may send as much as an agent, all samples together, and no agent gets more."""
+    """One for each process. `rates` are those of relays, all samples together; each agent has its own besides."""
 
     def __init__(self, intake: Intake, relays: Relays, rates: Rates) -> None:
         self._intake = intake
         self._relays = relays
         self._rates = rates
 
-    def spend(self, relay: Relay, samples: int) -> None:
-        """Take what this costs, in samples, from what the relay may send; raises HttpError (429)."""
-        wait_s = self._rates.take(f"relay:{relay.id}", samples)
-        if wait_s:
-            raise HttpError(429, "too_many_requests", "this relay sends too much", retry_after_s=wait_s)
+    def account(self, relay: Relay) -> Account:
+        """Return what keeps a relay to what it may send."""
+        return Account(self._rates, relay.id, "this relay")
 
     async def take(self, relay: Relay, items: Sequence[msgspec.Raw]) -> MetricsTaken:
-        """Append samples of many agents, and report those that are bad or not the relay's to send.
+        """Append samples of many agents, and report those that are bad, not the relay's to send, or too many of one.
 
-        Raises HttpError (429) and RetryLater: some may be in the log already, send all of them again.
+        The request was let in by `account`. Raises RetryLater: some may be in the log already, send all of them again.
         """
-        self.spend(relay, max(1, len(items)))
+        if len(items) > 1:
+            self.account(relay).charge(len(items) - 1)
         rejected: list[BadSample] = []
         names: list[tuple[Address, ...]] = []
         for index, item in enumerate(items):
@@ -65,15 +66,30 @@ class RelayIntake:
                 places.setdefault(agent, []).append(index)
             elif addresses:
                 rejected.append(_unknown(index))
+        rejected += self._without_debtors(places)
         for bad in rejected:
             counts.REJECTED.labels(bad.code).inc()
         return await self._put(items, places, rejected)
+
+    def _without_debtors(self, places: dict[AgentIdentity, list[int]]) -> list[BadSample]:
+        """Take out the agents that have sent too much, and return their samples as rejected: no others wait for them.
+
+        What a relay sends again as a whole is stored twice where samples have no identity.
+        """
+        rejected: list[BadSample] = []
+        for agent in list(places):
+            try:
+                self._intake.account(agent).let_in()
+            except HttpError as error:
+                message = f"this agent sends too much: send it again in {error.retry_after_s:.1f} s"
+                rejected += [BadSample(place, _OFTEN, message) for place in places.pop(agent)]
+        return rejected
 
     async def _put(
         self, items: Sequence[msgspec.Raw], places: dict[AgentIdentity, list[int]], rejected: list[BadSample]
     ) -> MetricsTaken:
         outcomes = await asyncio.gather(
-            *(self._intake.take_each(agent, [items[place] for place in own]) for agent, own in places.items()),
+            *(self._intake.take_relayed(agent, [items[place] for place in own]) for agent, own in places.items()),
             return_exceptions=True,
         )
         accepted = 0

@@ -7,6 +7,7 @@ import asyncpg
 from litestar import post
 from litestar.di import NamedDependency
 
+from services.ingest.account import RECORD_COST
 from services.ingest.credentials import AgentIdentity, hash_secret
 from services.ingest.messages import Rotated
 from services.ingest.requests import AgentRequest
@@ -41,8 +42,9 @@ class Rotation:
     summary="Take another secret",
     status_code=HTTPStatus.OK,
     security=AGENTS_ONLY,
-    responses=documented(HTTPStatus.UNAUTHORIZED, HTTPStatus.SERVICE_UNAVAILABLE),
+    responses=documented(HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 async def rotate(request: AgentRequest, rotation: NamedDependency[Rotation]) -> Rotated:
     """Keep the secret of the answer, then use it: from that moment the one before it is void."""
+    request.auth.charge(RECORD_COST - 1)
     return Rotated(await rotation.offer(request.user))

@@ -1,14 +1,17 @@
 """What agents may call, except for the hot path: enrolment, handshake, status, goodbye."""
 
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 
 from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import HeaderParameter, JSONBody
 
+from services.ingest.account import RECORD_COST
+from services.ingest.authentication import THROTTLED
 from services.ingest.enrolment import Enrolments, Proof
 from services.ingest.messages import (
+    MAX_INVENTORY_BYTES,
     Enrolled,
     Enrolment,
     Handshake,
@@ -20,11 +23,9 @@ from services.ingest.messages import (
 from services.ingest.presence import Presence
 from services.ingest.registration import interval_granted
 from services.ingest.registrations import Registrations
-from services.ingest.requests import AgentRequest
+from services.ingest.requests import AgentRequest, EnrolmentRequest
 from services.ingest.samples_schema import SamplesOperation
-from services.ingest.throttle import Throttle
 from shared.errors import Rejected
-from shared.io.address import address_of
 from shared.io.litestar_problems import documented
 from shared.resources.metrics import Sample
 
@@ -40,12 +41,17 @@ IdempotencyKey = Annotated[
 
 _NOT_TAKEN = (
     HTTPStatus.BAD_REQUEST,
+    HTTPStatus.REQUEST_TIMEOUT,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     HTTPStatus.UNPROCESSABLE_ENTITY,
+    HTTPStatus.TOO_MANY_REQUESTS,
     HTTPStatus.SERVICE_UNAVAILABLE,
 )
-FOR_ANYONE: dict[str, Any] = {"for_anyone": True}
-"""The `opt` of a route that wants no secret."""
+_SMALL_BODY_BYTES = 65_536
+"""More than the largest enrolment or status there can be, each of its characters escaped."""
+
+_HANDSHAKE_BYTES = 2 * MAX_INVENTORY_BYTES
+"""An inventory is larger as it is sent where spaces, or escapes of other letters than English ones, are in it."""
 
 SECURITY_SCHEME, RELAY_SCHEME = "agentSecret", "relayToken"
 AGENTS_ONLY: list[dict[str, list[str]]] = [{SECURITY_SCHEME: []}]
@@ -55,35 +61,29 @@ AGENTS_ONLY: list[dict[str, list[str]]] = [{SECURITY_SCHEME: []}]
     "/ingest/v1/enroll",
     operation_id="enroll",
     summary="Trade an enrolment token for a credential",
-    opt=FOR_ANYONE,
-    responses=documented(
-        *_NOT_TAKEN,
-        HTTPStatus.UNAUTHORIZED,
-        HTTPStatus.FORBIDDEN,
-        HTTPStatus.CONFLICT,
-        HTTPStatus.TOO_MANY_REQUESTS,
-    ),
+    opt=THROTTLED,
+    request_class=EnrolmentRequest,
+    request_max_body_size=_SMALL_BODY_BYTES,
+    responses=documented(*_NOT_TAKEN, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.CONFLICT),
 )
 async def enroll(
-    request: AgentRequest,
+    request: EnrolmentRequest,
     data: JSONBody[Enrolment],
     enrolments: NamedDependency[Enrolments],
-    throttle: NamedDependency[Throttle],
     idempotency_key: IdempotencyKey = "",
 ) -> Enrolled:
     """Register a machine. An `agent_id` that exists is proven by its secret in `Authorization`.
 
     Without it the answer is 409, and people see that the machine claims the agent: once they approve, the same request
-    gives it another secret.
+    gives it another secret. A body has at most 65,536 bytes. An address that was refused too often, for whatever
+    reason, has to wait.
     """
-    peer = request.client.host if request.client else ""
-    address = address_of(peer, request.headers.get("x-forwarded-for"))
-    await throttle.admit(address)
-    proof = Proof(request.headers.get("authorization", ""), idempotency_key, address)
+    attempt = request.auth
+    proof = Proof(request.headers.get("authorization", ""), idempotency_key, attempt.address)
     try:
         return await enrolments.enrol(data, proof)
     except Rejected:
-        await throttle.note_refusal(address)
+        await attempt.note_refusal()
         raise
 
 
@@ -93,6 +93,7 @@ async def enroll(
     summary="Say what the agent and its machine are",
     status_code=HTTPStatus.OK,
     security=AGENTS_ONLY,
+    request_max_body_size=_HANDSHAKE_BYTES,
     responses=documented(*_NOT_TAKEN, HTTPStatus.UNAUTHORIZED),
 )
 async def handshake(
@@ -101,7 +102,8 @@ async def handshake(
     registrations: NamedDependency[Registrations],
     presence: NamedDependency[Presence],
 ) -> Welcome:
-    """Put the server online; the answer says how often to send samples."""
+    """Put the server online; the answer says how often to send samples. A body has at most 131,072 bytes."""
+    request.auth.charge(RECORD_COST - 1)
     registration = await registrations.of(request.user)
     await presence.keep_facts(request.user, data)
     await presence.introduce(request.user, registration, data)
@@ -119,6 +121,7 @@ async def handshake(
     summary="Say how the agent is",
     status_code=HTTPStatus.ACCEPTED,
     security=AGENTS_ONLY,
+    request_max_body_size=_SMALL_BODY_BYTES,
     responses=documented(*_NOT_TAKEN, HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND),
 )
 async def status(
@@ -127,10 +130,14 @@ async def status(
     registrations: NamedDependency[Registrations],
     presence: NamedDependency[Presence],
 ) -> StatusTaken:
-    """Keep how an agent is; what is left out stays as it was, and nothing at all is a sign of life."""
+    """Keep how an agent is; what is left out stays as it was, and nothing at all is a sign of life.
+
+    A body has at most 65,536 bytes.
+    """
     if data.says_nothing:
         await presence.touch(request.user)
     else:
+        request.auth.charge(RECORD_COST - 1)
         await presence.report(request.user, await registrations.of(request.user), data)
     return StatusTaken(server_time=presence.now())
 
@@ -141,10 +148,11 @@ async def status(
     summary="Say goodbye",
     status_code=HTTPStatus.NO_CONTENT,
     security=AGENTS_ONLY,
-    responses=documented(HTTPStatus.UNAUTHORIZED, HTTPStatus.SERVICE_UNAVAILABLE),
+    responses=documented(HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 async def disconnect(request: AgentRequest, presence: NamedDependency[Presence]) -> None:
     """Put the server offline at once."""
+    request.auth.charge(RECORD_COST - 1)
     await presence.leave(request.user)
 
 
@@ -159,9 +167,7 @@ async def disconnect(request: AgentRequest, presence: NamedDependency[Presence])
         *_NOT_TAKEN,
         HTTPStatus.UNAUTHORIZED,
         HTTPStatus.NOT_FOUND,
-        HTTPStatus.REQUEST_TIMEOUT,
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-        HTTPStatus.TOO_MANY_REQUESTS,
     ),
 )
 async def describe_metrics(data: JSONBody[Sample]) -> MetricsTaken:

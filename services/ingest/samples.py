@@ -19,6 +19,9 @@ from shared.validation import decode
 MAX_SKEW = timedelta(minutes=5)
 """A sample further in the future than this gets the server's time."""
 
+MAX_SAMPLE_BYTES = 66_560
+"""How large a sample may be as it is stored. Agents keep to 64 KiB as they write it, which may be a little shorter."""
+
 
 class KnownSample(Sample, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A sample in which every name is known: as agents of our own version send it."""
@@ -28,20 +31,27 @@ class Batch(msgspec.Struct):
     """What a body held."""
 
     drafts: list[Draft]
+    last: Sample | None = None
+    """The last one that is taken, as it was sent."""
     rejected: list[BadSample] = []
     skewed: int = 0
     with_unknown_fields: int = 0
 
 
 UNIDENTIFIED = ("", 0)
-_BAD = "invalid_sample"
+_BAD, _LARGE = "invalid_sample", "too_large_sample"
 _Found = TypeVar("_Found")
 
 _decode_one = msgspec.json.Decoder(KnownSample).decode
 _decode_many = msgspec.json.Decoder(list[KnownSample]).decode
-_decode_names = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_known_names = msgspec.json.Decoder(
+    msgspec.defstruct(
+        "_KnownNames",
+        [(name, msgspec.Raw, msgspec.Raw()) for name in Sample.__struct_fields__],
+        forbid_unknown_fields=True,
+    )
+).decode
 _encode = msgspec.json.Encoder().encode
-_NAMES = frozenset(Sample.__struct_fields__)
 
 
 def read_batch(body: bytes, server_id: str, now: datetime) -> Batch:
@@ -112,7 +122,8 @@ class _Reader:
             except (Rejected, Malformed) as error:
                 field = getattr(error, "field", None)
                 message = f"{field}: {error}" if field else str(error)
-                self.batch.rejected.append(BadSample(index, _BAD, message))
+                code = error.code if isinstance(error, Rejected) else _BAD
+                self.batch.rejected.append(BadSample(index, code, message))
         return _in_order_of_seq(self.batch)
 
     def decode(self, body: bytes | msgspec.Raw) -> Sample:
@@ -131,7 +142,7 @@ class _Reader:
     def take(self, samples: Iterable[Sample]) -> None:
         """Add samples in their canonical form; raises Rejected at the first one that cannot be stored."""
         server_id, latest, drafts = self._server_id, self._latest, self.batch.drafts
-        boot_id = ""
+        boot_id, sample = "", None
         for sample in samples:
             if sample.boot_id != boot_id:
                 boot_id = sample.boot_id
@@ -141,8 +152,12 @@ class _Reader:
             taken = sample
             if sample.ts.tzinfo is not UTC or sample.ts > latest:
                 taken = self._at_a_good_time(sample)
+            data = _encode(taken)
+            if len(data) > MAX_SAMPLE_BYTES:
+                raise Rejected(f"it has {len(data):,} bytes, at most {MAX_SAMPLE_BYTES:,} are kept", code=_LARGE)
             identity = (boot_id, sample.seq) if boot_id and sample.seq else UNIDENTIFIED
-            drafts.append(Draft(id=server_id, action="put", data=_encode(taken), sample=identity))
+            drafts.append(Draft(id=server_id, action="put", data=data, sample=identity))
+        self.batch.last = sample
 
     def _at_a_good_time(self, sample: Sample) -> Sample:
         """Return the sample with its time in UTC, and not in the future."""
@@ -158,7 +173,11 @@ class _Reader:
 
 def _has_unknown_fields(body: bytes | msgspec.Raw) -> bool:
     """Whether this JSON object has names that no sample has."""
-    return not _decode_names(body).keys() <= _NAMES
+    try:
+        _decode_known_names(body)  # ends at the first one: how many there are is up to whoever sent them
+    except msgspec.ValidationError:
+        return True
+    return False
 
 
 def _check_form(boot_id: str) -> None:

@@ -25,12 +25,13 @@ class SkewEstimate:
     during an outage tells when it was taken, and no more. `told_s` is what the agent's record says.
     """
 
-    __slots__ = ("_boot_id", "_due_at", "_measured", "_newest_seq", "told_s")
+    __slots__ = ("_asked_at", "_due_at", "_measured", "_newest_seq", "boot_id", "told_s")
 
-    def __init__(self, boot_id: str, told_s: float | None) -> None:
+    def __init__(self, boot_id: str, told_s: float | None, *, newest_seq: int = 0) -> None:
         self.told_s = told_s
-        self._boot_id = boot_id
-        self._newest_seq = 0
+        self.boot_id = boot_id
+        self._newest_seq = newest_seq
+        self._asked_at: float | None = None
         self._due_at = 0.0
         self._measured: tuple[float, ...] = ()
 
@@ -38,9 +39,16 @@ class SkewEstimate:
         """Whether it is time to measure again, by a clock that never goes back."""
         return clock_s >= self._due_at
 
+    def may_be_over(self, clock_s: float) -> bool:
+        """Whether to look up if another start has shaken hands, because a sample of another came; now and then only."""
+        if self._asked_at is not None and clock_s < self._asked_at + MEASURE_EVERY_S:
+            return False
+        self._asked_at = clock_s
+        return True
+
     def measure(self, boot_id: str, seq: int, ts: datetime, now: datetime, clock_s: float) -> float | None:
         """Take a sample that came at `now`; return what the record is to say from now on, None when it may stay."""
-        if boot_id != self._boot_id or seq <= self._newest_seq:
+        if boot_id != self.boot_id or seq <= self._newest_seq:
             return None
         self._newest_seq = seq
         self._due_at = clock_s + MEASURE_EVERY_S

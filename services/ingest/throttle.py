@@ -14,6 +14,18 @@ MAX_ATTEMPTS = 3_000
 MAX_REFUSED = 60
 
 
+class Attempt:
+    """One enrolment that is under way, of an address."""
+
+    def __init__(self, throttle: "Throttle", address: str) -> None:
+        self._throttle = throttle
+        self.address = address
+
+    async def note_refusal(self) -> None:
+        """Count it as one that was refused."""
+        await self._throttle.note_refusal(self.address)
+
+
 class Throttle:
     """Counts enrolments of an address in windows of a minute."""
 
@@ -22,8 +34,8 @@ class Throttle:
         self._attempts = attempts
         self._refused = refused
 
-    async def admit(self, address: str) -> None:
-        """Count an attempt; raises HttpError 429 when there were too many, or too many that were refused."""
+    async def admit(self, address: str) -> Attempt:
+        """Count an attempt and return it; raises HttpError 429 after too many, or too many refused ones."""
         attempts_key, refused_key = _keys(address)
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.incr(attempts_key)
@@ -36,6 +48,7 @@ class Throttle:
             raise _too_many("were refused", refused_end_s)
         if attempts > self._attempts:
             raise _too_many("were made", attempts_end_s)
+        return Attempt(self, address)
 
     async def note_refusal(self, address: str) -> None:
         """Count an attempt that was refused."""

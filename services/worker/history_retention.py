@@ -15,6 +15,8 @@ log = structlog.get_logger(__name__)
 
 _SQL = queries("rollups")
 _RAW_TABLE = "metrics_history"
+_MOST_SLICES = 20
+"""So many slices of late samples are made anew at most before the samples are locked, and then again."""
 
 
 async def forget_history(pool: Pool, kept: History, now: dt.datetime) -> None:
@@ -27,17 +29,17 @@ async def forget_history(pool: Pool, kept: History, now: dt.datetime) -> None:
         kept.one_day_retention_s,
     )
     async with pool.acquire() as connection:
-        # an agent whose clock is days behind sends late samples all the time: few may be left for the time of the lock
-        while await redo_late_slice(connection):
-            pass
-        for level, retention_s in zip((None, *ROLLUPS), retentions_s, strict=True):
-            try:
+        try:
+            # agents whose clocks are days behind send late samples all the time: few may be left for when it is locked
+            for _ in range(_MOST_SLICES):
+                if not await redo_late_slice(connection):
+                    break
+            for level, retention_s in zip((None, *ROLLUPS), retentions_s, strict=True):
                 dropped = await forget_level(connection, level, now - dt.timedelta(seconds=retention_s))
-            except ELSEWHERE as error:
-                log.info("history cannot be dropped now", reason=str(error))
-                return
-            if dropped:
-                log.info("history dropped", partitions=dropped)
+                if dropped:
+                    log.info("history dropped", partitions=dropped)
+        except ELSEWHERE as error:
+            log.info("history cannot be dropped now", reason=str(error))
 
 
 async def forget_level(connection: Connection, level: Level | None, before: dt.datetime) -> list[str]:
@@ -57,13 +59,22 @@ async def forget_level(connection: Connection, level: Level | None, before: dt.d
         if level is None:
             # no sample comes between the last look at what is late and the drop
             await connection.execute(f"LOCK TABLE ONLY {_RAW_TABLE} IN ACCESS EXCLUSIVE MODE")
-            if await redo_late(connection, levels, before=moment):
+            if not await _redo_all_late(connection, levels, moment):
                 return []
             await _SQL.delete_strays(connection, moment=moment)
         for partition in partitions:
             await connection.execute(f'DROP TABLE "{partition}"')
         await _SQL.kept_from(connection, level=name, moment=moment)
     return partitions
+
+
+async def _redo_all_late(connection: Connection, levels: Mapping[str, Standing], before: dt.datetime) -> bool:
+    """Make anew what came late to before a moment; return whether that is all: what was done stays done."""
+    for _ in range(_MOST_SLICES):
+        if not await redo_late(connection, levels, before=before):
+            return True
+    log.warning("too many samples come late to drop their days", before=before.isoformat())
+    return False
 
 
 def _droppable(levels: Mapping[str, Standing], level: Level | None, before: dt.datetime) -> dt.datetime:

@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from services.worker.history_retention import forget_history
+from services.worker.present import read_present
 from services.worker.retention import forget_events
 from services.worker.rollups import roll_up
 from shared.io.database.queries import queries
@@ -44,17 +45,22 @@ async def forget_operations(ctx: dict[str, Any]) -> None:
 
 async def forget_old_events(ctx: dict[str, Any]) -> None:
     """Delete events that are kept no longer; what a run does not get done in its time, the next one does."""
-    await forget_events(ctx["pool"], ctx["journal"], dt.datetime.now(dt.UTC))
+    await forget_events(ctx["pool"], ctx["journal"], await ctx["pool"].fetchval("SELECT now()"))
 
 
 async def roll_up_metrics(ctx: dict[str, Any]) -> None:
     """Roll the history up; what a run does not get done in its time, the next one does."""
-    await roll_up(ctx["pool"], dt.datetime.now(dt.UTC))
+    await roll_up(ctx["pool"], (await read_present(ctx["pool"])).moment)
 
 
 async def forget_old_metrics(ctx: dict[str, Any]) -> None:
     """Drop history that is kept no longer."""
-    await forget_history(ctx["pool"], ctx["history"], dt.datetime.now(dt.UTC))
+    present = await read_present(ctx["pool"])
+    if not present.is_confirmed:
+        log.warning(
+            "nothing is heard that is as new as the clock: what is kept counts from there", present=str(present)
+        )
+    await forget_history(ctx["pool"], ctx["history"], present.moment)
 
 
 async def forget_lost_inventories(ctx: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from shared.change import Change, ChangeSet, put_before
 from shared.journal import EVENT_TYPES, payload_of
 from shared.levels import EPOCH, LATE_SPAN, floor
 from shared.names import Topic
+from shared.operation import outlives_call
 from shared.resources import METRICS, RESOURCES, Resource
 from shared.resources.metrics import DETAILS, Sample
 
@@ -23,11 +24,17 @@ from shared.resources.metrics import DETAILS, Sample
 def upsert_sql(resource: Resource) -> str:
     """Return the upsert of a resource: $1 is a JSON array of rows, with `workspace_id`, `id` and `version`.
 
-    A row whose version is not newer than the stored one is left alone.
+    A row whose version is not newer than the stored one is left alone, and so is what stands beside a record where a
+    row has it empty.
     """
     columns = ("workspace_id", "id", "version", *resource.columns, *resource.beside)
     names = ", ".join(columns)
-    updates = ", ".join(f"{column} = excluded.{column}" for column in columns[2:])
+    updates = ", ".join(
+        f"{column} = coalesce(nullif(excluded.{column}, ''), stored.{column})"
+        if column in resource.beside
+        else f"{column} = excluded.{column}"
+        for column in columns[2:]
+    )
     return (
         f"INSERT INTO {resource.name} AS stored ({names}) "  # noqa: S608  (declared names)
         f"SELECT {names} FROM jsonb_populate_recordset(NULL::{resource.name}, $1) "
@@ -58,7 +65,8 @@ class Projection(msgspec.Struct, kw_only=True):
 
     tables: dict[str, Rows]
     windows: list[tuple[str, str, str]]
-    """Workspace id, server id and window of each server of which nothing but late samples came."""
+    """Workspace id, server id and window of each server whose record does not carry it: nothing but late samples came,
+    or it began anew without one."""
     history: list[tuple[object, ...]]
     events: list[tuple[object, ...]]
     topics: list[tuple[str, str, int]]
@@ -83,6 +91,8 @@ def project(entries: Sequence[ChangeSet]) -> Projection:
         records = last.setdefault(topic.resource, {})
         for change in entry.changes:
             records[topic.workspace_id, change.id] = change
+            if change.data is None and topic.resource == METRICS.name:
+                windows[topic.workspace_id, change.id] = ""
         if topic.resource == METRICS.name:
             history.extend(history_rows(topic.workspace_id, entry.changes))
             history.extend(history_rows(topic.workspace_id, entry.late))
@@ -91,22 +101,27 @@ def project(entries: Sequence[ChangeSet]) -> Projection:
         elif topic.resource in _JOURNALLED:
             events.extend(event_rows(entry))
     tables = {name: _rows(records) for name, records in last.items() if name in RESOURCES and name != METRICS.name}
-    latest = last.get(METRICS.name)
-    if latest is not None:
+    latest = last.get(METRICS.name, {})
+    if latest:
         tables[METRICS.name] = _rows(latest, windows)
     return Projection(
         tables=tables,
-        windows=[(*key, window) for key, window in windows.items() if latest is None or key not in latest],
+        windows=[(*key, window) for key, window in windows.items() if _stands_alone(window, latest.get(key))],
         history=history,
         events=events,
         topics=[(topic.workspace_id, topic.resource, version) for topic, version in versions.items()],
         operations=[
             (entry.operation, entry.position.epoch, entry.position.seq, entry.prev, entry.version)
             for entry in entries
-            if entry.operation
+            if entry.operation and outlives_call(entry.operation)
         ],
         audit=[event for entry in entries if entry.origin for event in audit_events(entry, entry.origin)],
     )
+
+
+def _stands_alone(window: str, latest: Change | None) -> bool:
+    """Whether a window has to be stored by itself: there is no record to carry it, or it is empty."""
+    return latest is None or (not window and latest.data is not None)
 
 
 def _rows(records: dict[tuple[str, str], Change], windows: Mapping[tuple[str, str], str] | None = None) -> Rows:

@@ -5,6 +5,7 @@ record that existed there: with it, the state at the floor and at every later ve
 """
 
 import datetime as dt
+from collections.abc import Collection
 
 import structlog
 from asyncpg import Connection, Pool
@@ -26,22 +27,42 @@ _FORGOTTEN = Counter("muster_forgotten_events_total", "Events that the journal h
 
 
 async def forget_events(pool: Pool, kept: Journal, now: dt.datetime) -> None:
-    """Let go of the events that are older than they are kept, or too many, in slices."""
-    before = await horizon(pool, kept, now)
-    topics = [Topic(*row) async for row in _SQL.topics_with_events_before(pool, moment=before)]
-    for topic in topics:
+    """Let go of the events that are older than they are kept, then of those that are too many, in slices."""
+    await _forget_before(pool, now - dt.timedelta(seconds=kept.events_retention_s))
+    for workspace_id, before in (await too_many_before(pool, kept.events_max)).items():
+        await _forget_before(pool, before, workspace_id)
+
+
+async def too_many_before(pool: Pool | Connection, most: int) -> dict[str, dt.datetime]:
+    """Return the workspaces that have more than their share of so many events, and the moments before which it is."""
+    counts = {row["workspace_id"]: row["events"] async for row in _SQL.events_of_workspaces(pool)}
+    share = fair_share(counts.values(), most)
+    return {
+        workspace_id: await _SQL.moment_of_oldest_kept(pool, workspace_id=workspace_id, most=share)
+        for workspace_id, events in counts.items()
+        if share is not None and events > share
+    }
+
+
+def fair_share(counts: Collection[int], most: int) -> int | None:
+    """Return how many each may have so that all have at most so many, and who has less keeps what it has; else None."""
+    left = most
+    for place, count in enumerate(sorted(counts)):
+        share = left // (len(counts) - place)
+        if count > share:
+            return max(share, 1)
+        left -= count
+    return None
+
+
+async def _forget_before(pool: Pool, before: dt.datetime, workspace_id: str | None = None) -> None:
+    found = _SQL.topics_with_events_before(pool, moment=before, workspace_id=workspace_id)
+    for topic in [Topic(*row) async for row in found]:
         forgotten = 0
         while (more := await _forget_slice_of(pool, topic, before)) is not None:
             forgotten += more
         if forgotten:
             log.info("events forgotten", topic=str(topic), events=forgotten, before=before.isoformat())
-
-
-async def horizon(pool: Pool | Connection, kept: Journal, now: dt.datetime) -> dt.datetime:
-    """Return the moment before which events may go, by their age or because the journal has enough newer ones."""
-    by_age = now - dt.timedelta(seconds=kept.events_retention_s)
-    by_number = await _SQL.moment_of_oldest_kept(pool, most=kept.events_max)
-    return by_age if by_number is None else max(by_age, by_number)
 
 
 async def _forget_slice_of(pool: Pool, topic: Topic, before: dt.datetime) -> int | None:

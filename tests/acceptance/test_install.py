@@ -73,7 +73,7 @@ async def test_one_line_adds_a_machine_and_another_removes_all_of_it(tmp_path: P
             status, said = await machine.run(f"{line} -s -- --no-service")
             assert status == 1, said
             assert "the download is not what was offered" in said
-            assert "" == await said_by(machine, "find /usr/local/lib/muster-agent -type f")
+            assert "" == (await machine.run(_LEFT))[1]
             file.write_bytes(content)
 
             await said_by(machine, f"({line} -s -- --run >/var/log-of-agent 2>&1 &)")
@@ -83,17 +83,36 @@ async def test_one_line_adds_a_machine_and_another_removes_all_of_it(tmp_path: P
             token = line.split("MUSTER_ENROL_TOKEN=")[1].split()[0]
             assert token not in await said_by(machine, "ps -eo args")
             assert "600 root" == await said_by(machine, "stat -c '%a %U' /etc/muster-agent.env")
+            assert token not in await said_by(machine, "cat /etc/muster-agent.env")
+            await said_by(machine, "echo MUSTER_AGENT_WITHOUT=smart >>/etc/muster-agent.env")
 
-            # again, without a token: the machine stays who it is, and the token that was used up is not kept
+            # again, without a token: the machine stays who it is, and keeps what people have set
             again = await said_by(machine, f"{plain} -s -- --no-service")
             assert "downloading" not in again
-            assert "MUSTER_ENROL_TOKEN" not in await said_by(machine, "cat /etc/muster-agent.env")
+            settings = await said_by(machine, "cat /etc/muster-agent.env")
+            assert "MUSTER_ENROL_TOKEN" not in settings
+            assert 1 == settings.count("MUSTER_AGENT_WITHOUT=smart")
+            assert 1 == settings.count("MUSTER_SERVER=")
             assert "was installed already" in await said_by(machine, f"{plain} -s -- --no-service")
 
             await said_by(machine, "pkill -u muster-agent && while pgrep -u muster-agent; do sleep 0.1; done")
-            await said_by(machine, f"{plain} -s -- --uninstall")
+            kept_copy = await said_by(machine, "cat /usr/local/lib/muster-agent/install.sh")
+            assert token not in kept_copy
+            await said_by(machine, "sh /usr/local/lib/muster-agent/install.sh --uninstall")
             assert "/var/lib/muster-agent" == (await machine.run(_LEFT))[1]
+            assert "credential.json" == await said_by(machine, "ls -A /var/lib/muster-agent")
             await said_by(machine, f"{plain} -s -- --uninstall --purge")
+            assert "" == (await machine.run(_LEFT))[1]
+
+
+async def test_token_that_is_no_good_leaves_nothing_installed(tmp_path: Path) -> None:
+    async with installed(tmp_path / "muster", "--no-agent") as installation:
+        line = await install_line(installation)
+        token = line.split("MUSTER_ENROL_TOKEN=")[1].split()[0]
+        async with separate_machine(tmp_path / "root", urlsplit(installation.ready.url).port or 0) as machine:
+            status, said = await machine.run(f"{line.replace(token, token + 'x')} -s -- --no-service")
+            assert status == 1, said
+            assert "could not enrol" in said
             assert "" == (await machine.run(_LEFT))[1]
 
 

@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from tests.acceptance.openapi.fuzz import SERVICES, environment_for, fuzz
+from tests.acceptance.openapi.fuzz import SERVICES, UNHURRIED, environment_for, fuzz
 from tests.support.installation import installed
 
 # of the resources, which are alike, two; all others in the long run, and the many cases of bounds as well
@@ -15,7 +15,7 @@ SHORT = {
 
 
 async def test_the_documents_and_the_services_agree(tmp_path: Path) -> None:
-    async with installed(tmp_path / "muster", "--no-agent") as installation:
+    async with installed(tmp_path / "muster", "--no-agent", environment=UNHURRIED) as installation:
         environment = await environment_for(installation)
         for service in SERVICES:
             arguments = ("--phases=fuzzing", "--seed=20", *SHORT[service])

@@ -15,11 +15,11 @@ from shared.io.changelog import script as script_module
 from shared.io.changelog.append import ChangeLog
 from shared.io.changelog.read import LogReader
 from shared.io.changelog.script import OPEN, REMEMBER, SEAL, append_script
-from shared.names import PartitionKeys, Topic, partition_of
-from shared.operation import Appended, Deadline, Draft, Failure, Operation
+from shared.names import PartitionKeys, Topic, new_id, partition_of
+from shared.operation import CALL, Appended, Deadline, Draft, Failure, Operation
 from shared.position import Position
 from shared.topic import Head
-from tests.support.log import open_log, open_partition, seal_partition
+from tests.support.log import open_log, open_partition, recent, seal_partition
 
 THINGS = Topic("w_test", "things")
 SAMPLES = Topic("w_test", "samples")
@@ -199,6 +199,14 @@ async def test_operation_happens_once(open_redis_log: Redis) -> None:
     assert 1 == len(await entries(open_redis_log))
 
 
+async def test_operation_that_only_its_call_repeats_is_remembered_for_minutes(open_redis_log: Redis) -> None:
+    changes = ChangeLog(open_redis_log)
+    for operation_id, memory_s in ((new_id(CALL), 120), ("from-a-person", 86_400)):
+        await changes.append(operation(draft("a"), id=operation_id))
+        assert (await changes.append(operation(draft("a"), id=operation_id))).repeated
+        assert memory_s - 60 < await open_redis_log.ttl(KEYS.operation(operation_id)) <= memory_s
+
+
 async def test_operations_of_one_call_succeed_or_fail_alone(open_redis_log: Redis) -> None:
     first, second, third = await ChangeLog(open_redis_log).append_all(
         [
@@ -312,6 +320,28 @@ async def test_full_queue_is_refused(open_redis_log: Redis, monkeypatch: pytest.
         await changes.append(operation(draft("c")))
     await asyncio.gather(*accepted)
     await changes.append(operation(draft("c")))
+
+
+async def test_queue_that_is_full_of_data_is_refused(open_redis_log: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    size_bytes = len(draft("a").data)
+    monkeypatch.setattr(append_module, "MAX_WAITING_BYTES", 2 * size_bytes)
+    changes = ChangeLog(open_redis_log)
+    for names in ("abc", "def"):
+        accepted = [asyncio.create_task(changes.append(operation(draft(name)))) for name in names[:2]]
+        await asyncio.sleep(0)
+        with pytest.raises(Overloaded):
+            await changes.append(operation(draft(names[2])))
+        await asyncio.gather(*accepted)
+        await changes.append(operation(draft(names[2])))
+
+
+async def test_a_call_takes_no_more_data_than_it_should(open_redis_log: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(append_module, "MAX_CALL_BYTES", 2 * len(draft("a").data))
+    changes = ChangeLog(open_redis_log)
+    await asyncio.gather(*(changes.append(operation(draft(name))) for name in "abcdefg"))
+    entries = await recent(open_redis_log, THINGS, entries=100)
+    assert "abcdefg" == "".join(sorted(change.id for entry in entries for change in entry.changes))
+    assert 2 == max(len(entry.changes) for entry in entries)
 
 
 async def test_bad_id_never_reaches_the_log(open_redis_log: Redis) -> None:

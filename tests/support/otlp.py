@@ -13,7 +13,8 @@ AT_S = 1_767_323_045
 SINCE_S = AT_S - 10_000
 MS_NS = 1_000_000
 
-Point = tuple[Mapping[str, str], float | int]
+Point = tuple[Mapping[str, str | int | float | bool], float | int]
+_VALUE_OF = {str: "string_value", int: "int_value", float: "double_value", bool: "bool_value"}
 CPU_STATES = ("user", "system", "idle", "nice", "softirq", "steal", "wait", "interrupt")
 
 
@@ -57,8 +58,8 @@ class OtlpRequest:
                 point.as_int = value
             else:
                 point.as_double = value
-            for key, text in attributes.items():
-                point.attributes.add(key=key).value.string_value = text
+            for key, given in attributes.items():
+                setattr(point.attributes.add(key=key).value, _VALUE_OF[type(given)], given)
 
     @property
     def protobuf(self) -> bytes:

@@ -1,9 +1,10 @@
 """Keeps the builds that were taken from the server in the state directory, and what became of them.
 
 `<state>/update/<sha256>` is a build, `chosen.json` names the one that runs in the place of the installed one, `starts`
-says how often it was started since it reported last, and `failed.json` names those that did not report. A build is
-chosen by one renaming, after it has proved that it reports: before that, and when anything here is missing or damaged,
-the installed one runs.
+says how often it was started since it reported last, and `failed.json` on which days builds did not report: that may
+have been the server's fault, so that a build is tried again on another day, and given up after three. A build is chosen
+by one renaming, after it has proved that it reports: before that, and when anything here is missing or damaged, the
+installed one runs.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -22,13 +24,16 @@ from muster_agent.update.offer import Offer
 CHUNK_BYTES = 1 << 16
 MOST_REMEMBERED = 100
 MOST_SILENT_STARTS = 5
+MOST_TRIES = 3
+DAY_S = 86_400
 
 
 class Builds:
-    """The builds below a state directory. The methods raise OSError."""
+    """The builds below a state directory. The methods raise OSError. `wall_clock` gives seconds since 1970."""
 
-    def __init__(self, state_dir: Path) -> None:
+    def __init__(self, state_dir: Path, wall_clock: Callable[[], float] = time.time) -> None:
         self.folder = state_dir / "update"
+        self._wall_clock = wall_clock
         self._chosen = self.folder / "chosen.json"
         self._failed = self.folder / "failed.json"
         self._starts = self.folder / "starts"
@@ -60,27 +65,28 @@ class Builds:
     def choose(self, offer: Offer) -> None:
         """Let this build run from now on, and remove the others."""
         self._write(self._chosen, asdict(offer))
+        self.note_report()
         for each in self.folder.iterdir():
             if len(each.name) == len(offer.sha256) and each.name != offer.sha256:
                 with contextlib.suppress(OSError):
                     each.unlink()
 
     def failed(self) -> list[str]:
-        """Give the SHA-256 of the builds that are not tried again."""
-        try:
-            stored = json.loads(self._failed.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return []
-        return [text for text in stored if isinstance(text, str)] if isinstance(stored, list) else []
+        """Give the SHA-256 of the builds that are not tried: those that failed today, or on three days."""
+        today = self._today()
+        return [sha256 for sha256, days in self._days_failed().items() if today in days or len(days) >= MOST_TRIES]
 
     def give_up(self, offer: Offer) -> None:
-        """Remove a build that does not report, and remember not to try it again."""
-        self._write(self._failed, [*self.failed(), offer.sha256][-MOST_REMEMBERED:])
+        """Remove a build that does not report, and remember not to try it again today."""
+        failed = self._days_failed()
+        days = sorted({*failed.pop(offer.sha256, []), self._today()})
+        kept = list(failed.items())[1 - MOST_REMEMBERED :]
+        self._write(self._failed, dict([*kept, (offer.sha256, days)]))
         with contextlib.suppress(FileNotFoundError):
             self.path(offer).unlink()
 
     def note_start(self) -> bool:
-        """Count a start of the chosen build; tell whether it is worth it: one of the last five has reported."""
+        """Count a start of the chosen build; tell whether it is worth it: one of the last five has lasted."""
         try:
             starts = int(self._starts.read_text(encoding="ascii"))
         except (OSError, ValueError):
@@ -89,7 +95,7 @@ class Builds:
         return starts < MOST_SILENT_STARTS
 
     def note_report(self) -> None:
-        """Take note that the server has heard this agent."""
+        """Take note that this agent reports, and has done so for a while."""
         with contextlib.suppress(OSError):
             self._starts.unlink()
 
@@ -108,6 +114,20 @@ class Builds:
             os.close(descriptor)
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(name)  # noqa: PTH108 - likewise
+
+    def _days_failed(self) -> dict[str, list[int]]:
+        """Give the days (since 1970) on which builds did not report, by their SHA-256."""
+        try:
+            stored = json.loads(self._failed.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        days = stored.items() if isinstance(stored, dict) else ()
+        return {
+            sha256: [day for day in each if isinstance(day, int)] for sha256, each in days if isinstance(each, list)
+        }
+
+    def _today(self) -> int:
+        return int(self._wall_clock() // DAY_S)
 
     def _write(self, path: Path, value: object) -> None:
         descriptor, name = tempfile.mkstemp(prefix=path.name + ".", dir=str(self.folder))

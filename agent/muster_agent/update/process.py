@@ -12,12 +12,16 @@ from muster_agent.errors import SettingsError, UpdateFailed
 from muster_agent.update import trial
 from muster_agent.update.builds import Builds
 from muster_agent.update.program import running_program
+from muster_agent.update.proof import Proof
 from muster_agent.update.updater import EXIT_UPDATE, Updater, print_update
 
 if TYPE_CHECKING:
     from muster_agent.settings import Settings
 
 log = logging.getLogger(__name__)
+
+# A build that crashes sooner than this counts as one that does not report, whatever it has sent.
+SETTLED_S = 300.0
 
 
 def check(chosen: Settings) -> int:
@@ -51,9 +55,9 @@ def updater(chosen: Settings, arguments: Sequence[str]) -> Updater | None:
     return Updater(program, builds, arguments, interval_s=update.interval_s, trial_s=update.trial_s)
 
 
-def on_connected(chosen: Settings) -> Callable[[], None]:
-    """Give what is done when the server has heard this agent for the first time."""
+def on_accepted(chosen: Settings) -> Callable[[], None]:
+    """Give what is to be called whenever the server has accepted samples of this agent."""
     if trial.is_trial(os.environ):
         trial.end_with_parent()
-        return trial.say_reported
-    return Builds(chosen.state_dir).note_report
+        return Proof(trial.say_reported)
+    return Proof(Builds(chosen.state_dir).note_report, SETTLED_S)

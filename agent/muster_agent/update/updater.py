@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -58,7 +59,8 @@ class Updater:
             return
         try:
             if not self._builds.note_start():
-                log.error("muster-agent %s has not reported for five starts; %s runs", chosen.version, __version__)
+                self._builds.give_up(chosen)
+                log.error("muster-agent %s has not lasted in five starts; %s runs", chosen.version, __version__)
                 return
             log.info("muster-agent %s gives way to %s, which was taken from the server", __version__, chosen.version)
             self._become(self._builds.path(chosen))
@@ -83,14 +85,22 @@ class Updater:
         if trial.reports_within(command, environ, self._trial_s, has_given_up):
             self._builds.choose(offer)
             log.info("muster-agent %s reports and takes the place of %s", offer.version, __version__)
-            self._become(file)
+            self._give_way(file, has_given_up)
         if has_given_up():
             sys.exit(0)
         self._builds.give_up(offer)
         log.error(
             "muster-agent %s does not report within %g s; %s comes back", offer.version, self._trial_s, __version__
         )
-        self._become(self._program.file)
+        self._give_way(self._program.file, has_given_up)
+
+    def _give_way(self, file: Path, has_given_up: Callable[[], bool]) -> NoReturn:
+        # From here on a signal ends the process by itself: one that was only noted would be lost with it.
+        for each in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(each, signal.SIG_DFL)
+        if has_given_up():
+            sys.exit(0)
+        self._become(file)
 
     def _look(self, found: Callable[[], None]) -> None:
         wait_s = self._uniform(0.0, min(FIRST_WITHIN_S, self._interval_s))

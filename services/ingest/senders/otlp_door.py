@@ -8,7 +8,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from services.ingest.body import ClientGone, read_body
 from services.ingest.content import ACCEPTED, ENCODINGS, ContentDecoder
 from services.ingest.credentials import Credentials
-from services.ingest.door import DECODED_BYTES_A_SAMPLE, Head, answer, counted, read_head, require_encoding
+from services.ingest.door import Head, answer, counted, read_head, require_encoding
 from services.ingest.faults import UNREADABLE, fault_of
 from services.ingest.senders import otlp_json
 from services.ingest.senders.otlp_answers import JSON, PROTOBUF, failure, success
@@ -49,10 +49,12 @@ class OtlpDoor:
         if head.media_type not in {PROTOBUF, JSON}:
             raise HttpError(415, "unsupported_media_type", "OTLP is sent as application/x-protobuf or application/json")
         require_encoding(head.encoding, ENCODINGS, ACCEPTED)
+        account = self._intake.account(identity)
+        account.let_in()
         body = await read_body(receive, limit_bytes=MAX_ENCODED_BYTES)
+        account.weigh(len(body))
         if head.encoding:
-            body = await self._decoder.decode(body, head.encoding, MAX_DECODED_BYTES)
-        self._intake.spend(identity, len(body) // DECODED_BYTES_A_SAMPLE)
+            body = await self._decoder.decode(body, head.encoding, account, MAX_DECODED_BYTES)
         request = _request_of(body, head.media_type)
         reader = OtlpReader()
         taken = await self._intake.take(identity, reader.read(request), lambda: reader.machines)

@@ -25,9 +25,12 @@ class _Message(msgspec.Struct, frozen=True, rename="camel", gc=False):
 
 
 class AnyValue(_Message, frozen=True):
-    """The value of an attribute, of which only texts are looked at."""
+    """The value of an attribute; lists and the like are passed over."""
 
     string_value: str | None = None
+    bool_value: bool | None = None
+    int_value: _Integer | None = None
+    double_value: _Double | None = None
 
 
 class KeyValue(_Message, frozen=True):

@@ -50,7 +50,9 @@ class OtlpReader:
 
     def _attributes(self, attributes: Any) -> dict[str, str]:  # noqa: ANN401  (likewise)
         return {
-            NEWER_NAMES.get(each.key, each.key): (each.value.string_value or "") if each.HasField("value") else ""
+            NEWER_NAMES.get(each.key, each.key): each.value.string_value or _text(each.value)
+            if each.HasField("value")
+            else ""
             for each in self._all(attributes)
         }
 
@@ -93,6 +95,15 @@ class OtlpReader:
         self.dropped += points
         if points and len(self.dropped_names) < MAX_NAMED:
             self.dropped_names[name[:_LONGEST_NAME]] = None
+
+
+def _text(value: Any) -> str:  # noqa: ANN401  (likewise)
+    """Return the value of an attribute that is no text as one, empty for lists and the like."""
+    if value.HasField("int_value"):
+        return str(int(value.int_value))
+    if value.HasField("bool_value"):
+        return "true" if value.bool_value else "false"
+    return str(value.double_value) if value.HasField("double_value") else ""
 
 
 def _value(point: Any) -> float:  # noqa: ANN401  (likewise)

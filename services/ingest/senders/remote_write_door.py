@@ -5,9 +5,10 @@ from typing import Any
 import cramjam
 from google.protobuf.message import DecodeError
 
+from services.ingest.account import BYTES_A_SAMPLE, Account
 from services.ingest.body import ClientGone, read_body
 from services.ingest.credentials import Credentials
-from services.ingest.door import DECODED_BYTES_A_SAMPLE, Head, answer, counted, read_head, require_encoding
+from services.ingest.door import Head, answer, counted, read_head, require_encoding
 from services.ingest.senders.messages import WriteRequest
 from services.ingest.senders.remote_write_reader import RemoteWriteReader
 from services.ingest.senders.sender_intake import MAX_DECODED_BYTES, MAX_ENCODED_BYTES, SenderIntake
@@ -46,8 +47,11 @@ class RemoteWriteDoor:
         identity = await self._credentials.authenticate(head.authorization)
         _require_version_1(head)
         require_encoding(head.encoding or b"identity", {_SNAPPY}, _ACCEPTED)
-        body = decompressed(await read_body(receive, limit_bytes=MAX_ENCODED_BYTES))
-        self._intake.spend(identity, len(body) // DECODED_BYTES_A_SAMPLE)
+        account = self._intake.account(identity)
+        account.let_in()
+        body = await read_body(receive, limit_bytes=MAX_ENCODED_BYTES)
+        account.weigh(len(body))
+        body = decompressed(body, account)
         reader = RemoteWriteReader()
         await self._intake.take(identity, reader.read(_request_of(body)), lambda: reader.machines)
 
@@ -61,11 +65,13 @@ def _require_version_1(head: Head) -> None:
         )
 
 
-def decompressed(body: bytes) -> bytes:
+def decompressed(body: bytes, account: Account) -> bytes:
     """Undo Snappy's block format; raises Malformed, and HttpError 413 before much memory is taken."""
     try:
-        if cramjam.snappy.decompress_raw_len(body) > MAX_DECODED_BYTES:
+        size_bytes = cramjam.snappy.decompress_raw_len(body)
+        if size_bytes > MAX_DECODED_BYTES:
             raise HttpError(413, "too_large", f"a body has at most {MAX_DECODED_BYTES} bytes here once it is decoded")
+        account.charge(size_bytes // BYTES_A_SAMPLE)
         return bytes(cramjam.snappy.decompress_raw(body))
     except cramjam.DecompressionError as error:
         raise Malformed(f"the body is no block of Snappy: {error}") from error

@@ -6,10 +6,10 @@ request, or a counter that tells what was added.
 
 from base64 import urlsafe_b64encode
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b
-from itertools import pairwise
+from itertools import chain, pairwise, starmap
 from math import isfinite
 from typing import get_args
 
@@ -26,15 +26,18 @@ _IDENTITY_BYTES = 12
 _encode = msgspec.json.Encoder().encode
 
 
-def samples_of(scraped: Iterable[Scrape]) -> list[Sample]:
-    """Return a sample of each scrape that has anything in it, with an identity that a repetition of it has as well.
+def measured(scraped: Iterable[Scrape]) -> Iterator[Sample | None]:
+    """Yield what each scrape amounts to, None where nothing in it does; they have no identity yet."""
+    return starmap(_sample, pairwise(chain(((),), scraped)))
+
+
+def identified(samples: Sequence[Sample]) -> list[Sample]:
+    """Return the samples of a request with an identity that a repetition of them has as well.
 
     What is sent again is the same to the last byte, so that its digest tells it: as the start of an agent whose
     samples are counted from 1. Numbers made of the time would leave holes, and a window gives up the lowest of many
     (see decision 19).
     """
-    whole = [*scraped]
-    samples = [sample for before, now in pairwise([(), *whole]) if (sample := _sample(before, now)) is not None]
     digest = blake2b(b"".join(map(_encode, samples)), digest_size=_IDENTITY_BYTES).digest()
     boot_id = "x" + urlsafe_b64encode(digest).decode()
     return [msgspec.structs.replace(sample, boot_id=boot_id, seq=seq) for seq, sample in enumerate(samples, 1)]

@@ -5,13 +5,13 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from services.ingest.account import RECORD_COST
 from services.ingest.credentials import AgentIdentity
 from services.ingest.intake import Intake
 from services.ingest.messages import MetricsTaken
 from services.ingest.presence import Presence
 from services.ingest.registration import interval_granted
 from services.ingest.registrations import Registrations
-from services.ingest.samples import KnownSample
 from services.ingest.skew import SkewEstimate
 from services.ingest.stream.holders import Hold, Holders
 from services.ingest.stream.messages import (
@@ -34,9 +34,7 @@ from services.ingest.stream.turnstile import Turnstile
 from shared.errors import MusterError, Rejected, RetryLater, Unauthenticated
 from shared.io.litestar_problems import as_muster_error
 from shared.io.probes import Message as AsgiMessage
-
-RECORD_COST = 20
-"""What a message that is written into records costs, in samples."""
+from shared.io.problem import HttpError
 
 OWN_FAULT_RETRY_S = 5.0
 """When a message may come again that met an error which nobody expected."""
@@ -65,11 +63,11 @@ class Connection:
     """A stream from its acceptance to its end. `hold` is there once it is the one of its agent."""
 
     __slots__ = (
+        "_account",
         "_interval_s",
         "_peer",
         "_place",
         "_session",
-        "_skew",
         "_surroundings",
         "_wished_at",
         "answered_at",
@@ -93,8 +91,8 @@ class Connection:
         """When its last message was dealt with."""
         self.ending: Ending | None = None
         """Why it was ended, if by this side."""
+        self._account = surroundings.intake.account(identity)
         self._session = Session(now_s)
-        self._skew: SkewEstimate | None = None
         self._surroundings = surroundings
         self._peer = peer
         self._place = place
@@ -132,7 +130,7 @@ class Connection:
         samples = 0
         while True:
             text = event.get("text")
-            read = session.receive(event["bytes"] if text is None else text, now_s)
+            read = self._read(event["bytes"] if text is None else text, now_s)
             if not (isinstance(read, Metrics) and read.samples and session.is_introduced):
                 return messages, read
             messages.append(read)
@@ -140,6 +138,14 @@ class Connection:
             if samples >= MOST_TOGETHER or not peer.wire.holds_message:
                 return messages, None
             event = await peer.receive()
+
+    def _read(self, message: str | bytes, now_s: float) -> Message | Ending:
+        """Read a message at the agent's expense; of one that it may not send, no more than which one it is."""
+        try:
+            self._account.let_in(len(message))
+        except HttpError as error:
+            return self._session.turn_away(message, error, now_s)
+        return self._session.receive(message, now_s)
 
     async def _reply(self, frames: bytes) -> None:
         self.answered_at = self._surroundings.clock()
@@ -174,8 +180,6 @@ class Connection:
         outcomes: Sequence[MetricsTaken | Exception]
         try:
             outcomes = await self._surroundings.intake.take_together(self.identity, [one.samples for one in messages])
-            if self._skew is not None and self._skew.is_due(self._surroundings.clock()):
-                await self._measure_skew(self._skew, messages[-1].samples[-1])
         except Exception as error:  # noqa: BLE001  (one that nobody expected is logged, and the agent told)
             outcomes = [as_muster_error(error, "/ingest/v1/ws")] * len(messages)
         return b"".join(map(self._outcome, messages, outcomes))
@@ -214,7 +218,6 @@ class Connection:
         if isinstance(message, Unusable):
             raise message.error
         if isinstance(message, Introduction):
-            self._surroundings.intake.spend(self.identity, 1)  # also for one that is put off
             with self._surroundings.turnstile.passing():
                 return await self._introduce(message)
         if not self._session.is_introduced:
@@ -232,7 +235,7 @@ class Connection:
 
     async def _introduce(self, message: Introduction) -> bytes:
         surroundings, identity = self._surroundings, self.identity
-        surroundings.intake.spend(identity, RECORD_COST - 1)
+        self._account.charge(RECORD_COST - 1)
         registration = await surroundings.registrations.of(identity)
         # all that can refuse it comes before an older stream of the agent has to give way
         await surroundings.presence.keep_facts(identity, message)
@@ -244,7 +247,7 @@ class Connection:
         now_s = surroundings.clock()
         self._session.introduced(self._interval_s, now_s)
         self._place.settle()
-        self._skew = SkewEstimate(message.boot_id, agent.clock_skew_s)
+        surroundings.intake.clocks.begin(identity, SkewEstimate(message.boot_id, agent.clock_skew_s))
         self._wished_at = now_s if registration.rotation_wanted else None
         return self._configuration(rotate=registration.rotation_wanted) + acknowledgement(message.seq)
 
@@ -264,10 +267,9 @@ class Connection:
     async def _report(self, message: Report) -> None:
         surroundings, identity = self._surroundings, self.identity
         if message.says_nothing:
-            surroundings.intake.spend(identity, 1)
             await surroundings.presence.touch(identity)
             return
-        surroundings.intake.spend(identity, RECORD_COST)
+        self._account.charge(RECORD_COST - 1)
         await surroundings.presence.report(identity, await surroundings.registrations.of(identity), message)
 
     async def _leave(self) -> None:
@@ -279,16 +281,3 @@ class Connection:
             self.hold = None
         await self._surroundings.presence.leave(self.identity)
         self.close(Ending(CloseCode.GOODBYE, "goodbye"))
-
-    async def _measure_skew(self, skew: SkewEstimate, sample: KnownSample) -> None:
-        surroundings, told_s = self._surroundings, skew.told_s
-        now, now_s = surroundings.presence.now(), surroundings.clock()
-        moved_to_s = skew.measure(sample.boot_id, sample.seq, sample.ts, now, now_s)
-        if moved_to_s is None:
-            return
-        try:
-            await surroundings.presence.note_skew(self.identity, moved_to_s)
-        except Exception as error:
-            if not isinstance(as_muster_error(error, "/ingest/v1/ws"), RetryLater):
-                raise
-            skew.told_s = told_s  # the samples are in the log, and the next measurement tells it again

@@ -1,10 +1,13 @@
 """The messages of a stream, read and written. Pure."""
 
+from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
 from services.ingest.faults import UNREADABLE, fault_of, not_json
+from services.ingest.items import ITEMS, TooManySamples, items_in
 from services.ingest.messages import Handshake, MetricsTaken, Status
 from services.ingest.samples import KnownSample
 from shared.errors import Malformed, MusterError, Rejected, RetryLater
@@ -45,10 +48,10 @@ class LooseMetrics(msgspec.Struct, frozen=True):
 
 
 class Unusable(msgspec.Struct, frozen=True):
-    """A message that is one, but whose fields, or `op`, cannot be taken."""
+    """A message that is one, but cannot be taken: for its fields, its `op`, or what it would cost."""
 
     seq: int
-    error: Rejected
+    error: Rejected | HttpError
 
 
 Message = Introduction | Metrics | Report | Goodbye | LooseMetrics | Unusable
@@ -89,7 +92,9 @@ _LONGEST_ECHO = 40
 
 _decode = msgspec.json.Decoder(Introduction | Metrics | Report | Goodbye).decode
 _decode_envelope = msgspec.json.Decoder(_Envelope).decode
-_decode_loose = msgspec.json.Decoder(LooseMetrics).decode
+_decode_loose: Callable[[str], Any] = msgspec.json.Decoder(
+    msgspec.defstruct("_Loose", [("seq", int), ("samples", ITEMS)])
+).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -104,24 +109,35 @@ def read_message(text: str) -> Message:
 
 def _read_again(text: str, error: Exception) -> Message:
     """Find out what of a message can be taken, or what is wrong with it."""
-    try:
-        envelope = _decode_envelope(text)
-    except msgspec.ValidationError as wrong:
-        raise Malformed(f"a message has an `op` and a `seq`: {wrong}") from wrong
-    except UNREADABLE as wrong:
-        raise not_json(wrong) from wrong
+    envelope = _envelope_of(text)
     if envelope.op not in _OPS:
         shown = envelope.op[:_LONGEST_ECHO]
         return Unusable(envelope.seq, Rejected(f"there is no {shown!r}", code="unknown_op", field="op"))
     if envelope.op == "metrics":
         try:
-            return _decode_loose(text)
+            return LooseMetrics(envelope.seq, items_in(_decode_loose(text).samples))
         except UNREADABLE as wrong:
             error = wrong
+        except TooManySamples as wrong:
+            return Unusable(envelope.seq, Rejected(str(wrong), code=wrong.code))
     fault = fault_of(msgspec.Raw(text), error, code="invalid")
     if isinstance(fault, Rejected):
         return Unusable(envelope.seq, fault)
     raise fault
+
+
+def seq_of(text: str) -> int:
+    """Return the number of a message without reading the rest of it; raises Malformed for what is none."""
+    return _envelope_of(text).seq
+
+
+def _envelope_of(text: str) -> _Envelope:
+    try:
+        return _decode_envelope(text)
+    except msgspec.ValidationError as wrong:
+        raise Malformed(f"a message has an `op` and a `seq`: {wrong}") from wrong
+    except UNREADABLE as wrong:
+        raise not_json(wrong) from wrong
 
 
 def acknowledgement(seq: int, taken: MetricsTaken | None = None) -> bytes:

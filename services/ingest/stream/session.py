@@ -8,7 +8,7 @@ from enum import IntEnum
 
 import msgspec
 
-from services.ingest.stream.messages import Introduction, Message, read_message
+from services.ingest.stream.messages import Introduction, Message, Unusable, read_message, seq_of
 from shared.errors import Malformed, MusterError, RetryLater
 from shared.io.problem import HttpError
 
@@ -49,6 +49,7 @@ class Ending(msgspec.Struct, frozen=True):
     reason: str
 
 
+_NO_TEXT = Ending(CloseCode.MALFORMED, "messages are JSON text frames")
 SUPERSEDED = Ending(CloseCode.SUPERSEDED, "the agent has opened another stream")
 
 
@@ -68,15 +69,27 @@ class Session:
     def receive(self, message: str | bytes, now_s: float) -> Message | Ending:
         """Take in what came; the message that is to be dealt with and answered, or an end of it all."""
         if isinstance(message, bytes):
-            return Ending(CloseCode.MALFORMED, "messages are JSON text frames")
+            return _NO_TEXT
         try:
             read = read_message(message)
         except Malformed as error:
             return Ending(CloseCode.MALFORMED, str(error))
+        if read.seq == self._expected_seq == 1 and not (self.is_introduced or isinstance(read, Introduction)):
+            return Ending(CloseCode.MALFORMED, "the first message is a handshake")
+        return self._in_order(read, now_s)
+
+    def turn_away(self, message: str | bytes, error: HttpError, now_s: float) -> Message | Ending:
+        """Take in what is not to be looked at, but for its number, under which it is to be refused with this error."""
+        if isinstance(message, bytes):
+            return _NO_TEXT
+        try:
+            return self._in_order(Unusable(seq_of(message), error), now_s)
+        except Malformed as wrong:
+            return Ending(CloseCode.MALFORMED, str(wrong))
+
+    def _in_order(self, read: Message, now_s: float) -> Message | Ending:
         if read.seq != self._expected_seq:
             return Ending(CloseCode.MALFORMED, f"seq is to be {self._expected_seq}")
-        if not (self.is_introduced or isinstance(read, Introduction)) and self._expected_seq == 1:
-            return Ending(CloseCode.MALFORMED, "the first message is a handshake")
         self._expected_seq += 1
         if self.is_introduced:  # until then the time is that for the handshake, whatever comes
             self._silent_at = now_s + self._patience_s

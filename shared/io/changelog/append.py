@@ -34,8 +34,13 @@ MAX_CALLS = 2
 SECOND_CALL_DRAFTS = 64
 """How many drafts must wait for a second call to be worth its while."""
 
+MAX_CALL_BYTES = 4_000_000
+"""And of data no more than this, but for what was submitted together."""
+
 MAX_WAITING_DRAFTS = 50_000
-"""Beyond so many drafts waiting for one partition, new operations are refused as Overloaded."""
+MAX_WAITING_BYTES = 64_000_000
+"""Beyond so many drafts, or so much data in them, waiting for one partition, new operations are refused as Overloaded.
+"""
 
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 0.5
@@ -63,11 +68,12 @@ class _Waiting:
 class _Submission:
     """Operations that were submitted together: they go into one call, in their order."""
 
-    __slots__ = ("drafts", "waiting")
+    __slots__ = ("drafts", "size_bytes", "waiting")
 
-    def __init__(self, waiting: list[_Waiting], drafts: int) -> None:
+    def __init__(self, waiting: list[_Waiting], drafts: int, size_bytes: int) -> None:
         self.waiting = waiting
         self.drafts = drafts
+        self.size_bytes = size_bytes
 
 
 class ChangeLog:
@@ -120,23 +126,25 @@ class _PartitionAppender:
         self._epoch: int | None = None
         self._queue: deque[_Submission] = deque()
         self._queued_drafts = 0
+        self._queued_bytes = 0
         self._sending = 0
         self._senders: set[asyncio.Task[None]] = set()
 
     def submit(self, operations: Sequence[Operation], timeout_s: float) -> list[_Waiting]:
-        drafts = 0
+        drafts = size_bytes = 0
         for operation in operations:
-            _check_ids(operation)
+            size_bytes += _checked_size(operation)
             drafts += len(operation.drafts)
-        if self._queued_drafts + drafts > MAX_WAITING_DRAFTS:
+        if self._queued_drafts + drafts > MAX_WAITING_DRAFTS or self._queued_bytes + size_bytes > MAX_WAITING_BYTES:
             raise Overloaded(f"{self._queued_drafts} changes wait for partition {self._partition}")
         if self._loop is None:  # asking for it costs a system call each time
             self._loop = asyncio.get_running_loop()
         loop = self._loop
         give_up_at = loop.time() + timeout_s
         waiting = [_Waiting(operation, give_up_at, loop.create_future()) for operation in operations]
-        self._queue.append(_Submission(waiting, drafts))
+        self._queue.append(_Submission(waiting, drafts, size_bytes))
         self._queued_drafts += drafts
+        self._queued_bytes += size_bytes
         if self._sending == 0 or (self._sending < MAX_CALLS and self._queued_drafts >= SECOND_CALL_DRAFTS):
             self._start_sender()
         return waiting
@@ -182,15 +190,20 @@ class _PartitionAppender:
                 waiting.settle(error)
         self._queue = kept
         self._queued_drafts = sum(submission.drafts for submission in kept)
+        self._queued_bytes = sum(submission.size_bytes for submission in kept)
 
     def _take_batch(self) -> list[_Submission]:
         batch: list[_Submission] = []
-        queue, drafts = self._queue, 0
-        while queue and not (batch and drafts + queue[0].drafts > MAX_CALL_DRAFTS):
+        queue, drafts, size_bytes = self._queue, 0, 0
+        while queue and not (
+            batch and (drafts + queue[0].drafts > MAX_CALL_DRAFTS or size_bytes + queue[0].size_bytes > MAX_CALL_BYTES)
+        ):
             submission = queue.popleft()
             drafts += submission.drafts
+            size_bytes += submission.size_bytes
             batch.append(submission)
         self._queued_drafts -= drafts
+        self._queued_bytes -= size_bytes
         return batch
 
     async def _send(self, batch: list[_Waiting]) -> None:
@@ -240,13 +253,16 @@ def _passing(error: ResponseError) -> ResponseError:
     raise error
 
 
-def _check_ids(operation: Operation) -> None:
-    checked = None
+def _checked_size(operation: Operation) -> int:
+    """Return how much data an operation has, in bytes; raises ValueError for what cannot be the id of a record."""
+    checked, size_bytes = None, 0
     for draft in operation.drafts:
+        size_bytes += len(draft.data)
         if draft.id != checked:
             checked = draft.id
             if not is_id(checked):
                 raise ValueError(f"{checked!r} cannot be the id of a record")
+    return size_bytes
 
 
 _ERRORS: dict[str, Callable[[Failure], Rejected]] = {

@@ -91,6 +91,11 @@ class LogReader:
             if value is not None
         }
 
+    async def sample_window(self, topic: Topic, record_id: str) -> str:
+        """Read which samples of a server were taken in, as the append script writes it; empty where none were."""
+        window: bytes | None = await self._redis.hget(self._keys(topic).samples, f"{topic}:{record_id}")  # type: ignore[misc]  # redis-py types it for both of its clients
+        return (window or b"").decode()
+
     async def holders(self, topic: Topic, field: str, values: Sequence[str]) -> dict[str, str]:
         """Return which records hold these values of a unique field; those that nobody holds are missing."""
         if not values:

@@ -8,11 +8,13 @@ from typing import Any
 
 import msgspec
 
-from shared.operation import Appended, Draft, Failure, Operation
+from shared.operation import Appended, Draft, Failure, Operation, outlives_call
 from shared.position import Position
 
 OPERATION_MEMORY_MS = 24 * 3600 * 1000
 """How long an operation id gives its first result again."""
+CALL_MEMORY_MS = 120 * 1000
+"""How long that of an operation does that only its call repeats: agents make many, and calls end within seconds."""
 
 _APPEND = files(__package__).joinpath("append.lua").read_text()
 OPEN = files(__package__).joinpath("open.lua").read_text()
@@ -41,7 +43,8 @@ def encode_call(operations: Sequence[Operation]) -> list[str | bytes | int]:
         origin = str(operation.origin) if operation.origin else ""
         start = operation.start
         begun = f"{start.topic}:{start.server_id} {start.boot_id}" if start else ""
-        arguments += (str(operation.topic), operation.id, OPERATION_MEMORY_MS, operation.actor, origin, parent, begun)
+        memory_ms = OPERATION_MEMORY_MS if outlives_call(operation.id) else CALL_MEMORY_MS
+        arguments += (str(operation.topic), operation.id, memory_ms, operation.actor, origin, parent, begun)
         arguments.append(len(operation.deadlines))
         for deadline in operation.deadlines:
             arguments += (deadline.kind, deadline.member, deadline.value)

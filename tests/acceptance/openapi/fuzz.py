@@ -15,6 +15,9 @@ from pathlib import Path
 
 from tests.support.installation import EMAIL, PASSWORD, Installation, installed
 
+UNHURRIED = {"AGENT_SAMPLES_PER_S": "1000000"}
+"""The services' settings for it: one agent sends all that is made up here."""
+
 HERE = Path(__file__).parent
 SERVICES = ("ingest", "api")
 """In this order: the api may be made to delete the server of the agent, which is nobody to ingest then."""
@@ -54,7 +57,7 @@ async def main(examples: int, seed: int | None) -> int:
     arguments = ["--max-examples", str(examples), *(() if seed is None else ("--seed", str(seed)))]
     failed = False
     with tempfile.TemporaryDirectory() as folder:
-        async with installed(Path(folder) / "muster", "--no-agent") as installation:
+        async with installed(Path(folder) / "muster", "--no-agent", environment=UNHURRIED) as installation:
             environment = await environment_for(installation)
             for service in SERVICES:
                 done = await asyncio.to_thread(fuzz, installation, service, environment, arguments, Path(folder))

@@ -155,7 +155,7 @@ def test_an_update_that_does_not_report_makes_room_again_and_is_not_tried_twice(
     assert 0 == ingest.goodbyes
     looks(ingest, 3)
     end(process)
-    assert [digest] == json.loads((tmp_path / "state" / "update" / "failed.json").read_text())
+    assert [digest] == list(json.loads((tmp_path / "state" / "update" / "failed.json").read_text()))
     assert 1 == ingest.requests.count(f"{PLACE}/{NEW}")
     assert [__version__, __version__] == versions(ingest)
 

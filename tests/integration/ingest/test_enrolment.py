@@ -1,8 +1,12 @@
 """Enrolling: what a token gives, and what it takes to get an id that exists."""
 
 import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
 
 from services.ingest.throttle import MAX_REFUSED, WINDOW_S
+from shared.io import litestar_app
 from tests.support.ingest import HANDSHAKE, MACHINE, SHARED_TOKEN, WORKSPACE, Enrolled, Ingest
 from tests.support.log import open_log
 
@@ -131,6 +135,57 @@ async def test_address_that_was_refused_too_often_has_to_wait(ingest: Ingest) ->
     answer = await ingest.post("enroll", {"token": SHARED_TOKEN, **MACHINE})
     assert (429, "too_many_requests") == (answer.status_code, answer.json()["code"])
     assert 0 < int(answer.headers["retry-after"]) <= WINDOW_S
+
+
+async def test_address_is_admitted_before_its_body_is_read(ingest: Ingest) -> None:
+    for _ in range(MAX_REFUSED):
+        await ingest.post("enroll", {"token": "wrong", **MACHINE})
+    is_read = False
+
+    async def body() -> AsyncIterator[bytes]:
+        nonlocal is_read
+        is_read = True
+        yield b"{"
+
+    answer = await ingest.http.post("/ingest/v1/enroll", content=body())
+    assert 429 == answer.status_code
+    assert not is_read
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"{}", b'{"token":5}', b"[" * 1000, b" " * 70_000])
+async def test_what_is_no_enrolment_at_all_is_a_refused_attempt(ingest: Ingest, body: bytes) -> None:
+    statuses = {(await ingest.post("enroll", body)).status_code for _ in range(MAX_REFUSED)}
+    assert statuses <= {400, 413, 422}
+    assert 429 == (await ingest.post("enroll", {"token": SHARED_TOKEN, **MACHINE})).status_code
+
+
+async def test_large_enrolment_is_not_read_to_its_end(ingest: Ingest) -> None:
+    sent_bytes = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal sent_bytes
+        while sent_bytes < 10_000_000:
+            sent_bytes += 10_000
+            yield b" " * 10_000
+
+    answer = await ingest.http.post("/ingest/v1/enroll", content=endless())
+    assert (413, "too_large") == (answer.status_code, answer.json()["code"])
+    assert sent_bytes < 100_000
+
+
+@pytest.mark.parametrize("path", ["enroll", "handshake", "status"])
+async def test_body_that_does_not_come_in_time_is_given_up(
+    ingest: Ingest, agent: Enrolled, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(litestar_app, "READ_TIMEOUT_S", 0.01)
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.Event().wait()
+
+    answer = await ingest.http.post(f"/ingest/v1/{path}", content=slow(), headers=agent.headers)
+    assert (408, "too_slow") == (answer.status_code, answer.json()["code"])
+    assert "close" == answer.headers["connection"]
 
 
 async def test_nobody_can_enrol_before_the_first_workspace_is_set_up(ingest: Ingest) -> None:

@@ -82,6 +82,9 @@ async def test_only_so_many_versions_are_kept(ingest: Ingest, agent: Enrolled) -
     found = await versions(ingest)
     assert KEPT_VERSIONS == len(found)
     assert {"cores": [KEPT_VERSIONS + 1, KEPT_VERSIONS + 2]} == found[-1]
+    passing = {"cores": KEPT_VERSIONS + 2, "packages": 101}
+    await inventories.keep(identity, Handshake(boot_id="b", inventory=passing), ingest.clock.now())
+    assert found == await versions(ingest)
 
 
 @pytest.mark.parametrize(

@@ -200,6 +200,15 @@ async def test_removed_registration_is_made_again_with_its_first_date(ingest: In
     assert (created_at, 2) == (registration["created_at"], registration["clients_count"])
 
 
+async def test_what_agents_say_is_not_remembered_for_long(ingest: Ingest, agent: Enrolled) -> None:
+    await ingest.post("handshake", HANDSHAKE, agent)
+    await ingest.post("status", {"healthy": False}, agent)
+    await ingest.post("disconnect", {}, agent)
+    remembered = [key async for key in ingest.redis.scan_iter(PartitionKeys(partition_of(WORKSPACE)).operation("*"))]
+    assert 6 == len(remembered)
+    assert {True} == {await ingest.redis.ttl(key) <= 120 for key in remembered}
+
+
 async def judge(ingest: Ingest, agent: Enrolled, verdict: str) -> None:
     """Do what the sweeper does with a deadline that has passed."""
     member, held = deadline_of(WORKSPACE, agent.server_id), held_deadline_of(WORKSPACE, agent.server_id)

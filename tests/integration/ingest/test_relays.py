@@ -233,7 +233,7 @@ async def test_use_of_a_relay_is_noted(ingest: Ingest, agents: list[Enrolled]) -
 
 
 async def test_relay_that_sends_too_much_waits_and_its_agents_do_not(redis_url: str, database_url: str) -> None:
-    async with running_ingest(redis_url, database_url, samples_per_s=10, samples_at_once=20) as ingest:
+    async with running_ingest(redis_url, database_url, relay_samples_per_s=10, relay_samples_at_once=20) as ingest:
         await open_log(ingest.redis)
         await add_relay(ingest, TOKEN)
         agents = [await ingest.enrol() for _ in range(3)]
@@ -243,6 +243,26 @@ async def test_relay_that_sends_too_much_waits_and_its_agents_do_not(redis_url: 
         assert (429, "too_many_requests") == (refused.status_code, refused.json()["code"])
         assert "1" == refused.headers["retry-after"]
         assert 202 == (await ingest.post("metrics", sample(1), agents[2])).status_code
+
+
+async def test_agent_that_has_sent_too_much_keeps_no_other_of_its_relay_waiting(
+    redis_url: str, database_url: str
+) -> None:
+    async with running_ingest(redis_url, database_url, samples_per_s=10, samples_at_once=20) as ingest:
+        await open_log(ingest.redis)
+        await add_relay(ingest, TOKEN)
+        busy, other = await ingest.enrol(), await ingest.enrol()
+        assert 202 == (await ingest.post("metrics", [sample(seq) for seq in range(1, 41)], busy)).status_code
+        nameless = {"ts": "2026-01-02T03:04:05Z", "load1": 1.0}
+        body = [nameless | {"server_id": agent.server_id} for agent in (busy, other, busy)]
+        answer = await relay(ingest, body)
+        assert (202, 1) == (answer.status_code, answer.json()["accepted"])
+        assert [(0, "too_many_requests"), (2, "too_many_requests")] == [
+            (each["index"], each["code"]) for each in answer.json()["rejected"]
+        ]
+        assert "again in 2" in answer.json()["rejected"][0]["message"]
+        ingest.clock.advance(2.5)
+        assert 2 == (await relay(ingest, [body[0], body[2]])).json()["accepted"]
 
 
 async def test_sealed_log_is_a_503_to_a_relay(sealed_ingest: Ingest) -> None:

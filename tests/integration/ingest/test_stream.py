@@ -167,6 +167,20 @@ async def test_agent_that_sends_too_much_is_told_to_wait_and_at_last_turned_away
         assert (4429, {"retry_after_s": 1.0}) == (code, json.loads(reason))
 
 
+async def test_size_of_a_message_costs_whatever_is_in_it(ingest: Ingest, agent: Enrolled) -> None:
+    async with (
+        replica_of(ingest, samples_per_s=1, samples_at_once=1000) as replica,
+        replica.stream(agent) as stream,
+    ):
+        await stream.shake_hands()  # costs 20
+        blank = " " * 900_000
+        assert "ack" == (await stream.ask("metrics", samples=samples(1), note=blank))["op"]
+        assert "ack" == (await stream.ask("status", note=blank))["op"]
+        answer = await stream.ask("metrics", samples="not even looked at")
+        assert ("error", 4, "too_many_requests") == (answer["op"], answer["seq"], answer["code"])
+        assert 800 < answer["retry_after_s"] < 850
+
+
 async def test_no_more_is_taken_than_the_log_takes(ingest: Ingest, agent: Enrolled) -> None:
     async with replica_of(ingest) as replica, replica.stream(agent) as stream:
         await stream.shake_hands()
@@ -270,10 +284,14 @@ async def test_first_messages_behind_a_handshake_that_must_be_repeated_are_to_be
     ingest: Ingest, agent: Enrolled
 ) -> None:
     async with (
-        replica_of(ingest, samples_per_s=1, samples_at_once=19) as replica,
+        replica_of(ingest, samples_per_s=1, samples_at_once=1) as replica,
         replica.stream(agent) as stream,
     ):
+        url = f"http://127.0.0.1:{replica.port}/ingest/v1/metrics"
+        async with httpx.AsyncClient(headers=agent.headers) as http:
+            assert httpx.codes.ACCEPTED == (await http.post(url, json=SAMPLE)).status_code
         assert "too_many_requests" == (await stream.ask("handshake", boot_id="b"))["code"]
+        ingest.clock.advance(1)
         answer = await stream.ask("metrics", samples=samples(1))
         assert ("error", 2) == (answer["op"], answer["seq"])
         assert "handshake" in answer["message"]
@@ -377,12 +395,13 @@ async def test_handshakes_that_are_put_off_cost_something(ingest: Ingest, agent:
         assert ["unavailable", "unavailable", "too_many_requests"] == codes
 
 
-async def test_clock_that_is_ahead_is_noted_once(ingest: Ingest, agent: Enrolled) -> None:
+@pytest.mark.parametrize("more", [{}, {"mood": 1}])
+async def test_clock_that_is_ahead_is_noted_once(ingest: Ingest, agent: Enrolled, more: dict[str, int]) -> None:
     async with replica_of(ingest) as replica, replica.stream(agent) as stream:
         await stream.shake_hands()
         for seq in range(1, 10):
             ingest.clock.advance(5)
-            await stream.ask("metrics", samples=[SAMPLE | {"seq": seq, "ts": f"2026-01-02T03:06:{5 * seq:02}Z"}])
+            await stream.ask("metrics", samples=[SAMPLE | more | {"seq": seq, "ts": f"2026-01-02T03:06:{5 * seq:02}Z"}])
         assert 115.0 == (await ingest.record("agents", agent.agent_id))["clock_skew_s"]
         entries = await recent(ingest.redis, Topic(WORKSPACE, "agents"), entries=1000)
         assert 3 == len(entries)  # it enrolled, it shook hands, its clock

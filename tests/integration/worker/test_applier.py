@@ -283,6 +283,22 @@ async def test_late_samples_become_history_alone_and_are_known_in_a_new_epoch(
     assert (9, 3, "b1 1-5,9-9") == tuple(latest)
 
 
+async def test_what_was_taken_in_is_known_in_a_new_epoch_although_samples_without_identity_came_last(
+    redis: Redis, database: asyncpg.Connection, database_url: str
+) -> None:
+    changes = ChangeLog(redis)
+    async with running_appliers(redis, database_url):
+        await applied(database, await changes.append(sample(1)))
+        # a batch of its own
+        result = await changes.append(sample(0, "2026-01-01T00:01:00Z", boot=""))
+        await applied(database, result)
+        await redis.flushall()
+        resent = [await changes.append(sample(number, f"2026-01-01T00:0{number}:00Z")) for number in (1, 2)]
+        await applied(database, resent[-1])
+    assert [["duplicate"], []] == [[f.code for f in r.failures.values()] for r in resent]
+    assert [0, 1, 2] == [row["seq"] for row in await database.fetch("SELECT seq FROM metrics_history ORDER BY seq")]
+
+
 async def test_flushed_redis_is_rebuilt_from_postgres_in_a_new_epoch(
     redis: Redis, database: asyncpg.Connection, database_url: str
 ) -> None:

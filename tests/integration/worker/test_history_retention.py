@@ -1,42 +1,26 @@
 """History goes in whole partitions, each level after its time, and nothing goes before it is rolled up."""
 
 import datetime as dt
-from collections.abc import AsyncIterator
 
 import asyncpg
-import pytest_asyncio
+import pytest
+from structlog.testing import capture_logs
 
 from services.worker.history_retention import forget_history, forget_level
 from services.worker.jobs import forget_old_metrics, roll_up_metrics
-from services.worker.rollups import roll_up
-from shared.io.database.pool import connect, create_pool
+from services.worker.rollups import LATE_PLACES, lock_levels, roll_up
 from shared.levels import ONE_DAY, ONE_HOUR, ONE_MINUTE, QUARTER_HOUR, ROLLUPS
 from shared.resources.metrics import Sample
 from shared.settings import History
-from tests.support.metric_history import HistoryWriter, Told, amounts, assert_alike, level_stands_at, stored
+from tests.support.metric_history import HistoryWriter, Told, amounts, assert_alike, stored
 
 DAY = dt.timedelta(days=1)
 NOW = dt.datetime.now(dt.UTC).replace(hour=12, minute=0, second=0, microsecond=0)
 START = NOW.replace(hour=0) - 20 * DAY
 
 
-@pytest_asyncio.fixture
-async def pool(database_url: str) -> AsyncIterator[asyncpg.Pool]:
-    pool = await create_pool(database_url, size=4)
-    await level_stands_at(pool, START)
-    yield pool
-    await pool.close()
-
-
-@pytest_asyncio.fixture
-async def writer(database_url: str) -> AsyncIterator[HistoryWriter]:
-    connection = await connect(database_url)
-    yield HistoryWriter(connection)
-    await connection.close()
-
-
-def sample(at: dt.datetime, cpu_percent: float = 10.0) -> Told:
-    return "w_1", "s_1", Sample(ts=at, cpu_percent=cpu_percent)
+def sample(at: dt.datetime, cpu_percent: float = 10.0, server: str = "s_1") -> Told:
+    return "w_1", server, Sample(ts=at, cpu_percent=cpu_percent)
 
 
 def hourly(first: dt.datetime, days: int) -> list[Told]:
@@ -89,17 +73,43 @@ async def test_samples_stay_until_they_are_rolled_up(pool: asyncpg.Pool, writer:
         assert_alike(amounts(told, level), await stored(pool, level))
 
 
-async def test_samples_stay_while_late_ones_of_their_days_wait(pool: asyncpg.Pool, writer: HistoryWriter) -> None:
-    told = hourly(START, 3)
+async def test_samples_that_always_come_late_do_not_keep_their_days(pool: asyncpg.Pool, writer: HistoryWriter) -> None:
+    told = hourly(START, 20)
     await writer.commit(told)
     await roll_up(pool, NOW)
-    await writer.commit([late := sample(START + dt.timedelta(hours=5, seconds=1), 99.0)])
-    await forget_history(pool, History(), NOW)
-    assert START == min(await raw_times(pool))
+    for day in range(1, 17):
+        late = [sample(START + day * DAY + dt.timedelta(hours=5, seconds=n), 90.0) for n in (1, 2)]
+        await writer.commit(late)
+        await forget_history(pool, History(), START + (day + 3) * DAY)
+        assert START + (day + 1) * DAY == min(await raw_times(pool))
+        told += late
+    for level in (QUARTER_HOUR, ONE_HOUR, ONE_DAY):
+        assert_alike(amounts(told, level), await stored(pool, level))
+
+
+@pytest.mark.parametrize("servers", [1, LATE_PLACES, 2 * LATE_PLACES + 1])
+async def test_samples_that_come_late_at_the_last_moment_are_counted_before_their_day_is_dropped(
+    pool: asyncpg.Pool, writer: HistoryWriter, servers: int
+) -> None:
+    told = [*hourly(START, 3), *(sample(START + dt.timedelta(hours=5), server=f"s_{n}") for n in range(2, servers + 1))]
+    await writer.commit(told)
     await roll_up(pool, NOW)
-    await forget_history(pool, History(), NOW)
-    assert set() == await raw_times(pool)
-    assert_alike(amounts([*told, late], ONE_DAY), await stored(pool, ONE_DAY))
+    late = [sample(START + dt.timedelta(hours=5, seconds=1), 99.0, f"s_{n}") for n in range(1, servers + 1)]
+    await writer.commit(late)
+    async with pool.acquire() as connection:
+        assert [f"metrics_history_{START:%Y%m%d}"] == await forget_level(connection, None, START + DAY)
+    await roll_up(pool, NOW)
+    for level in ROLLUPS:
+        assert_alike(amounts([*told, *late], level), await stored(pool, level))
+
+
+async def test_who_rolls_up_elsewhere_is_left_alone(pool: asyncpg.Pool, writer: HistoryWriter) -> None:
+    await writer.commit(hourly(START, 2))
+    await roll_up(pool, NOW)
+    async with pool.acquire() as other, other.transaction():
+        await lock_levels(other)
+        await forget_history(pool, History(), NOW)
+        assert START == min(await raw_times(pool))
 
 
 async def test_sample_that_comes_when_its_day_is_dropped_is_added_once(
@@ -167,3 +177,27 @@ async def test_jobs_do_so_as_time_goes_by(pool: asyncpg.Pool, writer: HistoryWri
     assert dt.datetime.now(dt.UTC) - 3 * DAY < min(await raw_times(pool))
     for level in (QUARTER_HOUR, ONE_HOUR, ONE_DAY):
         assert_alike(amounts(told, level), await stored(pool, level))
+
+
+async def test_clock_that_jumps_ahead_closes_and_drops_little_that_no_sample_confirms(
+    pool: asyncpg.Pool, writer: HistoryWriter
+) -> None:
+    # seen from these samples, the clock of PostgreSQL is 10 days ahead
+    told = hourly(START, 10)
+    newest = told[-1][2].ts
+    await writer.commit(told)
+    context = {"pool": pool, "history": History()}
+    with capture_logs() as said:
+        for _ in range(2):
+            await roll_up_metrics(context)
+            await forget_old_metrics(context)
+    assert 2 == [each["log_level"] for each in said].count("warning")
+    levels = await pool.fetch("SELECT rolled_until FROM metrics_levels")
+    assert max(row["rolled_until"] for row in levels) <= newest + DAY
+    assert (newest - DAY).replace(hour=0) == min(await raw_times(pool))
+
+
+async def test_clock_is_believed_where_there_are_no_samples(pool: asyncpg.Pool) -> None:
+    await pool.execute("DELETE FROM checkpoints")
+    await roll_up_metrics({"pool": pool})
+    assert NOW - DAY < await pool.fetchval("SELECT max(rolled_until) FROM metrics_levels")

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.worker.jobs import Jobs
-from services.worker.retention import forget_events, forget_slice, horizon
+from services.worker.retention import fair_share, forget_events, forget_slice, too_many_before
 from shared.errors import MustRefetch, Rejected
 from shared.io.database.journal import events_since, state_at
 from shared.io.database.pool import connect, create_pool
@@ -148,13 +148,39 @@ async def test_a_run_takes_the_old_events_of_every_topic(database: asyncpg.Conne
     assert list(range(1, 21)) == await ids(database, Topic("w_3", "tags"))
 
 
-async def test_events_go_by_age_or_because_there_are_enough_newer_ones(database: asyncpg.Connection) -> None:
-    await filled(database, TAGS, 20)
-    now = START + 100 * SECOND
-    for retention_s, most, expected in ((90, 21, 10), (90, 20, 10), (90, 5, 15), (1000, 5, 15), (1000, 20, 0)):
-        kept = Journal(events_retention_s=retention_s, events_max=most)
-        assert START + expected * SECOND == await horizon(database, kept, now)
-    assert now - 1000 * SECOND == await horizon(database, Journal(1000, 21), now)
+async def test_workspaces_that_have_most_events_give_way(database: asyncpg.Connection) -> None:
+    for workspace_id, events in (("w_1", 20), ("w_2", 8), ("w_3", 10)):
+        await filled(database, Topic(workspace_id, "tags"), events)
+    for most, expected in (
+        (38, {}),
+        (37, {"w_1": 1}),
+        (28, {"w_1": 10}),
+        (27, {"w_1": 11, "w_3": 1}),
+        (8, {"w_1": 18, "w_2": 6, "w_3": 8}),
+    ):
+        after_s = {name: (moment - START) / SECOND for name, moment in (await too_many_before(database, most)).items()}
+        assert expected == after_s
+
+
+async def test_flood_of_a_workspace_leaves_the_events_of_others(
+    database: asyncpg.Connection, database_url: str
+) -> None:
+    others = Topic("w_2", "tags")
+    await filled(database, others, 600)
+    await filled(database, TAGS, 1210)
+    async with await create_pool(database_url, size=2) as pool:
+        await forget_events(pool, Journal(events_retention_s=86_400, events_max=1_200), START)
+    assert (0, 600) == (await floor_of(database, others), len(await ids(database, others)))
+    assert 610 == await floor_of(database)
+
+
+@given(counts=st.lists(st.integers(1, 50), max_size=8), most=st.integers(8, 200))
+def test_share_is_the_greatest_that_keeps_within_the_bound(counts: list[int], most: int) -> None:
+    share = fair_share(counts, most)
+    if share is None:
+        assert sum(counts) <= most
+    else:
+        assert sum(min(count, share) for count in counts) <= most < sum(min(count, share + 1) for count in counts)
 
 
 @pytest.mark.filterwarnings("ignore:Call to deprecated close:DeprecationWarning")  # arq closes its pool in the old way

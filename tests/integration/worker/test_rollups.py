@@ -2,18 +2,15 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
 import pytest
-import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.worker import rollups
 from services.worker.rollups import close_until, redo_late_slice, roll_up, roll_up_slice
-from shared.io.database.pool import connect, create_pool
 from shared.levels import ONE_DAY, ONE_MINUTE, QUARTER_HOUR, ROLLUPS, Level
 from shared.resources.metrics import Sample
 from tests.support.applier import until
@@ -24,21 +21,6 @@ DAY = dt.timedelta(days=1)
 MINUTE = dt.timedelta(minutes=1)
 LATER = START + 2 * DAY
 """When everything of the first day is closed, and rolled up at all levels."""
-
-
-@pytest_asyncio.fixture
-async def pool(database_url: str) -> AsyncIterator[asyncpg.Pool]:
-    pool = await create_pool(database_url, size=4)
-    await level_stands_at(pool, START)
-    yield pool
-    await pool.close()
-
-
-@pytest_asyncio.fixture
-async def writer(database_url: str) -> AsyncIterator[HistoryWriter]:
-    connection = await connect(database_url)
-    yield HistoryWriter(connection)
-    await connection.close()
 
 
 def sample(after: dt.timedelta, server: str = "s_1", workspace: str = "w_1", **values: float | None) -> Told:

@@ -34,6 +34,7 @@ from muster_agent.wire import Waker, Wire
 from tests.support.scripted_network import ScriptedNetwork, answer
 
 URL = "https://muster.example.org"
+REFUSED = answer(401, {"code": "unauthenticated"})
 NO_COLLECTORS = CollectorGroup([])
 DEADLINE_S = 10.0
 
@@ -51,7 +52,7 @@ class ObligingNetwork(ScriptedNetwork):
 
     def post(self, path: str, body: bytes, headers: Mapping[str, str], timeout_s: float, *, repeats: bool) -> Answer:
         """Answer by the path."""
-        paths = {"/enroll": answer(401), "/handshake": answer(200, {"server_id": "s_1"}), "/disconnect": answer(204)}
+        paths = {"/enroll": REFUSED, "/handshake": answer(200, {"server_id": "s_1"}), "/disconnect": answer(204)}
         self.then(paths[path.removeprefix("/ingest/v1")])
         return super().post(path, body, headers, timeout_s, repeats=repeats)
 
@@ -104,7 +105,7 @@ def test_a_sampler_that_fails_takes_the_agent_down_loudly_but_politely(
 def test_a_refused_enrolment_takes_the_agent_down_in_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     parts = bench(tmp_path, is_enrolled=False)
     assert not parts.agent.run()
-    assert [f"{URL} refused the enrolment: HTTP 401"] == caplog.messages
+    assert [f"{URL} refused the enrolment: HTTP 401: unauthenticated"] == caplog.messages
     assert None is caplog.records[0].exc_info
 
 

@@ -27,13 +27,11 @@ def an_answer(status: int, body: object = None, **headers: str) -> Answer:
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
-        (400, RequestRefused),
         (401, CredentialRefused),
         (403, CredentialRefused),
         (404, Unavailable),
         (408, Unavailable),
         (413, TooLarge),
-        (422, RequestRefused),
         (429, Throttled),
         (500, Unavailable),
         (502, Unavailable),
@@ -44,6 +42,18 @@ def an_answer(status: int, body: object = None, **headers: str) -> Answer:
 )
 def test_a_status_becomes_the_error_that_says_what_to_do(status: int, kind: type[DeliveryError]) -> None:
     assert kind is type(answers.error_of(an_answer(status), now_unix_s=0.0))
+
+
+@pytest.mark.parametrize("status", [400, 422])
+def test_only_the_server_itself_can_refuse_for_good(status: int) -> None:
+    assert RequestRefused is type(answers.error_of(an_answer(status, {"code": "invalid"}), now_unix_s=0.0))
+    for body in (b"<html>The plain HTTP request was sent to HTTPS port</html>", {"error": "blocked"}, {"code": 3}):
+        assert Unavailable is type(answers.error_of(an_answer(status, body), now_unix_s=0.0))
+
+
+def test_what_is_too_large_for_somebody_on_the_way_may_not_be_for_the_server() -> None:
+    said = [answers.error_of(an_answer(413, body), now_unix_s=0.0) for body in ({"code": "too_large"}, b"nginx")]
+    assert [True, False] == [isinstance(each, TooLarge) and each.is_certain for each in said]
 
 
 @pytest.mark.parametrize("status", [429, 503])

@@ -84,7 +84,7 @@ def test_an_enrolment_whose_answer_was_lost_is_repeated_as_the_same_one(
 
 
 def test_a_refused_enrolment_keeps_nothing(state: StateDirectory, network: ScriptedNetwork) -> None:
-    network.then(answer(401))
+    network.then(answer(401, {"code": "unauthenticated"}))
     membership = member(state, network)
     with pytest.raises(EnrolmentRefused):
         membership.enrol()

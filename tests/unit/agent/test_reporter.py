@@ -103,7 +103,9 @@ class Bench:
         machine = CollectorGroup([Reading("the machine", self.read_os)])
         facts = Facts("boot-1", 5.0, machine, CollectorGroup([]))
         membership = Membership(state, transport_, Application("sesame", "vm", "m", ""), facts, credential)
-        self.delivery = Delivery(self.exchange, Backoff(lambda _low, high: high), lambda: self.now_s)
+        self.accepted = 0
+        backoff = Backoff(lambda _low, high: high)
+        self.delivery = Delivery(self.exchange, backoff, lambda: self.now_s, self.count_accepted)
         pace = Pace(lambda low, _high: low)
         posting = Posting(transport_, membership, self.delivery, pace)
         stream = ScriptedStream(self.streams, membership, self.delivery, pace)
@@ -121,6 +123,9 @@ class Bench:
     def connect(self) -> None:
         self.network.then(greeted())
         self.reporter.step()
+
+    def count_accepted(self) -> None:
+        self.accepted += 1
 
     def pass_most_of_a_second(self) -> None:
         self.now_s += 0.75
@@ -156,7 +161,7 @@ def test_a_known_machine_begins_with_a_handshake(bench: Bench) -> None:
 
 def test_a_refused_enrolment_ends_the_agent(tmp_path: Path) -> None:
     bench = Bench(tmp_path, credential=None)
-    bench.network.then(answer(401))
+    bench.network.then(answer(401, {"code": "unauthenticated"}))
     with pytest.raises(EnrolmentRefused):
         bench.reporter.step()
 
@@ -259,6 +264,18 @@ def test_a_revoked_credential_is_told_once_and_tried_each_minute(
     assert "credential was revoked; to enrol again, remove" in told[0].message
 
 
+def test_an_agent_is_proved_by_samples_that_are_accepted_and_by_nothing_less(bench: Bench) -> None:
+    bench.connect()
+    counts = [bench.accepted]
+    scripted = (accepted({"index": 0, "code": "too_old", "message": "ts"}), answer(422, {"code": "no"}), accepted())
+    for seq, said in enumerate(scripted, 1):
+        bench.take_samples(seq, seq)
+        bench.network.then(said)
+        bench.reporter.step()
+        counts.append(bench.accepted)
+    assert [0, 0, 0, 1] == counts
+
+
 def test_a_batch_that_is_too_large_is_halved_until_it_fits(bench: Bench) -> None:
     bench.connect()
     bench.take_samples(1, 9)
@@ -306,10 +323,20 @@ def test_a_request_of_late_samples_is_given_up_after_an_interval(bench: Bench) -
 def test_a_single_sample_that_is_too_large_is_dropped(bench: Bench) -> None:
     bench.connect()
     bench.take_samples(1, 1)
-    bench.network.then(answer(413))
+    bench.network.then(answer(413, {"code": "too_large"}))
     assert 0.0 == bench.reporter.step()
     assert [] == bench.waiting()
     assert 1 == bench.delivery.dropped
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_no_sample_is_given_up_for_what_somebody_on_the_way_answers(bench: Bench, status: int) -> None:
+    bench.connect()
+    bench.take_samples(1, 1)
+    bench.network.then(answer(status), greeted(), accepted())
+    assert [1.0, 0.0, 0.0] == [bench.reporter.step() for _ in range(3)]
+    assert ([[1], [1]], 0) == ([bench.sent(index) for index in (1, 3)], bench.delivery.dropped)
+    assert [] == bench.waiting()
 
 
 @pytest.mark.parametrize("status", [400, 422])
@@ -346,7 +373,7 @@ def test_rejected_samples_are_not_sent_again_and_their_reasons_told_once_a_minut
 @pytest.mark.parametrize("status", [400, 413, 422])
 def test_facts_that_the_server_will_not_take_do_not_hold_up_the_samples(bench: Bench, status: int) -> None:
     bench.take_samples(1, 1)
-    bench.network.then(answer(status), accepted())
+    bench.network.then(answer(status, {"code": "invalid_inventory"}), accepted())
     assert [0.0, 0.0] == [bench.reporter.step() for _ in range(2)]
     assert [] == bench.waiting()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from muster_agent.buffer import Sample
 from muster_agent.collectors.base import CollectorGroup, Reading
 from muster_agent.sampler import LARGEST_SAMPLE_BYTES, Sampler, rfc3339
 
@@ -65,6 +66,38 @@ def test_a_clock_that_is_set_changes_the_times_written_and_nothing_else() -> Non
     assert ["00:00:00", "23:00:00", "01:00:00"] == [str(fields["ts"])[11:19] for fields in taken]
     assert [1, 2, 3] == [fields["seq"] for fields in taken]
     assert [10.0, 15.0, 20.0] == collector.asked_s
+
+
+class Watching:
+    """Takes samples under an interval that the server lengthens at once, and stops after two."""
+
+    interval_s = 5.0
+
+    def __init__(self) -> None:
+        self.now_s = 100.0
+        self.taken_s: list[float] = []
+
+    @property
+    def stopping(self) -> bool:
+        return len(self.taken_s) >= 2
+
+    def add(self, sample: Sample) -> int:
+        assert len(self.taken_s) + 1 == sample.seq
+        self.taken_s.append(self.now_s)
+        return 0
+
+    def wait_until(self, instant_s: float, interval_s: float) -> bool:
+        if interval_s != 600.0:
+            self.interval_s = 600.0
+            return False
+        self.now_s = instant_s
+        return True
+
+
+def test_the_first_sample_does_not_wait_for_an_interval_that_has_become_longer() -> None:
+    outlet = Watching()
+    Sampler(CollectorGroup([]), "boot-1", monotonic=lambda: outlet.now_s).run(outlet)
+    assert [101.0, 701.0] == outlet.taken_s
 
 
 def test_times_are_written_in_utc_with_milliseconds() -> None:

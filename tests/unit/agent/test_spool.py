@@ -137,6 +137,80 @@ def test_what_does_not_fit_on_the_disk_is_kept_as_a_whole_or_not_at_all(
     assert [("boot-1", seq) for seq in range(1, 5)] == everything(kept)
 
 
+def test_a_full_disk_does_not_fill_up_with_empty_segments(
+    kept: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_descriptor: int, _data: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(segment_file, "_write", full)
+        for _ in range(3):
+            with pytest.raises(OSError, match="No space left"):
+                kept.append(samples(1, 1), 0.0)
+    assert [] == names(tmp_path)
+    assert [] == kept.oldest(10, 1000)
+    kept.append(samples(1, 2), 0.0)
+    assert [("boot-1", 1), ("boot-1", 2)] == everything(kept)
+
+
+def test_a_segment_that_cannot_be_read_at_the_start_is_left_out_and_left_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with closing(Spool(tmp_path, ROOM)) as first:
+        for seq in range(1, 8):
+            first.append(samples(seq, seq), 0.0)
+    before = names(tmp_path)
+    broken, read_bytes = before[-1], Path.read_bytes
+
+    def read(path: Path) -> bytes:
+        if path.name == broken:
+            raise OSError(errno.EIO, "Input/output error")
+        return read_bytes(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_bytes", read)
+        with closing(Spool(tmp_path, ROOM)) as second:
+            second.append(samples(1, 1, "boot-2"), 0.0)
+            assert [("boot-1", 1), ("boot-2", 1)] == [everything_of(second)[0], everything_of(second)[-1]]
+    assert f"cannot read {tmp_path / broken}, whose samples are left out: Input/output error" in caplog.messages
+    assert broken in names(tmp_path)
+    with closing(Spool(tmp_path, ROOM)) as third:
+        assert ("boot-1", 7) in everything(third)
+
+
+def everything_of(kept: Spool) -> list[tuple[str, int]]:
+    """Look at what there is, a segment's worth at a time, and leave it on the disk."""
+    return [stored.sample.identity for each in kept._segments for stored in each.read()]
+
+
+def test_a_spool_that_cannot_be_opened_does_not_keep_others_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_directory: Path) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(segment_file, "find", fail)
+        with pytest.raises(OSError, match="Input/output error"):
+            Spool(tmp_path, ROOM)
+    Spool(tmp_path, ROOM).close()
+
+
+def test_where_files_can_be_text_segments_are_not(kept: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[int] = []
+    binary, opened = 1 << 30, os.open
+
+    def open_(path: Path, flags: int, mode: int = 0o777) -> int:
+        given.append(flags)
+        return opened(path, flags & ~binary, mode)
+
+    monkeypatch.setattr(os, "O_BINARY", binary, raising=False)
+    monkeypatch.setattr(os, "open", open_)
+    kept.append(samples(1, 1), 0.0)
+    assert [binary] == [flags & binary for flags in given]
+
+
 def test_every_second_sample_of_the_older_half_goes_when_there_are_too_many(tmp_path: Path) -> None:
     with closing(Spool(tmp_path, 16)) as full:
         for sample in samples(1, 17):

@@ -55,7 +55,7 @@ def test_a_refused_token_is_not_worth_another_try(connect: Connect, status: int)
         transport.enrol({"token": "sesame"}, "key-1")
 
 
-@pytest.mark.parametrize("status", [404, 429, 500, 503])
+@pytest.mark.parametrize("status", [400, 403, 404, 429, 500, 503])
 def test_a_server_that_cannot_enrol_now_is_worth_another_try(connect: Connect, status: int) -> None:
     transport, _ = connect(answer(status))
     with pytest.raises(Exception, match=f"HTTP {status}") as caught:

@@ -16,7 +16,7 @@ Schema = Mapping[str, Any]
 
 def ingest_document() -> bytes:
     nobody: Any = None
-    return ingest.describe(nobody, dict.fromkeys(("enrolments", "registrations", "presence", "rotation", "throttle")))
+    return ingest.describe(nobody, dict.fromkeys(("enrolments", "registrations", "presence", "rotation")))
 
 
 DOCUMENTS: dict[str, Any] = {"api": json.loads(api._document()), "ingest": json.loads(ingest_document())}

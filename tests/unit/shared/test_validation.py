@@ -8,7 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Meta
 
-from shared.validation import convert, decode, fault_in, form, in_words, is_deeper_than, with_integers, words_of
+from shared.validation import (
+    LOOKED_INTO_BYTES,
+    convert,
+    decode,
+    fault_in,
+    form,
+    in_words,
+    is_deeper_than,
+    require_json,
+    with_integers,
+    words_of,
+)
+from tests.support.work import work_of
 
 Word = Annotated[str, Meta(max_length=9), form(r"^[a-z]'*$(?!\n)", "a small letter")]
 
@@ -63,6 +75,41 @@ def test_a_whole_number_is_an_integer_however_it_is_written() -> None:
 @pytest.mark.parametrize("number", [b"5.5", b"1e300", b'"5"', b"9007199254740994.0"])
 def test_what_is_no_exact_integer_is_refused(number: bytes) -> None:
     assert "count" == fault(b'{"count": ' + number + b"}")[0]
+
+
+class Closed(msgspec.Struct, forbid_unknown_fields=True):
+    count: int = 0
+
+
+class Renamed(msgspec.Struct, rename={"count": "how many"}):
+    count: int = 0
+
+
+def test_fields_that_are_not_known_are_passed_by_or_refused_as_before() -> None:
+    assert Body(count=5) == decode(b'{"x": [1.5, "\\u0000"], "count": 5.0, "y": {}}', Body)
+    with pytest.raises(msgspec.ValidationError):
+        decode(b'{"count": 5.0, "x": 1}', Closed)
+    assert Renamed(5) == decode(b'{"how many": 5.0}', Renamed)
+    assert [1, 2] == decode(b"[1, 2.0]", list[int])
+
+
+@pytest.mark.parametrize("junk", [b"1,", b"1.5,", b"[],", b'{"a":1},', b'"a",'])
+@pytest.mark.parametrize("fault", [b'"words":5', b'"count":1.5', b'"inner":{"word":1.5}'])
+def test_what_somebody_made_up_is_not_walked_through(fault: bytes, junk: bytes) -> None:
+    body = b"{" + fault + b',"x":[' + (1_000_000 // len(junk)) * junk + b"5]}"
+    work = work_of(lambda: decode(body, Body), msgspec.ValidationError)
+    assert work.calls < 100
+    assert work.peak_bytes < 100_000
+
+
+def test_only_a_small_text_is_looked_into_for_what_is_no_json() -> None:
+    for bad in (b'{"a": "\xff"}', b'{"a": 1', b"[" * 100_000, b'{"a": "\\ud800"}'):
+        with pytest.raises((msgspec.DecodeError, UnicodeDecodeError, RecursionError)):
+            require_json(bad)
+    large = b"[" + b"[]," * LOOKED_INTO_BYTES + b"5]"
+    assert work_of(lambda: require_json(msgspec.Raw(large))).peak_bytes < 2 * len(large)
+    with pytest.raises(msgspec.DecodeError):
+        require_json(large[:-1])
 
 
 _json = st.recursive(

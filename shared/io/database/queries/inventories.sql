@@ -22,7 +22,9 @@ WITH latest AS (
 ), superfluous AS (
     DELETE FROM inventory_changes WHERE id IN (
         SELECT c.id FROM inventory_changes c JOIN latest USING (workspace_id, server_id)
-        ORDER BY c.at DESC, c.id DESC OFFSET :most::integer - 1
+        ORDER BY c.at DESC, c.id DESC
+        -- the new version is not among them yet
+        OFFSET :most::integer - CASE WHEN :difference::jsonb IS NULL THEN 0 ELSE 1 END
     )
 )
 SELECT 1 FROM latest;

@@ -36,12 +36,17 @@ ORDER BY field;
 SELECT coalesce(max(version), 0) AS version, coalesce(max(journal_floor), 0) AS journal_floor
 FROM topics WHERE workspace_id = :workspace_id AND resource = :topic;
 
--- name: moment_of_oldest_kept(most)$
--- The moment of the oldest of so many newest events; none while there are fewer.
-SELECT created_at FROM ws_events ORDER BY created_at DESC OFFSET :most::bigint - 1 LIMIT 1;
+-- name: events_of_workspaces
+-- How many events each workspace has.
+SELECT workspace_id, count(*) AS events FROM ws_events GROUP BY workspace_id;
 
--- name: topics_with_events_before(moment)
--- The topics whose first event above their floor is older than a moment.
+-- name: moment_of_oldest_kept(workspace_id, most)$
+-- The moment of the oldest of so many newest events of a workspace that has more.
+SELECT created_at FROM ws_events WHERE workspace_id = :workspace_id
+ORDER BY created_at DESC OFFSET :most::bigint - 1 LIMIT 1;
+
+-- name: topics_with_events_before(moment, workspace_id)
+-- The topics whose first event above their floor is older than a moment, of all workspaces or of one.
 SELECT t.workspace_id, t.resource
 FROM topics AS t
 CROSS JOIN LATERAL (
@@ -49,7 +54,7 @@ CROSS JOIN LATERAL (
     WHERE workspace_id = t.workspace_id AND topic = t.resource AND id > t.journal_floor
     ORDER BY id LIMIT 1
 ) AS first
-WHERE first.created_at < :moment
+WHERE first.created_at < :moment AND (:workspace_id::text IS NULL OR t.workspace_id = :workspace_id)
 ORDER BY t.workspace_id, t.resource;
 
 -- name: next_floor(workspace_id, topic, moment, kept_events, slice)^

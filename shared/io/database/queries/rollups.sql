@@ -1,3 +1,8 @@
+-- name: present^
+-- What time it is, and of when the newest of the servers' latest samples is; without any, the last change.
+SELECT now() AS clock,
+    coalesce((SELECT max(ts) FROM metrics), (SELECT max(updated_at) FROM checkpoints)) AS newest;
+
 -- name: close_partition!
 -- Call the samples late that this partition's applier commits from now on at times before a moment; wait for its batch.
 INSERT INTO checkpoints (partition, closed_until) VALUES (:partition, :moment)
@@ -44,10 +49,6 @@ SELECT bucket, workspace_id, server_id FROM place;
 DELETE FROM metrics_history
 WHERE workspace_id = :workspace_id AND server_id = :server_id
     AND ts >= :bucket AND ts < :bucket + interval '15 minutes';
-
--- name: is_late_before$
--- Whether samples before a moment still wait to be rolled up.
-SELECT EXISTS (SELECT FROM metrics_late WHERE bucket < :moment);
 
 -- name: partitions_before
 -- The partitions of a table that end at a moment or before.

@@ -77,13 +77,46 @@ def test_what_a_crash_has_left_is_removed_by_the_next_download(builds: Builds) -
     assert [builds.path(offer)] == list(builds.folder.iterdir())
 
 
-def test_a_build_that_was_given_up_is_remembered(builds: Builds) -> None:
+def test_a_build_that_did_not_report_is_tried_again_on_another_day_and_given_up_after_three(tmp_path: Path) -> None:
+    days = [20_000]
+    builds = Builds(tmp_path, lambda: 86_400.0 * days[-1])
+    builds.prepare()
+    offer = kept(builds, b"agent")
+    for is_last in (False, False, True):
+        # twice a day is no more than once
+        builds.give_up(offer)
+        builds.give_up(offer)
+        assert ([offer.sha256], False) == (builds.failed(), builds.has(offer))
+        days.append(days[-1] + 1)
+        assert ([offer.sha256] if is_last else []) == builds.failed()
+    days.append(days[-1] + 1000)
+    assert [offer.sha256] == builds.failed()
+
+
+@pytest.mark.parametrize("content", ["", "null", '["ab"]', '{"ab":1}', '{"ab":["x"]}'])
+def test_a_damaged_memory_of_failures_gives_up_nothing(builds: Builds, content: str) -> None:
+    (builds.folder / "failed.json").write_text(content, encoding="utf-8")
+    assert [] == builds.failed()
     offer = kept(builds, b"agent")
     builds.give_up(offer)
-    assert ([offer.sha256], False) == (Builds(builds.folder.parent).failed(), builds.has(offer))
+    assert [offer.sha256] == builds.failed()
+
+
+def test_the_last_hundred_failures_are_remembered(builds: Builds) -> None:
+    offers = [Offer("any", "python3", "0.2.0", 1, f"{number:064x}") for number in range(102)]
+    for offer in offers:
+        builds.give_up(offer)
+    assert [offer.sha256 for offer in offers[2:]] == builds.failed()
 
 
 def test_after_five_starts_without_a_report_the_chosen_build_is_not_worth_another(builds: Builds) -> None:
     assert [True] * MOST_SILENT_STARTS + [False] == [builds.note_start() for _ in range(MOST_SILENT_STARTS + 1)]
     builds.note_report()
+    assert builds.note_start()
+
+
+def test_another_choice_begins_to_count_anew(builds: Builds) -> None:
+    for _ in range(MOST_SILENT_STARTS + 1):
+        builds.note_start()
+    builds.choose(kept(builds, b"agent"))
     assert builds.note_start()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+import signal
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from muster_agent import __version__
+from muster_agent.update import trial
 from muster_agent.update import updater as module
 from muster_agent.update.builds import MOST_SILENT_STARTS, Builds
 from muster_agent.update.offer import Offer
@@ -74,6 +76,66 @@ def test_one_that_does_not_report_in_five_starts_gives_its_place_back(updater: U
         with pytest.raises(Became):
             updater.take_over()
     updater.take_over()
-    builds.note_report()
-    with pytest.raises(Became):
-        updater.take_over()
+    assert None is builds.chosen()
+
+
+def test_one_that_reports_in_time_keeps_its_place(updater: Updater, builds: Builds) -> None:
+    choose(builds, "999.0")
+    for _ in range(2 * MOST_SILENT_STARTS):
+        with pytest.raises(Became):
+            updater.take_over()
+        builds.note_report()
+
+
+@pytest.fixture
+def own_signals() -> Iterator[None]:
+    """Leave the signals of the process that runs the tests as they were."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def pending(updater: Updater, builds: Builds) -> Offer:
+    """Let a build wait for its trial."""
+    updater.pending = Offer("linux", "x86_64", "999.0", 5, hashlib.sha256(b"agent").hexdigest())
+    with builds.being_filled(updater.pending) as descriptor:
+        os.write(descriptor, b"agent")
+    return updater.pending
+
+
+@pytest.mark.usefixtures("own_signals")
+@pytest.mark.parametrize("reports", [True, False])
+def test_a_trial_decides_which_build_runs(
+    updater: Updater, builds: Builds, monkeypatch: pytest.MonkeyPatch, reports: bool
+) -> None:
+    offer = pending(updater, builds)
+    monkeypatch.setattr(trial, "reports_within", lambda *_: reports)
+    with pytest.raises(Became) as became:
+        updater.try_pending(lambda: False)
+    file = str(builds.path(offer)) if reports else "/installed"
+    assert [file, "--once", "/installed"] == became.value.args[0]
+    assert (offer if reports else None) == builds.chosen()
+    assert ([] if reports else [offer.sha256]) == builds.failed()
+
+
+@pytest.mark.usefixtures("own_signals")
+@pytest.mark.parametrize("reports", [True, False])
+def test_a_signal_between_the_trial_and_what_follows_ends_the_agent(
+    updater: Updater, builds: Builds, monkeypatch: pytest.MonkeyPatch, reports: bool
+) -> None:
+    has_come = False
+
+    def noted(_self: Builds, _offer: Offer) -> None:
+        nonlocal has_come
+        has_come = True
+
+    pending(updater, builds)
+    monkeypatch.setattr(trial, "reports_within", lambda *_: reports)
+    monkeypatch.setattr(Builds, "choose", noted)
+    monkeypatch.setattr(Builds, "give_up", noted)
+    with pytest.raises(SystemExit) as ended:
+        updater.try_pending(lambda: has_come)
+    assert 0 == ended.value.code
+    # one that comes later still ends the process, which has nobody any more to note it
+    assert [signal.SIG_DFL] * 2 == [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)]

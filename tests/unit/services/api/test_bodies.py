@@ -9,6 +9,8 @@ from msgspec import Meta
 from services.api.bodies import MAX_REPORTED_FIELDS, decode_body
 from shared.errors import Malformed
 from shared.io.problem import FieldError, HttpError
+from shared.validation import LOOKED_INTO_BYTES
+from tests.support.work import work_of
 
 
 class Nested(msgspec.Struct):
@@ -76,7 +78,23 @@ def test_unknown_and_missing_fields_are_named() -> None:
 
 
 def test_only_so_many_errors_are_reported_and_names_are_cut() -> None:
-    unknown = {f"{'x' * 1000}{n}": 1 for n in range(1000)}
+    unknown = {f"{'x' * 1000}{n}": 1 for n in range(3 * MAX_REPORTED_FIELDS)}
     errors = refused(msgspec.json.encode({"name": "a", **unknown}))
     assert MAX_REPORTED_FIELDS == len(errors)
     assert 100 == max(len(error.field) for error in errors)
+
+
+@pytest.mark.parametrize("junk", [b"1,", b"1.5,", b"[],", b'{"a":1},'])
+@pytest.mark.parametrize("fault", [b'"name":5', b'"name":"a","count":1.5'])
+def test_a_large_body_costs_no_more_than_to_read_it(fault: bytes, junk: bytes) -> None:
+    body = b"{" + fault + b',"x":[' + (1_000_000 // len(junk)) * junk + b"5]}"
+    work = work_of(lambda: decode_body(body, Body), HttpError)
+    assert work.calls < 1000
+    assert work.peak_bytes < 100_000
+
+
+def test_of_a_large_body_one_wrong_field_is_named() -> None:
+    blank = b" " * LOOKED_INTO_BYTES
+    assert ["name"] == [error.field for error in refused(b'{"name": 5, "count": "x"' + blank + b"}")]
+    with pytest.raises(Malformed):
+        decode_body(b'{"name": 5' + blank, Body)

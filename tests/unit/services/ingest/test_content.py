@@ -1,6 +1,7 @@
 """Encoded bodies: undone as their RFCs have it, and never at the cost that their sender chooses."""
 
 import asyncio
+import contextlib
 import gzip
 import random
 import struct
@@ -13,7 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.content import MAX_DECODED_BYTES, MAX_MEMBERS, ContentDecoder, decoded_slices
+from services.ingest.account import Account
+from services.ingest.content import MAX_AT_ONCE, MAX_DECODED_BYTES, MAX_MEMBERS, ContentDecoder, decoded_slices
+from services.ingest.rates import Rates
 from shared.errors import Malformed
 from shared.io.problem import HttpError
 
@@ -25,6 +28,10 @@ else:
 Encode = Callable[[bytes], bytes]
 ENCODERS: dict[bytes, Encode] = {b"gzip": gzip.compress, b"zstd": zstd.compress}
 both = pytest.mark.parametrize("encoding", ENCODERS)
+
+
+def account(at_once: int = 10_000) -> Account:
+    return Account(Rates(per_s=1, burst=at_once, capacity=10, clock=lambda: 0.0), "a_1", "this agent")
 
 
 def decoded(body: bytes, encoding: bytes) -> bytes:
@@ -108,7 +115,7 @@ async def test_bomb_costs_no_more_than_the_limit(encoding: bytes) -> None:
     tracemalloc.start()
     try:
         with pytest.raises(HttpError) as raised:
-            await ContentDecoder().decode(bomb, encoding, 500_000)
+            await ContentDecoder().decode(bomb, encoding, account(), 500_000)
         assert tracemalloc.get_traced_memory()[1] < 1_000_000
     finally:
         tracemalloc.stop()
@@ -118,9 +125,9 @@ async def test_bomb_costs_no_more_than_the_limit(encoding: bytes) -> None:
 @both
 async def test_body_of_exactly_the_limit_is_taken(encoding: bytes) -> None:
     body = ENCODERS[encoding](bytes(MAX_DECODED_BYTES))
-    assert bytes(MAX_DECODED_BYTES) == await ContentDecoder().decode(body, encoding)
+    assert bytes(MAX_DECODED_BYTES) == await ContentDecoder().decode(body, encoding, account())
     with pytest.raises(HttpError):
-        await ContentDecoder().decode(ENCODERS[encoding](bytes(MAX_DECODED_BYTES + 1)), encoding)
+        await ContentDecoder().decode(ENCODERS[encoding](bytes(MAX_DECODED_BYTES + 1)), encoding, account())
 
 
 async def test_others_have_their_turn_while_a_body_is_decoded() -> None:
@@ -133,6 +140,30 @@ async def test_others_have_their_turn_while_a_body_is_decoded() -> None:
             await asyncio.sleep(0)
 
     counting = asyncio.create_task(count())
-    await ContentDecoder().decode(gzip.compress(bytes(4_000_000)), b"gzip")
+    await ContentDecoder().decode(gzip.compress(bytes(4_000_000)), b"gzip", account())
     counting.cancel()
     assert turns >= 4_000_000 // 65_536
+
+
+@both
+@pytest.mark.parametrize("ending", ["whole", "damaged", "too large"])
+async def test_what_was_decoded_is_paid_for_however_it_ends(encoding: bytes, ending: str) -> None:
+    body, limit_bytes = ENCODERS[encoding](random.Random(7).randbytes(300_000)), 1_000_000
+    if ending == "damaged":
+        body = body[:-1]
+    elif ending == "too large":
+        limit_bytes = 290_000
+    ours = account(at_once=250)
+    with contextlib.suppress(Malformed, HttpError):
+        await ContentDecoder().decode(body, encoding, ours, limit_bytes)
+    with pytest.raises(HttpError, match="sends too much"):
+        ours.require_no_debt()
+
+
+async def test_sender_in_debt_decodes_nothing_when_its_turn_comes() -> None:
+    ours, decoder, body = account(at_once=100), ContentDecoder(), gzip.compress(bytes(1_000_000))
+    first = [decoder.decode(body, b"gzip", ours) for _ in range(MAX_AT_ONCE)]
+    later = [decoder.decode(b"not even gzip", b"gzip", ours) for _ in range(100)]
+    outcomes = await asyncio.gather(*first, *later, return_exceptions=True)
+    assert [bytes(1_000_000)] * MAX_AT_ONCE == outcomes[:MAX_AT_ONCE]
+    assert {429} == {getattr(outcome, "status", None) for outcome in outcomes[MAX_AT_ONCE:]}

@@ -10,11 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.ingest.items import MAX_SAMPLES, TooManySamples
-from services.ingest.samples import Batch, read_batch
+from services.ingest.samples import MAX_SAMPLE_BYTES, Batch, read_batch
 from shared.errors import Malformed, Rejected
+from tests.support.work import work_of
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 TS = "2026-01-02T03:04:05Z"
+GOOD_TS = b'"ts":"%b"' % TS.encode()
 B1, B2 = ({"boot_id": "b", "seq": seq} for seq in (1, 2))
 
 
@@ -113,6 +115,17 @@ def test_array_in_order_is_left_as_it_is() -> None:
     assert order == [draft.sample for draft in batch.drafts]
 
 
+def test_sample_that_is_too_large_to_keep_is_told_alone() -> None:
+    entries = [{"name": "\N{GRINNING FACE}" * 200, "image": "x" * 200} for _ in range(64)]
+    large = {"ts": TS, "containers": entries, "interfaces": entries[:4]}
+    batch = read([large, {"ts": TS, "containers": entries}, {"ts": TS, "load1": 1}])
+    assert [(0, "too_large_sample")] == [(bad.index, bad.code) for bad in batch.rejected]
+    assert 2 == len(batch.drafts)
+    assert MAX_SAMPLE_BYTES > len(batch.drafts[0].data) > 64_000
+    with pytest.raises(Rejected, match="66,560"):
+        read(large)
+
+
 def test_longer_arrays_are_refused_as_a_whole() -> None:
     good = {"ts": TS, "load1": 1}
     assert MAX_SAMPLES == len(read([good] * MAX_SAMPLES).drafts)
@@ -124,6 +137,26 @@ def test_longer_arrays_are_refused_as_a_whole() -> None:
 def test_sample_that_is_wrong_and_then_breaks_off_is_no_json() -> None:
     with pytest.raises(Malformed):
         read(b'{"ts":5,"load1":')
+
+
+@pytest.mark.parametrize("junk", [b"1,", b"[],", b'{"a":1},'])
+@pytest.mark.parametrize(
+    "fields", [b'"ts":5', b'"ts":"%b","seq":1.5' % TS.encode(), b'"ts":"%b","load1":1' % TS.encode()]
+)
+def test_fields_that_are_not_known_cost_no_more_than_to_read_over_them(fields: bytes, junk: bytes) -> None:
+    body = b"{" + fields + b',"x":[' + (1_000_000 // len(junk)) * junk + b"5]}"
+    work_of(lambda: read(b"{" + fields + b"}"), Rejected)  # what is made once for the type
+    work = work_of(lambda: read(body), Rejected)
+    assert work.calls < 100
+    assert work.peak_bytes < 100_000
+
+
+def test_many_names_that_are_not_known_are_not_kept() -> None:
+    names = b",".join(b'"name%d":1' % number for number in range(60_000))
+    body = b'{"ts":"%b","load1":1,%b}' % (TS.encode(), names)
+    work = work_of(lambda: read(body))
+    assert work.calls < 100
+    assert work.peak_bytes < 100_000
 
 
 json_values = st.recursive(

@@ -7,7 +7,8 @@ import pytest
 
 from services.worker.projection import EVENT_COLUMNS, HISTORY_COLUMNS, late_places, project
 from shared.change import Action, Change, ChangeSet
-from shared.names import Topic
+from shared.names import Topic, new_id
+from shared.operation import CALL
 from shared.position import Position
 
 THINGS = Topic("w_1", "servers")
@@ -46,6 +47,10 @@ def test_record_that_was_deleted_and_made_again_is_stored() -> None:
 def test_operations_are_kept_with_their_first_result() -> None:
     projection = project([entry(7, 3, ("a", "created", "{}"), op="op-1"), entry(8, 4, ("a", "deleted", ""))])
     assert [("op-1", 2, 7, 3, 4)] == projection.operations
+
+
+def test_operations_that_only_their_calls_repeat_are_not_kept() -> None:
+    assert [] == project([entry(7, 3, ("a", "created", "{}"), op=new_id(CALL))]).operations
 
 
 def test_every_sample_becomes_history_at_its_own_time() -> None:
@@ -90,6 +95,27 @@ def test_every_change_of_a_journalled_resource_is_an_event() -> None:
 @pytest.mark.parametrize("resource", ["metrics", "agents", "unheard_of"])
 def test_what_is_not_journalled_has_no_events(resource: str) -> None:
     assert [] == project([entry(1, 0, ("a", "deleted", ""), topic=Topic("w_1", resource))]).events
+
+
+METRICS = Topic("w_1", "metrics")
+SAMPLE = '{"ts":"2026-01-01T00:00:00Z","cpu_percent":5.5}'
+
+
+def test_window_goes_with_its_record_or_alone() -> None:
+    latest = entry(1, 0, ("s", "created", SAMPLE), topic=METRICS)
+    latest = msgspec.structs.replace(latest, windows={"s": "b 1-1", "late": "b 1-3"})
+    projection = project([latest, entry(2, 1, ("s", "updated", SAMPLE), topic=METRICS)])
+    assert '"sample_window":"b 1-1"' in projection.tables["metrics"].upserts.decode()
+    assert [("w_1", "late", "b 1-3")] == projection.windows
+
+
+def test_window_of_a_record_that_was_deleted_goes_with_it() -> None:
+    latest = msgspec.structs.replace(entry(1, 0, ("s", "created", SAMPLE), topic=METRICS), windows={"s": "b 1-1"})
+    anew = entry(2, 1, ("s", "deleted", ""), ("s", "created", SAMPLE), topic=METRICS)
+    assert [("w_1", "s", "")] == project([latest, anew]).windows
+    named = msgspec.structs.replace(anew, windows={"s": "c 1-1"})
+    assert [] == project([latest, named]).windows
+    assert [] == project([latest, entry(2, 1, ("s", "deleted", ""), topic=METRICS)]).windows
 
 
 def test_late_places_are_quarters_of_an_hour_of_servers() -> None:

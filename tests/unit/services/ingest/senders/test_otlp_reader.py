@@ -9,7 +9,7 @@ import pytest
 from services.ingest.senders import otlp_json
 from services.ingest.senders.otlp_reader import MAX_NAMED, OtlpReader
 from services.ingest.senders.readings import MAX_LOOKED_AT, TooMuch, scrapes
-from services.ingest.senders.sampling import samples_of
+from services.ingest.senders.sampling import measured
 from tests.support.otlp import AT_S, CPU_STATES, HOST_SAMPLE, OtlpRequest, host_metrics
 
 Read = Callable[[OtlpRequest], Any]
@@ -26,11 +26,10 @@ def message(request: pytest.FixtureRequest) -> Read:
 
 
 def sampled(message: object) -> tuple[list[dict[str, Any]], OtlpReader]:
-    """Return what the samples of a request hold beside their identity, and their reader."""
+    """Return what the samples of a request hold, and their reader."""
     reader = OtlpReader()
-    samples = samples_of(scrapes(reader.read(message)))
-    found = [msgspec.json.decode(msgspec.json.encode(sample)) for sample in samples]
-    return [{name: value for name, value in one.items() if name not in {"boot_id", "seq"}} for one in found], reader
+    samples = measured(scrapes(reader.read(message)))
+    return [msgspec.json.decode(msgspec.json.encode(sample)) for sample in samples if sample is not None], reader
 
 
 def test_a_scrape_of_host_metrics_is_one_sample(message: Read) -> None:
@@ -50,6 +49,28 @@ def test_newer_names_of_attributes_mean_the_same(message: Read) -> None:
     request.sum("system.disk.io", [({"system.device": "sda", "disk.io.direction": "read"}, 20)], delta_s=2)
     samples, _ = sampled(message(request))
     assert [(20.0, 5, 10.0)] == [(one["cpu_percent"], one["net_rx_total"], one["disk_read_rate"]) for one in samples]
+
+
+@pytest.mark.parametrize("cores", [(0, 1), (0.5, 1.5), (False, True), ("0", "1")])
+def test_attributes_are_told_apart_whatever_their_type(message: Read, cores: tuple[Any, Any]) -> None:
+    request = OtlpRequest()
+    busy = [
+        ({"cpu.logical_number": core, "cpu.mode": "user"}, share) for core, share in zip(cores, (0.9, 0.5), strict=True)
+    ]
+    request.gauge("system.cpu.utilization", busy)
+    assert [70.0] == [one["cpu_percent"] for one in sampled(message(request))[0]]
+
+
+def test_number_of_a_core_is_the_same_as_a_number_and_as_a_text_of_json() -> None:
+    def point(core: str, at_ns: int, busy_s: float) -> str:
+        attributes = f'[{{"key":"cpu.logical_number","value":{{"intValue":{core}}}}}]'
+        return f'{{"attributes":{attributes},"timeUnixNano":"{at_ns}","startTimeUnixNano":"1","asDouble":{busy_s}}}'
+
+    points = ",".join([point('"0"', 10**18, 1.0), point('"1"', 10**18, 5.0), point("0", 10**18 + 10**10, 2.0)])
+    metrics = f'[{{"name":"system.cpu.time","sum":{{"aggregationTemporality":2,"dataPoints":[{points}]}}}}]'
+    body = f'{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":{metrics}}}]}}]}}'
+    readings = [*OtlpReader().read(otlp_json.decode(body.encode()))]
+    assert readings[0].series == readings[2].series != readings[1].series
 
 
 def test_total_memory_is_what_the_limit_says(message: Read) -> None:

@@ -1,5 +1,6 @@
 """Samples of scrapes: what is said of a machine is true, and what is sent again is the same."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 import msgspec
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from services.ingest.samples import batch_of
 from services.ingest.senders.readings import Quantity, Reading, scrapes
-from services.ingest.senders.sampling import samples_of
+from services.ingest.senders.sampling import identified, measured
 from shared.names import is_id
 from shared.resources.metrics import Sample
 
@@ -35,8 +36,12 @@ def reading(quantity: Quantity, kind: str, value: float, at_s: int = 1_700_000_0
     return Reading(quantity=quantity, part=part, kind=kind, series=name, value=value, at_ns=at_s * S)
 
 
+def samples_of(readings: Iterable[Reading]) -> list[Sample]:
+    return identified([sample for sample in measured(scrapes(readings)) if sample is not None])
+
+
 def only(*readings: Reading) -> Sample:
-    (sample,) = samples_of(scrapes(readings))
+    (sample,) = samples_of(readings)
     return sample
 
 
@@ -73,12 +78,12 @@ def test_share_of_all_cores_is_told_by_what_they_did_not_do() -> None:
 
 def test_same_readings_have_the_same_identity_and_others_another() -> None:
     readings = [reading("load1", "", 1.0, at_s) for at_s in (1_700_000_000, 1_700_000_060)]
-    first, again = samples_of(scrapes(readings)), samples_of(scrapes(reversed(readings)))
+    first, again = samples_of(readings), samples_of(reversed(readings))
     assert first == again
     assert [1, 2] == [sample.seq for sample in first]
     assert 1 == len({sample.boot_id for sample in first})
     assert is_id(first[0].boot_id)
-    others = samples_of(scrapes([*readings, reading("load1", "", 1.0, 1_700_000_120)]))
+    others = samples_of([*readings, reading("load1", "", 1.0, 1_700_000_120)])
     assert first[0].boot_id != others[0].boot_id
 
 
@@ -89,13 +94,11 @@ def test_device_whose_counter_began_anew_takes_nothing_from_the_rate_of_others()
         for at_s, each in counts.items()
         for device, count in each.items()
     ]
-    assert [(None, 1000), (10.0, 250)] == [
-        (sample.net_rx_rate, sample.net_rx_total) for sample in samples_of(scrapes(readings))
-    ]
+    assert [(None, 1000), (10.0, 250)] == [(sample.net_rx_rate, sample.net_rx_total) for sample in samples_of(readings)]
 
 
 def test_readings_that_say_nothing_by_themselves_make_no_sample() -> None:
-    assert [] == samples_of(scrapes([reading("disk_io", "read", 5.0), reading("cpu_time", "busy", 5.0)]))
+    assert [] == samples_of([reading("disk_io", "read", 5.0), reading("cpu_time", "busy", 5.0)])
 
 
 anything = st.builds(
@@ -113,7 +116,7 @@ anything = st.builds(
 
 @given(st.lists(anything, max_size=30))
 def test_whatever_was_read_the_samples_are_such_as_an_agent_may_send(readings: list[Reading]) -> None:
-    samples = samples_of(scrapes(readings))
+    samples = samples_of(readings)
     batch = batch_of(samples, "s_1", NOW)
     assert ([], len(samples)) == (batch.rejected, len(batch.drafts))
     for draft in batch.drafts:

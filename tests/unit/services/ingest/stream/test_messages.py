@@ -60,6 +60,7 @@ def test_samples_are_told_apart_where_one_is_not_as_declared(other: object) -> N
 def test_message_with_a_wrong_field_says_which(text: str, code: str, field: str) -> None:
     read = read_message(text)
     assert isinstance(read, Unusable)
+    assert isinstance(read.error, Rejected)
     assert (7, code, field) == (read.seq, read.error.code, read.error.field)
 
 
