@@ -247,12 +247,12 @@ class Presence:
     async def _take_back(self, identity: AgentIdentity, made: int | None) -> None:
         actor = f"agent:{identity.agent_id}"
         agents, agent = Topic(identity.workspace_id, "agents"), Draft(id=identity.agent_id, action="delete")
-        operations = [Operation(topic=agents, drafts=(agent,), actor=actor, id=new_id("op"))]
+        operations = [Operation(topic=agents, drafts=(agent,), actor=actor, id=new_id(CALL))]
         if made is not None:  # as long as it is what was made: it may have been deleted, and made by others, since
             server = Draft(id=identity.server_id, action="delete", expect=made)
             deadlines = self._unexpected(identity)
             operations.append(
-                Operation(topic=identity.servers, drafts=(server,), actor=actor, id=new_id("op"), deadlines=deadlines)
+                Operation(topic=identity.servers, drafts=(server,), actor=actor, id=new_id(CALL), deadlines=deadlines)
             )
         await self._changes.append_all(operations)
 

@@ -328,6 +328,8 @@ async def test_agent_on_a_stream_is_told_at_once_that_a_person_wishes_for_anothe
         replica.stream(agent) as stream,
     ):
         config = await stream.shake_hands()
+        for served in replica.streams._standing:  # from now on nothing but the announcement tells it
+            await until(partial(_is_looked_after, served, ingest))
         await want_rotation(ingest, agent)
         changes = AgentChanges(ingest.redis, _unheard)
         await changes.announce([agent.agent_id, other.agent_id])
