@@ -25,9 +25,9 @@ from shared.audit import Actor, Origin
 from shared.errors import Malformed, Unauthenticated
 from shared.io.address import full_address_of
 from shared.io.identity import Identity
-from shared.io.litestar_app import in_time
 from shared.io.probes import REQUEST_ID
 from shared.io.problem import HttpError, bad_parameter
+from shared.io.reading import READ_TIMEOUT_S, in_time
 from shared.tokens import Principal, Role
 
 MAX_BODY_BYTES = 1_000_000
@@ -51,7 +51,7 @@ class ApiRequest(Request[Principal, Caller, Any]):
             if self.content_type[0].lower() not in taken:
                 raise HttpError(415, "unsupported_media_type", f"Content-Type must be {' or '.join(taken)}")
         limit_bytes = self.route_handler.resolve_request_max_body_size() or MAX_BODY_BYTES
-        body = await in_time(super().body(), times=max(limit_bytes / MAX_BODY_BYTES, 1))
+        body = await in_time(super().body(), max(limit_bytes / MAX_BODY_BYTES, 1) * READ_TIMEOUT_S)
         if wants_body and not body:
             raise Malformed("the body is empty: JSON is needed")
         return body

@@ -1,33 +1,33 @@
 """Reads the body of an ASGI request within bounds of size and time, whatever its headers promise."""
 
-import asyncio
-
+from services.ingest.account import Account
 from shared.io.probes import Receive
 from shared.io.problem import HttpError
-
-READ_TIMEOUT_S = 30.0
+from shared.io.reading import CLOSE, in_time
 
 
 class ClientGone(Exception):
     """The client went away before its request was complete: nobody waits for an answer."""
 
 
-async def read_body(receive: Receive, *, limit_bytes: int, timeout_s: float = READ_TIMEOUT_S) -> bytes:
+async def read_body(receive: Receive, *, limit_bytes: int, timeout_s: float | None = None) -> bytes:
     """Return the whole body; raises HttpError 413 and 408, and ClientGone."""
     message = await receive()
     body: bytes = message.get("body", b"")
     if message["type"] == "http.disconnect":
         raise ClientGone
     if message.get("more_body", False):
-        try:
-            async with asyncio.timeout(timeout_s):
-                body = await _read_rest(receive, body, limit_bytes)
-        except TimeoutError:
-            raise HttpError(
-                408, "too_slow", f"the body was not complete after {timeout_s:g} s", headers=CLOSE
-            ) from None
+        body = await in_time(_read_rest(receive, body, limit_bytes), timeout_s)
     if len(body) > limit_bytes:
         raise too_large(limit_bytes)
+    return body
+
+
+async def read_paid_body(receive: Receive, account: Account, *, limit_bytes: int) -> bytes:
+    """Let a sender in and return the body, at its expense; raises HttpError 429 as well."""
+    account.let_in()
+    body = await read_body(receive, limit_bytes=limit_bytes)
+    account.weigh(len(body))
     return body
 
 
@@ -43,10 +43,6 @@ async def _read_rest(receive: Receive, first: bytes, limit_bytes: int) -> bytes:
         if size_bytes > limit_bytes:
             raise too_large(limit_bytes)
     return b"".join(parts)
-
-
-CLOSE = (("Connection", "close"),)
-"""Headers of an answer after which the rest of the request is not read."""
 
 
 def too_large(limit_bytes: int) -> HttpError:

@@ -5,8 +5,6 @@ import msgspec
 from shared.errors import Malformed, Rejected
 from shared.validation import UNREADABLE, fault_in, require_json
 
-__all__ = ["UNREADABLE", "fault_of", "not_json"]
-
 
 def fault_of(body: bytes | msgspec.Raw, error: Exception, *, code: str) -> Malformed | Rejected:
     """Return what to answer to a body with which decoding ended in `error`, one of UNREADABLE.

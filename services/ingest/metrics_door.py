@@ -3,7 +3,7 @@
 import msgspec
 
 from services.ingest.account import Account
-from services.ingest.body import ClientGone, read_body
+from services.ingest.body import ClientGone, read_paid_body
 from services.ingest.content import ACCEPTED, ENCODINGS, ContentDecoder
 from services.ingest.credentials import Credentials
 from services.ingest.door import (
@@ -14,7 +14,7 @@ from services.ingest.door import (
     read_head,
     require_encoding,
 )
-from services.ingest.faults import UNREADABLE, not_json
+from services.ingest.faults import not_json
 from services.ingest.intake import Intake
 from services.ingest.items import TooManySamples, items_of, lines_of
 from services.ingest.messages import MetricsTaken
@@ -23,6 +23,7 @@ from services.ingest.relays import Relay, Relays, may_be_a_relays
 from shared.io.litestar_problems import as_muster_error
 from shared.io.probes import Receive, Scope, Send
 from shared.io.problem import HttpError, answer_problem
+from shared.validation import UNREADABLE
 
 PATH = "/ingest/v1/metrics"
 NDJSON = frozenset({b"application/x-ndjson", b"application/ndjson"})
@@ -81,9 +82,7 @@ class MetricsDoor:
 
     async def _read(self, head: Head, receive: Receive, account: Account) -> bytes:
         """Return the body of a sender that may send, at its expense; raises HttpError (408, 413, 429) and Malformed."""
-        account.let_in()
-        body = await read_body(receive, limit_bytes=MAX_BODY_BYTES)
-        account.weigh(len(body))
+        body = await read_paid_body(receive, account, limit_bytes=MAX_BODY_BYTES)
         return await self._decoder.decode(body, head.encoding, account) if head.encoding else body
 
 

@@ -141,9 +141,7 @@ class Presence:
             return
         agent = msgspec.structs.replace(msgspec.json.decode(record.data, type=Agent), clock_skew_s=skew_s)
         draft = Draft(id=identity.agent_id, action="update", data=msgspec.json.encode(agent), expect=record.version)
-        await self._changes.append_all(
-            [Operation(topic=topic, drafts=(draft,), actor=f"agent:{identity.agent_id}", id=new_id(CALL))]
-        )
+        await self._changes.append_all([_operation(identity, topic, (draft,))])
 
     async def leave(self, identity: AgentIdentity) -> None:
         """Put a server offline whose agent said goodbye."""
@@ -211,14 +209,7 @@ class Presence:
                 )
             elif are_set:
                 return None
-            operation = Operation(
-                topic=identity.servers,
-                drafts=drafts,
-                actor=f"agent:{identity.agent_id}",
-                id=new_id(CALL),
-                deadlines=deadlines,
-                start=start,
-            )
+            operation = _operation(identity, identity.servers, drafts, deadlines, start)
             result, *_ = await self._changes.append_all([operation, beside] if beside else [operation])
             if drafts and not isinstance(result, Rejected):
                 return None if record else result.version
@@ -245,15 +236,11 @@ class Presence:
             raise Unauthenticated("this agent was removed", code="credential_revoked")
 
     async def _take_back(self, identity: AgentIdentity, made: int | None) -> None:
-        actor = f"agent:{identity.agent_id}"
         agents, agent = Topic(identity.workspace_id, "agents"), Draft(id=identity.agent_id, action="delete")
-        operations = [Operation(topic=agents, drafts=(agent,), actor=actor, id=new_id(CALL))]
+        operations = [_operation(identity, agents, (agent,))]
         if made is not None:  # as long as it is what was made: it may have been deleted, and made by others, since
             server = Draft(id=identity.server_id, action="delete", expect=made)
-            deadlines = self._unexpected(identity)
-            operations.append(
-                Operation(topic=identity.servers, drafts=(server,), actor=actor, id=new_id(CALL), deadlines=deadlines)
-            )
+            operations.append(_operation(identity, identity.servers, (server,), self._unexpected(identity)))
         await self._changes.append_all(operations)
 
     async def _agent(self, identity: AgentIdentity) -> Agent | None:
@@ -263,13 +250,19 @@ class Presence:
 
     def _agent_operation(self, identity: AgentIdentity, agent: Agent, *deadlines: Deadline) -> Operation:
         draft = Draft(id=identity.agent_id, action="put", data=msgspec.json.encode(agent))
-        return Operation(
-            topic=Topic(identity.workspace_id, "agents"),
-            drafts=(draft,),
-            actor=f"agent:{identity.agent_id}",
-            id=new_id(CALL),
-            deadlines=deadlines,
-        )
+        return _operation(identity, Topic(identity.workspace_id, "agents"), (draft,), deadlines)
+
+
+def _operation(
+    identity: AgentIdentity,
+    topic: Topic,
+    drafts: tuple[Draft, ...],
+    deadlines: tuple[Deadline, ...] = (),
+    start: Start | None = None,
+) -> Operation:
+    """Return an operation of an agent, which nobody repeats but the call that appends it."""
+    actor = f"agent:{identity.agent_id}"
+    return Operation(topic=topic, drafts=drafts, actor=actor, id=new_id(CALL), deadlines=deadlines, start=start)
 
 
 def _no_server() -> NotFound:

@@ -8,13 +8,14 @@ import msgspec
 from services.ingest import counts
 from services.ingest.account import Account
 from services.ingest.credentials import AgentIdentity
-from services.ingest.faults import UNREADABLE, fault_of
+from services.ingest.faults import fault_of
 from services.ingest.intake import Intake
 from services.ingest.messages import BadSample, MetricsTaken
 from services.ingest.rates import Rates
 from services.ingest.relays import Address, Relay, Relays
 from shared.errors import NotFound
 from shared.io.problem import HttpError
+from shared.validation import UNREADABLE
 
 _BAD, _UNKNOWN = "invalid_sample", "unknown_server"
 _OFTEN = "too_many_requests"

@@ -9,11 +9,11 @@ from litestar.exceptions import HTTPException
 
 from services.ingest.account import Account
 from services.ingest.credentials import AgentIdentity
-from services.ingest.faults import UNREADABLE, fault_of
+from services.ingest.faults import fault_of
 from services.ingest.throttle import Attempt
 from shared.errors import Malformed, MusterError
-from shared.io.litestar_app import in_time
-from shared.validation import decode
+from shared.io.reading import in_time
+from shared.validation import UNREADABLE, decode
 
 _Auth = TypeVar("_Auth")
 _Read = TypeVar("_Read")

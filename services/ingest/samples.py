@@ -7,14 +7,14 @@ from typing import TypeVar
 
 import msgspec
 
-from services.ingest.faults import UNREADABLE, fault_of, not_json
+from services.ingest.faults import fault_of, not_json
 from services.ingest.items import MAX_SAMPLES, TooManySamples, items_of
 from services.ingest.messages import BadSample
 from shared.errors import Malformed, Rejected
 from shared.names import is_id
 from shared.operation import Draft
 from shared.resources.metrics import MEASUREMENTS, Sample
-from shared.validation import decode
+from shared.validation import UNREADABLE, decode
 
 MAX_SKEW = timedelta(minutes=5)
 """A sample further in the future than this gets the server's time."""

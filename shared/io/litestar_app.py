@@ -1,7 +1,6 @@
 """How a service of Muster builds its Litestar application: the same bounds, errors and way to its parts in each."""
 
-import asyncio
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from litestar import Litestar
@@ -13,21 +12,6 @@ from litestar.routes import HTTPRoute
 from litestar.types import ControllerRouterHandler, Guard, Message, Scope
 
 from shared.io.litestar_problems import exception_handlers
-from shared.io.problem import HttpError
-
-READ_TIMEOUT_S = 30.0
-"""How long a body may take to come: who sends it bit by bit holds a connection, and what has come of it."""
-
-
-async def in_time(body: Awaitable[bytes], *, times: float = 1.0) -> bytes:
-    """Return a body once it is complete; raises HttpError 408 after so many times `READ_TIMEOUT_S`."""
-    timeout_s = times * READ_TIMEOUT_S
-    try:
-        async with asyncio.timeout(timeout_s):
-            return await body
-    except TimeoutError:
-        detail = f"the body was not complete after {timeout_s:g} s"
-        raise HttpError(408, "too_slow", detail, headers=(("Connection", "close"),)) from None
 
 
 def litestar_app(  # noqa: PLR0913  (what it is made of, by name)

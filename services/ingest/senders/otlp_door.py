@@ -5,11 +5,11 @@ from typing import Any
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
-from services.ingest.body import ClientGone, read_body
+from services.ingest.body import ClientGone, read_paid_body
 from services.ingest.content import ACCEPTED, ENCODINGS, ContentDecoder
 from services.ingest.credentials import Credentials
 from services.ingest.door import Head, answer, counted, read_head, require_encoding
-from services.ingest.faults import UNREADABLE, fault_of
+from services.ingest.faults import fault_of
 from services.ingest.senders import otlp_json
 from services.ingest.senders.otlp_answers import JSON, PROTOBUF, failure, success
 from services.ingest.senders.otlp_reader import OtlpReader
@@ -18,6 +18,7 @@ from shared.errors import Malformed
 from shared.io.litestar_problems import as_muster_error
 from shared.io.probes import Receive, Scope, Send
 from shared.io.problem import HttpError
+from shared.validation import UNREADABLE
 
 PATH = "/ingest/otlp/v1/metrics"
 
@@ -50,9 +51,7 @@ class OtlpDoor:
             raise HttpError(415, "unsupported_media_type", "OTLP is sent as application/x-protobuf or application/json")
         require_encoding(head.encoding, ENCODINGS, ACCEPTED)
         account = self._intake.account(identity)
-        account.let_in()
-        body = await read_body(receive, limit_bytes=MAX_ENCODED_BYTES)
-        account.weigh(len(body))
+        body = await read_paid_body(receive, account, limit_bytes=MAX_ENCODED_BYTES)
         if head.encoding:
             body = await self._decoder.decode(body, head.encoding, account, MAX_DECODED_BYTES)
         request = _request_of(body, head.media_type)

@@ -6,7 +6,7 @@ import cramjam
 from google.protobuf.message import DecodeError
 
 from services.ingest.account import BYTES_A_SAMPLE, Account
-from services.ingest.body import ClientGone, read_body
+from services.ingest.body import ClientGone, read_paid_body
 from services.ingest.credentials import Credentials
 from services.ingest.door import Head, answer, counted, read_head, require_encoding
 from services.ingest.senders.messages import WriteRequest
@@ -48,12 +48,10 @@ class RemoteWriteDoor:
         _require_version_1(head)
         require_encoding(head.encoding or b"identity", {_SNAPPY}, _ACCEPTED)
         account = self._intake.account(identity)
-        account.let_in()
-        body = await read_body(receive, limit_bytes=MAX_ENCODED_BYTES)
-        account.weigh(len(body))
-        body = decompressed(body, account)
+        body = await read_paid_body(receive, account, limit_bytes=MAX_ENCODED_BYTES)
         reader = RemoteWriteReader()
-        await self._intake.take(identity, reader.read(_request_of(body)), lambda: reader.machines)
+        request = _request_of(decompressed(body, account))
+        await self._intake.take(identity, reader.read(request), lambda: reader.machines)
 
 
 def _require_version_1(head: Head) -> None:

@@ -6,12 +6,13 @@ from typing import Any
 
 import msgspec
 
-from services.ingest.faults import UNREADABLE, fault_of, not_json
+from services.ingest.faults import fault_of, not_json
 from services.ingest.items import ITEMS, TooManySamples, items_in
 from services.ingest.messages import Handshake, MetricsTaken, Status
 from services.ingest.samples import KnownSample
 from shared.errors import Malformed, MusterError, Rejected, RetryLater
 from shared.io.problem import HttpError
+from shared.validation import UNREADABLE
 from shared.websocket import framed
 
 

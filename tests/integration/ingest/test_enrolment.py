@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from services.ingest.throttle import MAX_REFUSED, WINDOW_S
-from shared.io import litestar_app
+from shared.io import reading
 from tests.support.ingest import HANDSHAKE, MACHINE, SHARED_TOKEN, WORKSPACE, Enrolled, Ingest
 from tests.support.log import open_log
 
@@ -177,7 +177,7 @@ async def test_large_enrolment_is_not_read_to_its_end(ingest: Ingest) -> None:
 async def test_body_that_does_not_come_in_time_is_given_up(
     ingest: Ingest, agent: Enrolled, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(litestar_app, "READ_TIMEOUT_S", 0.01)
+    monkeypatch.setattr(reading, "READ_TIMEOUT_S", 0.01)
 
     async def slow() -> AsyncIterator[bytes]:
         yield b"{"

@@ -19,6 +19,7 @@ from services.ingest.content import MAX_AT_ONCE, MAX_DECODED_BYTES, MAX_MEMBERS,
 from services.ingest.rates import Rates
 from shared.errors import Malformed
 from shared.io.problem import HttpError
+from tests.support.turns import turns_during
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -131,17 +132,7 @@ async def test_body_of_exactly_the_limit_is_taken(encoding: bytes) -> None:
 
 
 async def test_others_have_their_turn_while_a_body_is_decoded() -> None:
-    turns = 0
-
-    async def count() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    counting = asyncio.create_task(count())
-    await ContentDecoder().decode(gzip.compress(bytes(4_000_000)), b"gzip", account())
-    counting.cancel()
+    turns = await turns_during(ContentDecoder().decode(gzip.compress(bytes(4_000_000)), b"gzip", account()))
     assert turns >= 4_000_000 // 65_536
 
 

@@ -1,6 +1,5 @@
 """What a sender's request may cost: no more is made of it than is taken, and others have their turn meanwhile."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import cast
 
@@ -13,6 +12,7 @@ from services.ingest.messages import MetricsTaken
 from services.ingest.senders.readings import Quantity, Reading
 from services.ingest.senders.sender_intake import SenderIntake
 from shared.resources.metrics import Sample
+from tests.support.turns import turns_during
 
 IDENTITY = AgentIdentity.of("a_1", "s_1", "w_1")
 FIRST_S = 1_700_000_000
@@ -39,17 +39,9 @@ def readings(count: int, quantity: Quantity = "load1") -> list[Reading]:
 
 async def take(given: list[Reading]) -> tuple[list[Sample], int]:
     """Return what was taken, and how often others had their turn."""
-    taking, turns = Taking(), 0
-
-    async def others() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    other = asyncio.create_task(others())
-    await SenderIntake(cast("Intake", taking)).take(IDENTITY, iter(given), lambda: {"web-1"})
-    other.cancel()
+    taking = Taking()
+    work = SenderIntake(cast("Intake", taking)).take(IDENTITY, iter(given), lambda: {"web-1"})
+    turns = await turns_during(work)
     return taking.samples, turns
 
 
