@@ -77,6 +77,8 @@ class Liveness(msgspec.Struct, frozen=True):
     offline_after_s: Seconds = field(name="OFFLINE_AFTER", default=60.0)
     sweep_interval_s: Seconds = field(name="SWEEP_INTERVAL", default=10.0)
     disconnect_grace_s: Seconds = field(name="DISCONNECT_GRACE", default=5.0)
+    return_grace_s: Seconds = field(name="RETURN_GRACE", default=120.0)
+    """Twice the longest that an agent waits between two attempts."""
 
 
 class StaleAgents(msgspec.Struct, frozen=True):

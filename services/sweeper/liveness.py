@@ -3,10 +3,14 @@
 Silence means something only while somebody listened: for `offline_after_ms` after the sweeper or ingest was away,
 nobody is called offline, because agents had no chance to be heard. When very many of a workspace fall silent at once,
 the fault is taken to be between us and them: they become `unknown` first, and offline if they stay silent although
-some agent is heard, be it of another workspace: while nobody is, the fault may still lie before our door.
+other agents, be it of another workspace, have been heard for a while: as long as nobody is, the fault may still lie
+before our door.
 
 While ingest is away for longer than a server may be silent, nobody knows anything of the servers that have fallen
 silent meanwhile: they are `unknown`, and online again when they are heard. A shorter restart changes nothing.
+
+Agents that could not reach us wait longer and longer between their attempts, and are let in some at a time. However the
+way to us was closed, for `return_grace_ms` after it is open again those that are not heard are at most `unknown`.
 """
 
 from collections import Counter
@@ -30,14 +34,14 @@ class Listening(msgspec.Struct, frozen=True):
 
     `swept_since_ms` begins the current run of sweeps without a break, `beat_ms` is ingest's newest sign of life,
     `left_ms` is when one of its replicas last took leave, `returned_ms` begins the time since which it has been there
-    without a break, `heard_ms` is when it last heard any agent.
+    without a break, `unheard_ms` is the last sweep at which no agent of whatever workspace had been heard for a while.
     """
 
     swept_since_ms: int | None
     beat_ms: int | None
     returned_ms: int | None
-    heard_ms: int | None = None
     left_ms: int | None = None
+    unheard_ms: int | None = None
 
 
 class Due(msgspec.Struct, frozen=True, order=True):
@@ -79,7 +83,7 @@ def is_long_away(now_ms: int, listening: Listening, offline_after_ms: int) -> bo
 
 
 def judge_unheard(due: Iterable[Due]) -> list[tuple[Due, Verdict]]:
-    """Decide on deadlines that have passed while ingest was long away; those held back already stay so."""
+    """Decide on deadlines that have passed while nobody could be heard; those held back already stay so."""
     return [(one, Verdict.UNKNOWN) for one in sorted(due) if not one.is_held]
 
 
@@ -103,13 +107,19 @@ def is_stale(now_ms: int, threshold_ms: int, agent: Agent, server: Server | None
     return now_ms - last_ms > threshold_ms
 
 
-def is_anyone_heard(now_ms: int, listening: Listening, offline_after_ms: int) -> bool:
-    """Whether the way from agents to us is open: one of them, of whatever workspace, has come through lately."""
-    return listening.heard_ms is not None and now_ms - listening.heard_ms < offline_after_ms
+def is_returning(now_ms: int, listening: Listening, return_grace_ms: int) -> bool:
+    """Whether agents may still be on their way back because ingest was away."""
+    return listening.returned_ms is None or now_ms - listening.returned_ms < return_grace_ms
+
+
+def is_way_open(now_ms: int, listening: Listening, return_grace_ms: int) -> bool:
+    """Whether agents have come through for so long that each had its chance."""
+    # one that is noted for later was so before the clock was set back
+    return listening.unheard_ms is None or not 0 <= now_ms - listening.unheard_ms < return_grace_ms
 
 
 def judge(
-    due: Iterable[Due], silent: Mapping[str, int], armed: Mapping[str, int], *, anyone_heard: bool
+    due: Iterable[Due], silent: Mapping[str, int], armed: Mapping[str, int], *, way_open: bool
 ) -> list[tuple[Due, Verdict]]:
     """Decide on deadlines that have passed; one without a verdict is to be looked at again.
 
@@ -126,5 +136,5 @@ def judge(
     return [
         (one, Verdict.UNKNOWN if one.workspace_id in held_back and not one.is_held else Verdict.OFFLINE)
         for one in passed
-        if not one.is_held or anyone_heard or stay_silent[one.workspace_id] < HELD_LEAST
+        if not one.is_held or way_open or stay_silent[one.workspace_id] < HELD_LEAST
     ]

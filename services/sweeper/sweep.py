@@ -23,8 +23,9 @@ from services.sweeper.liveness import (
     Listening,
     Verdict,
     deafness,
-    is_anyone_heard,
     is_long_away,
+    is_returning,
+    is_way_open,
     judge,
     judge_unheard,
     listening_since_ms,
@@ -79,6 +80,8 @@ class Sweeper:
         self._reader = reader
         self._interval_s = liveness.sweep_interval_s
         self._offline_after_ms = int(liveness.offline_after_s * 1000)
+        self._return_grace_ms = int(liveness.return_grace_s * 1000)
+        self._held_for_ms = max(self._offline_after_ms, self._return_grace_ms)
         self._cleanup = Cleanup(redis, changes, reader, threshold_s=stale.agent_stale_threshold_s)
         self._cleanup_interval_s = stale.agent_cleanup_interval_s
 
@@ -108,27 +111,35 @@ class Sweeper:
             _DEAF.labels(reason).inc()
             log.info("silence means nothing", reason=reason)
             if is_long_away(now_ms, listening, self._offline_after_ms):
-                for partition in range(self._reader.partitions):
-                    await self._act(judge_unheard(await self._due(partition, now_ms)))
+                await self._hold_back(now_ms)
             return None
-        anyone_heard = is_anyone_heard(now_ms, listening, self._offline_after_ms)
+        if is_returning(now_ms, listening, self._return_grace_ms):
+            await self._hold_back(now_ms)
+        else:
+            await self._judge(now_ms, way_open=is_way_open(now_ms, listening, self._return_grace_ms))
+        return listening_since_ms(listening)
+
+    async def _hold_back(self, now_ms: int) -> None:
+        for partition in range(self._reader.partitions):
+            await self._act(judge_unheard(await self._due(partition, now_ms)))
+
+    async def _judge(self, now_ms: int, *, way_open: bool) -> None:
         for partition in range(self._reader.partitions):
             due = await self._due(partition, now_ms)
             if due:
-                await self._act(judge(due, *await self._census(partition, now_ms), anyone_heard=anyone_heard))
-        return listening_since_ms(listening)
+                await self._act(judge(due, *await self._census(partition, now_ms), way_open=way_open))
 
     async def _listen(self) -> tuple[int, Listening]:
-        now, since = await self._redis.eval(_SWEEP, 1, SWEEPS, str(longest_gap_ms(self._interval_s)))  # type: ignore[misc]  # redis-py types it for both of its clients
         newest = await self._redis.zrevrange(INGEST_PRESENCE, 0, 0, withscores=True)
         returned, heard, left = await self._redis.mget(INGEST_RETURNED, INGEST_HEARD, INGEST_LEFT)
-        beat_ms = int(newest[0][1]) if newest else None
+        noted = (str(longest_gap_ms(self._interval_s)), heard or "", str(self._held_for_ms))
+        now, since, unheard = await self._redis.eval(_SWEEP, 1, SWEEPS, *noted)  # type: ignore[misc]  # redis-py types it for both of its clients
         return int(now), Listening(
             swept_since_ms=int(since),
-            beat_ms=beat_ms,
+            beat_ms=int(newest[0][1]) if newest else None,
             returned_ms=None if returned is None else int(returned),
-            heard_ms=None if heard is None else int(heard),
             left_ms=None if left is None else int(left),
+            unheard_ms=None if unheard is None else int(unheard),
         )
 
     async def _due(self, partition: int, now_ms: int) -> list[Due]:
@@ -186,7 +197,7 @@ class Sweeper:
         name = held_deadline_of if one.is_held else deadline_of
         yield Deadline("expire", name(one.workspace_id, one.server_id), one.score_ms)
         if verdict is Verdict.UNKNOWN:
-            yield Deadline("arm", held_deadline_of(one.workspace_id, one.server_id), self._offline_after_ms)
+            yield Deadline("arm", held_deadline_of(one.workspace_id, one.server_id), self._held_for_ms)
 
 
 def _parse(member: bytes, score_ms: int) -> Due:

@@ -9,7 +9,7 @@ from playwright.async_api import Browser, Page
 from tests.support.browser import running_browser
 from tests.support.installation import Installation, installed
 
-QUICK = {"OFFLINE_AFTER": "4s", "SWEEP_INTERVAL": "1s"}
+QUICK = {"OFFLINE_AFTER": "4s", "SWEEP_INTERVAL": "1s", "RETURN_GRACE": "4s"}
 
 
 @pytest_asyncio.fixture(scope="session")

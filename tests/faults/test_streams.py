@@ -14,7 +14,12 @@ from tests.support.agent_stream import SUBPROTOCOL, AgentStream, until
 from tests.support.installation import Installation, installed
 
 OFFLINE_AFTER_S = 4.0
-ENVIRONMENT = {"OFFLINE_AFTER": str(OFFLINE_AFTER_S), "SWEEP_INTERVAL": "0.5", "DISCONNECT_GRACE": "1"}
+ENVIRONMENT = {
+    "OFFLINE_AFTER": str(OFFLINE_AFTER_S),
+    "RETURN_GRACE": str(OFFLINE_AFTER_S),
+    "SWEEP_INTERVAL": "0.5",
+    "DISCONNECT_GRACE": "1",
+}
 
 
 @asynccontextmanager

@@ -13,7 +13,7 @@ from tests.support.sync_client import SyncClient
 
 MACHINES = 20
 OFFLINE_AFTER_S = 6
-QUICK = {"OFFLINE_AFTER": f"{OFFLINE_AFTER_S}s", "SWEEP_INTERVAL": "1s"}
+QUICK = {"OFFLINE_AFTER": f"{OFFLINE_AFTER_S}s", "SWEEP_INTERVAL": "1s", "RETURN_GRACE": f"{OFFLINE_AFTER_S}s"}
 
 
 class Watch:

@@ -29,6 +29,7 @@ from shared.settings import Liveness
 SERVERS = Topic("w_test", "servers")
 KEYS = PartitionKeys(partition_of("w_test"))
 OFFLINE_AFTER_S = 60.0
+RETURN_GRACE_S = 120.0
 
 
 @pytest_asyncio.fixture
@@ -36,7 +37,7 @@ async def redis(redis: Redis) -> Redis:
     """Give a Valkey with an open log, where everyone has listened for long enough."""
     now_ms = await redis_now_ms(redis)
     await redis.zadd(INGEST_PRESENCE, {"replica": now_ms + 60_000})
-    await redis.set(INGEST_RETURNED, now_ms - 61_000)
+    await redis.set(INGEST_RETURNED, now_ms - 121_000)
     await redis.hset(SWEEPS, mapping={"at": now_ms, "since": now_ms - 61_000})  # type: ignore[misc]  # redis-py types it for both of its clients
     return redis
 
@@ -47,7 +48,9 @@ async def redis_now_ms(redis: Redis) -> int:
 
 
 def sweeper(redis: Redis) -> Sweeper:
-    return Sweeper(redis, ChangeLog(redis), LogReader(redis), Liveness(OFFLINE_AFTER_S, 10.0))
+    return Sweeper(
+        redis, ChangeLog(redis), LogReader(redis), Liveness(OFFLINE_AFTER_S, 10.0, return_grace_s=RETURN_GRACE_S)
+    )
 
 
 async def make_servers(redis: Redis, count: int, *, deadline_ms: int) -> None:
@@ -96,12 +99,18 @@ async def test_many_silent_at_once_become_unknown_and_offline_only_if_they_stay_
     assert {"unknown"} == {server.status for server in (await servers(redis)).values()}
     held = sorted(held_deadline_of("w_test", f"s_{number}").encode() for number in range(10))
     assert held == await deadlines(redis)
+    now_ms = await redis_now_ms(redis)
+    until_ms = [score - now_ms for _, score in await redis.zrange(KEYS.deadlines, 0, -1, withscores=True)]
+    assert all(110_000 < each <= 120_000 for each in until_ms)
     await sweeper(redis).sweep()
     assert {"unknown"} == {server.status for server in (await servers(redis)).values()}
     await redis.zadd(KEYS.deadlines, dict.fromkeys(held, 1))  # their time passes
     await sweeper(redis).sweep()
     assert {"unknown"} == {server.status for server in (await servers(redis)).values()}
-    await redis.set(INGEST_HEARD, await redis_now_ms(redis))  # somebody comes through
+    await redis.set(INGEST_HEARD, now_ms)  # the first comes through again
+    await sweeper(redis).sweep()
+    assert {"unknown"} == {server.status for server in (await servers(redis)).values()}
+    await redis.hset(SWEEPS, "unheard", str(now_ms - 120_000))  # type: ignore[misc]  # redis-py types it for both of its clients
     await sweeper(redis).sweep()
     assert {"offline"} == {server.status for server in (await servers(redis)).values()}
     assert [] == await deadlines(redis)
@@ -143,7 +152,22 @@ async def test_servers_are_unknown_while_ingest_is_long_away_and_offline_only_if
     await redis.zadd(KEYS.deadlines, dict.fromkeys(held, 1))
     await sweeper(redis).sweep()  # it has just returned
     assert {"unknown"} == {server.status for server in (await servers(redis)).values()}
+    await redis.set(INGEST_RETURNED, now_ms - 100_000)
+    await sweeper(redis).sweep()  # they may still be on their way back
+    assert {"unknown"} == {server.status for server in (await servers(redis)).values()}
+    await redis.set(INGEST_RETURNED, now_ms - 121_000)
+    await sweeper(redis).sweep()
+    assert {"offline"} == {server.status for server in (await servers(redis)).values()}
+
+
+async def test_server_that_falls_silent_while_agents_come_back_is_unknown_at_first(redis: Redis) -> None:
+    await make_servers(redis, 1, deadline_ms=-1)
+    now_ms = await redis_now_ms(redis)
     await redis.set(INGEST_RETURNED, now_ms - 61_000)
+    await sweeper(redis).sweep()
+    assert {"unknown"} == {server.status for server in (await servers(redis)).values()}
+    await redis.set(INGEST_RETURNED, now_ms - 121_000)
+    await redis.zadd(KEYS.deadlines, {held_deadline_of("w_test", "s_0"): 1})
     await sweeper(redis).sweep()
     assert {"offline"} == {server.status for server in (await servers(redis)).values()}
 

@@ -4,14 +4,16 @@ import datetime as dt
 
 import pytest
 
+from muster_agent.backoff import LAST_WINDOW_S
 from services.sweeper.liveness import (
     Due,
     Listening,
     Verdict,
     deafness,
-    is_anyone_heard,
     is_long_away,
+    is_returning,
     is_stale,
+    is_way_open,
     judge,
     judge_unheard,
     listening_since_ms,
@@ -19,10 +21,12 @@ from services.sweeper.liveness import (
 )
 from shared.resources.agents import Agent
 from shared.resources.servers import Server, Status
+from shared.settings import Liveness
 
 NOW = 1_000_000
 OFFLINE_AFTER = 60_000
 LONG_AGO = NOW - OFFLINE_AFTER
+GRACE = 120_000
 
 
 @pytest.mark.parametrize(
@@ -65,38 +69,50 @@ def due(workspace: str, count: int, *, held: bool = False) -> list[Due]:
 )
 def test_large_share_of_a_workspace_is_held_back(silent: int, armed: int, verdict: Verdict) -> None:
     assert {verdict} == {
-        given for _, given in judge(due("w_1", silent), {"w_1": silent}, {"w_1": armed}, anyone_heard=True)
+        given for _, given in judge(due("w_1", silent), {"w_1": silent}, {"w_1": armed}, way_open=True)
     }
 
 
 def test_workspaces_are_judged_apart() -> None:
-    judged = judge(due("w_1", 10) + due("w_2", 1), {"w_1": 10, "w_2": 1}, {"w_1": 10, "w_2": 10}, anyone_heard=True)
+    judged = judge(due("w_1", 10) + due("w_2", 1), {"w_1": 10, "w_2": 1}, {"w_1": 10, "w_2": 10}, way_open=True)
     assert {("w_1", Verdict.UNKNOWN), ("w_2", Verdict.OFFLINE)} == {(one.workspace_id, given) for one, given in judged}
 
 
 def test_server_that_was_held_back_and_stays_silent_is_offline() -> None:
-    judged = judge(due("w_1", 10, held=True) + due("w_1", 1), {"w_1": 1}, {"w_1": 10}, anyone_heard=True)
+    judged = judge(due("w_1", 10, held=True) + due("w_1", 1), {"w_1": 1}, {"w_1": 10}, way_open=True)
     assert [Verdict.OFFLINE] * 11 == [given for _, given in judged]
 
 
 @pytest.mark.parametrize(("held", "verdicts"), [(4, 4), (5, 0)])
-def test_many_that_were_held_back_stay_so_while_nobody_at_all_is_heard(held: int, verdicts: int) -> None:
-    judged = judge(due("w_1", held, held=True), {}, {}, anyone_heard=False)
+def test_many_that_were_held_back_stay_so_until_others_have_come_through_for_a_while(held: int, verdicts: int) -> None:
+    judged = judge(due("w_1", held, held=True), {}, {}, way_open=False)
     assert [Verdict.OFFLINE] * verdicts == [given for _, given in judged]
 
 
-@pytest.mark.parametrize(("heard_ms", "is_heard"), [(None, False), (LONG_AGO, False), (LONG_AGO + 1, True)])
-def test_agent_that_came_through_lately_shows_that_the_way_is_open(heard_ms: int | None, is_heard: bool) -> None:
-    assert is_heard == is_anyone_heard(NOW, Listening(None, None, None, heard_ms), OFFLINE_AFTER)
+@pytest.mark.parametrize(
+    ("unheard_ms", "is_open"),
+    [(None, True), (NOW, False), (NOW - GRACE + 1, False), (NOW - GRACE, True), (NOW + 1, True)],
+)
+def test_way_is_open_once_agents_have_come_through_for_the_grace(unheard_ms: int | None, is_open: bool) -> None:
+    assert is_open == is_way_open(NOW, Listening(LONG_AGO, NOW, LONG_AGO, unheard_ms=unheard_ms), GRACE)
+
+
+@pytest.mark.parametrize(("returned_ms", "returning"), [(None, True), (NOW - GRACE + 1, True), (NOW - GRACE, False)])
+def test_agents_may_be_on_their_way_back_for_the_grace(returned_ms: int | None, returning: bool) -> None:
+    assert returning == is_returning(NOW, Listening(LONG_AGO, NOW, returned_ms), GRACE)
+
+
+def test_grace_is_twice_the_longest_wait_of_an_agent() -> None:
+    assert 2 * LAST_WINDOW_S == Liveness().return_grace_s
 
 
 def test_longest_silent_comes_first() -> None:
     first, second = Due(1, "w_1", "s_2"), Due(2, "w_1", "s_1")
-    assert [first, second] == [one for one, _ in judge([second, first], {"w_1": 2}, {"w_1": 9}, anyone_heard=True)]
+    assert [first, second] == [one for one, _ in judge([second, first], {"w_1": 2}, {"w_1": 9}, way_open=True)]
 
 
 def test_share_is_that_of_all_silent_servers_also_when_only_some_are_acted_on() -> None:
-    judged = judge(due("w_1", 10), {"w_1": 40}, {"w_1": 40}, anyone_heard=True)
+    judged = judge(due("w_1", 10), {"w_1": 40}, {"w_1": 40}, way_open=True)
     assert {Verdict.UNKNOWN} == {given for _, given in judged}
 
 
