@@ -6,13 +6,14 @@ among those that are there, and never becomes a path.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
-from litestar import get
+from litestar import HttpMethod, get, route
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath
@@ -115,14 +116,41 @@ async def download_agent(
     agents: NamedDependency[Agents],
 ) -> Response[Any]:
     """Answer with a file; `latest` is the newest version of a platform."""
-    asked = await agents.find(os, arch, version)
+    return _answer(await agents.find(os, arch, version), request.headers)
+
+
+@route(
+    "/download/agent/{os:str}/{arch:str}/{version:str}",
+    http_method=HttpMethod.HEAD,
+    opt=opt("public"),
+    include_in_schema=False,
+)
+async def look_at_agent(
+    os: FromPath[str],
+    arch: FromPath[str],
+    version: FromPath[str],
+    request: ApiRequest,
+    agents: NamedDependency[Agents],
+) -> Response[bytes]:
+    """Say what a download would be, as `curl -I` asks for it."""
+    return _without_body(_answer(await agents.find(os, arch, version), request.headers))
+
+
+def _answer(asked: Asked, headers: Mapping[str, str]) -> Response[Any]:
     build = asked.offered.build
     if asked.suffix == MANIFEST_SUFFIX:
         return Response(asked.offered.manifest, media_type=BINARY, headers={"Cache-Control": "no-cache"})
     if asked.suffix:
         line = f"{build.sha256}  {build.name}\n".encode()
         return Response(line, media_type=BINARY, headers={"Cache-Control": "no-cache"})
-    return _file(asked.offered, request.headers)
+    return _file(asked.offered, headers)
+
+
+def _without_body(answer: Response[Any]) -> Response[bytes]:
+    headers = dict(answer.headers)
+    if isinstance(answer.content, bytes) and answer.content:
+        headers["Content-Length"] = str(len(answer.content))
+    return Response(b"", status_code=answer.status_code, headers=headers, media_type=answer.media_type)
 
 
 def _file(found: Offered, asked: Mapping[str, str]) -> Response[Any]:
@@ -194,24 +222,40 @@ async def download_installer(
     `uses`, `expires_in_s`, `groups` (repeated) and `name` are those of the enrolment token. Without a token the script
     takes one from `MUSTER_ENROL_TOKEN`.
     """
-    headers = request.headers
-    server = server_address(
-        agents.public_url, headers.get("host"), headers.get("x-forwarded-proto"), str(request.scope["scheme"])
-    )
+    write = await _script_of(agents, request)
     wanted = _wanted(request)
-    builds = [each.build for each in await agents.offered()]
-    if not builds:
-        raise NotFound("this installation offers no agent yet: muster agent build makes one", code="no_agent")
     token = ""
-    if "authorization" in headers:
-        principal = await identity.authenticate(bearer_token(headers["authorization"]))
-        caller = admit(principal, "write", named=headers.get("x-workspace"))
+    if "authorization" in request.headers:
+        principal = await identity.authenticate(bearer_token(request.headers["authorization"]))
+        caller = admit(principal, "write", named=request.headers.get("x-workspace"))
         assert caller is not None  # noqa: S101  (writing is about a workspace)
         token = (await enrolment_tokens.add(caller, wanted, origin_of(request))).token
     elif request.query_params:
         raise Unauthenticated("only a script for somebody who is known carries a token: send yours")
-    script = installer(server, builds, await agents.public_key(), token)
-    return Response(script.encode(), media_type=SCRIPT, headers={"Cache-Control": "no-store"})
+    return _script(write(token))
+
+
+@route("/download/install.sh", http_method=HttpMethod.HEAD, opt=opt("public"), include_in_schema=False)
+async def look_at_installer(request: ApiRequest, agents: NamedDependency[Agents]) -> Response[bytes]:
+    """Say what everybody would get, as `curl -I` asks for it; no token is made, whoever asks."""
+    write = await _script_of(agents, request)
+    return _without_body(_script(write("")))
+
+
+async def _script_of(agents: Agents, request: ApiRequest) -> Callable[[str], str]:
+    """Return what makes the script of a token; raises NotFound where there is nothing to install."""
+    headers = request.headers
+    server = server_address(
+        agents.public_url, headers.get("host"), headers.get("x-forwarded-proto"), str(request.scope["scheme"])
+    )
+    builds = [each.build for each in await agents.offered()]
+    if not builds:
+        raise NotFound("this installation offers no agent yet: muster agent build makes one", code="no_agent")
+    return partial(installer, server, builds, await agents.public_key())
+
+
+def _script(text: str) -> Response[bytes]:
+    return Response(text.encode(), media_type=SCRIPT, headers={"Cache-Control": "no-store"})
 
 
 def _wanted(request: ApiRequest) -> NewToken:
@@ -230,4 +274,4 @@ def _wanted(request: ApiRequest) -> NewToken:
         raise HttpError(400, "bad_request", f"{fault.field}: {fault.message}", errors=[fault]) from error
 
 
-DOWNLOAD_ROUTES = (download_agent, download_installer)
+DOWNLOAD_ROUTES = (download_agent, look_at_agent, download_installer, look_at_installer)

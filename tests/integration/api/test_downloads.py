@@ -162,3 +162,15 @@ async def test_bad_wishes_are_refused_by_name(api: Api, folder: Path, query: str
 async def test_a_host_that_is_no_address_gets_no_script(api: Api, folder: Path, host: str) -> None:
     add(folder, CONTENT)
     assert 400 == (await api.http.get(INSTALLER, headers={"Host": host})).status_code
+
+
+async def test_a_look_tells_what_a_download_would_be_and_makes_no_token(api: Api, folder: Path) -> None:
+    add(folder, CONTENT)
+    for path in (f"{PLACE}/any/python3/latest", f"{PLACE}/any/python3/latest.sha256", INSTALLER):
+        whole, look = await api.http.get(path), await api.http.head(path)
+        assert (200, b"") == (look.status_code, look.content)
+        assert str(len(whole.content)) == look.headers["content-length"]
+        assert whole.headers.get("etag") == look.headers.get("etag")
+    assert 200 == (await api.http.head(INSTALLER, headers=await api.let_in("editor"))).status_code
+    assert 0 == await api.pool.fetchval("SELECT count(*) FROM enrolment_tokens")
+    assert 404 == (await api.http.head(f"{PLACE}/any/python3/0.2.0")).status_code

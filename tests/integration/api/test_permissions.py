@@ -18,6 +18,8 @@ TABLE: dict[tuple[str, str], Access] = {
     ("GET", "/api/openapi.json"): "public",
     ("GET", "/api/v1/download/agent/{os}/{arch}/{version}"): "public",
     ("GET", "/api/v1/download/install.sh"): "public",
+    ("HEAD", "/api/v1/download/agent/{os}/{arch}/{version}"): "public",
+    ("HEAD", "/api/v1/download/install.sh"): "public",
     ("POST", "/api/v1/auth/login"): "public",
     ("POST", "/api/v1/auth/refresh"): "public",
     ("POST", "/api/v1/invitations/accept"): "public",
@@ -146,7 +148,7 @@ def expected(access: Access, path: str, who: str, workspace: str) -> str:
 def outcome(answer: httpx.Response) -> str:
     if answer.status_code in {401, 403}:
         return str(answer.status_code)
-    if answer.status_code == 404 and answer.json()["detail"] == NO_SUCH_WORKSPACE:
+    if answer.status_code == 404 and answer.request.method != "HEAD" and answer.json()["detail"] == NO_SUCH_WORKSPACE:
         return "hidden"
     assert answer.status_code < 500 or answer.status_code == 503, answer.text  # the log is sealed
     return "through"
