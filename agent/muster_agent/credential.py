@@ -16,6 +16,8 @@ from muster_agent.errors import StateError
 log = logging.getLogger(__name__)
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
+ROOM_BYTES = 4096
+"""As much as a credential needs, and more."""
 
 
 @dataclass(frozen=True)
@@ -43,15 +45,18 @@ class StateDirectory:
         self._machine_id_path = path / "machine-id"
 
     def prepare(self) -> None:
-        """Create the directory where it is missing, and prove that it can be written to.
+        """Create the directory where it is missing, and prove that it can be written to and has room.
 
         To be called before enrolling: a token that can be used once must not be spent on a credential that cannot
         be kept.
         """
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=self.path):
-                pass
+            with tempfile.TemporaryFile(dir=self.path) as file:
+                file.write(bytes(ROOM_BYTES))
+                file.flush()
+                # Some file systems say only now that they are full.
+                os.fsync(file.fileno())
         except OSError as error:
             raise StateError(f"cannot write to the state directory {self.path}: {_reason(error)}") from error
 

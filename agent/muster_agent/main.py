@@ -23,7 +23,7 @@ from muster_agent.collectors import catalogue
 from muster_agent.collectors.base import printable
 from muster_agent.credential import Credential, StateDirectory
 from muster_agent.delivery import Delivery
-from muster_agent.errors import AgentError, SettingsError
+from muster_agent.errors import AgentError, SettingsError, StateError
 from muster_agent.exchange import Exchange, capacity
 from muster_agent.facts import Facts
 from muster_agent.machine_id import machine_id
@@ -88,7 +88,7 @@ def serve(chosen: Settings, arguments: Sequence[str]) -> int:
     state = StateDirectory(chosen.state_dir)
     credential = state.load_credential()
     server_url = _server_url(chosen, credential)
-    state.prepare()
+    _prepare(state, credential)
     agent = build(chosen, state, credential, server_url, updating.on_accepted(chosen))
     log.info("muster-agent %s reports to %s every %g s", __version__, server_url, chosen.interval_s)
     if settings.is_exposed(server_url):
@@ -100,6 +100,16 @@ def serve(chosen: Settings, arguments: Sequence[str]) -> int:
     if went_well and updater is not None and updater.pending is not None and not has_signal():
         updater.try_pending(has_signal)
     return 0 if went_well else EXIT_FAILURE
+
+
+def _prepare(state: StateDirectory, credential: Credential | None) -> None:
+    """Have a directory that can be written to; who has enrolled already can do without. Raises StateError."""
+    try:
+        state.prepare()
+    except StateError as error:
+        if credential is None:
+            raise
+        log.warning("%s; samples are kept in memory alone", error)
 
 
 def build(

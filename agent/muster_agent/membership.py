@@ -109,14 +109,20 @@ class Membership:
         return answer.terms
 
     def recognise(self, server_id: str) -> None:
-        """Note who the server says this machine is; an empty `server_id` says nothing. Raises StateError."""
+        """Note who the server says this machine is; an empty `server_id` says nothing.
+
+        Where that cannot be kept, it is said once more by the next handshake.
+        """
         if not self._is_connected:
             log.info("connected to %s as %s", self._transport.server_url, server_id)
             self._is_connected = True
         if self._credential and server_id:
             # What the server says now may be newer than the file: it was moved, or this machine's record was.
             server = self._transport.server_url
-            self._keep(replace(self._credential, server_id=server_id, server=server, previous_secret=""))
+            try:
+                self._keep(replace(self._credential, server_id=server_id, server=server, previous_secret=""))
+            except StateError as error:
+                log.warning("%s", error)
 
     def fall_back(self) -> bool:
         """Use the secret before the one that the server refuses, where none was taken since; tell whether there is one.
@@ -127,7 +133,10 @@ class Membership:
         if self._credential is None or not self._credential.previous_secret:
             return False
         self._credential = replace(self._credential, secret=self._credential.previous_secret, previous_secret="")
-        self._state.save_credential(self._credential)
+        try:
+            self._state.save_credential(self._credential)
+        except StateError as error:  # the file has both, and the next start goes back as well
+            log.warning("%s", error)
         self._transport.use_secret(self._credential.secret)
         log.warning("the server does not know the secret that it gave last; going back to the one before")
         return True

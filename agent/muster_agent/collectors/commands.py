@@ -7,8 +7,11 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+
+from muster_agent.update.program import clean_environment
 
 # Where tools for root are that a user's PATH lacks.
 ROOTS_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
@@ -68,6 +71,6 @@ def _signals_reach_programs() -> Iterator[None]:
 
 
 def _environment() -> dict[str, str]:
-    """Give this process' environment without what is meant for the agent alone, such as its token."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith("MUSTER_")}
-    return {**own, "LC_ALL": "C"}
+    """Give this process' environment without what is meant for the agent alone, such as its token and its libraries."""
+    own = clean_environment(os.environ) if getattr(sys, "frozen", False) else os.environ
+    return {**{name: value for name, value in own.items() if not name.startswith("MUSTER_")}, "LC_ALL": "C"}

@@ -52,6 +52,14 @@ class Engine:
         return self._get(f"/containers/{quote(container_id, safe='')}/stats?stream=false&one-shot=true")
 
     def _get(self, target: str) -> object:
+        try:
+            return self._asked(target)
+        except BaseException:
+            # What is left of an answer would be taken for the next one.
+            self.close()
+            raise
+
+    def _asked(self, target: str) -> object:
         self._connection.request("GET", target)
         answer = self._connection.getresponse()
         body = answer.read(LARGEST_ANSWER_BYTES + 1)

@@ -31,11 +31,16 @@ class InterfaceCounters:
 def counted_interfaces(names: Iterable[str], interfaces: Path = INTERFACES) -> list[str]:
     """Choose the interfaces whose traffic is this machine's, each byte once.
 
-    Those of physical (or a hypervisor's) devices, which have a `device` in sysfs. Containers have none; there, and on
+    Those of physical (or a hypervisor's) devices, which have a `device` in sysfs, but for those that carry the traffic
+    of another such one, as what a virtual machine is lent of a network card does. Containers have none; there, and on
     other systems, all whose name is not that of a virtual one.
     """
     listed = sorted(names)
-    physical = [name for name in listed if (interfaces / name / "device").exists()]
+    physical = [
+        name
+        for name in listed
+        if (interfaces / name / "device").exists() and not (interfaces / name / "master" / "device").exists()
+    ]
     if physical:
         return physical
     real = [name for name in listed if not name.startswith(VIRTUAL)]

@@ -119,3 +119,10 @@ def test_a_made_up_machine_id_stays_the_same(state: StateDirectory) -> None:
     first = state.random_machine_id()
     assert 32 == len(first)
     assert first == StateDirectory(state.path).random_machine_id()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
+def test_a_full_disk_is_found_before_enrolling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: Path("/dev/full").open("wb"))  # noqa: SIM115 - its caller closes it
+    with pytest.raises(StateError, match="No space left"):
+        StateDirectory(tmp_path).prepare()

@@ -201,3 +201,29 @@ def test_connecting_is_told_once(
         membership.shake_hands(0.0)
         membership.shake_hands(0.0)
     assert [f"connected to {URL} as s_1"] == [line for line in caplog.messages if line.startswith("connected")]
+
+
+def cannot_keep(*_: object) -> None:
+    raise StateError("cannot write credential.json: Read-only file system")
+
+
+def test_a_secret_goes_back_to_the_one_before_also_where_that_cannot_be_kept(
+    state: StateDirectory, network: ScriptedNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network.then(answer(200, {"secret": "newer"}), answer(200, {"server_id": "s_1"}))
+    membership = member(state, network, CREDENTIAL)
+    membership.rotate()
+    monkeypatch.setattr(state, "save_credential", cannot_keep)
+    assert membership.fall_back()
+    membership.shake_hands(0.0)
+    assert "Bearer hush" == network.requests[-1].headers["Authorization"]
+
+
+def test_what_the_server_calls_the_machine_may_be_lost(
+    state: StateDirectory, network: ScriptedNetwork, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    network.then(answer(200, {"server_id": "s_other"}))
+    membership = member(state, network, CREDENTIAL)
+    monkeypatch.setattr(state, "save_credential", cannot_keep)
+    membership.shake_hands(0.0)
+    assert "Read-only file system" in caplog.text

@@ -43,3 +43,19 @@ def test_a_program_heeds_the_signals_that_stop_the_service() -> None:
 
 def test_a_program_that_is_not_there_is_not_found() -> None:
     assert None is find("no-such-program-anywhere")
+
+
+def test_a_program_is_given_the_machines_libraries_not_the_builds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/build/_internal")
+    show = [sys.executable, "-c", "import os; print(os.environ.get('LD_LIBRARY_PATH'))"]
+    assert b"None\n" == output_of(show)
+    monkeypatch.setenv("LD_LIBRARY_PATH_ORIG", "/opt/lib")
+    assert b"/opt/lib\n" == output_of(show)
+
+
+def test_an_agent_that_brings_no_libraries_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/opt/lib")
+    assert b"/opt/lib\n" == output_of([sys.executable, "-c", "import os; print(os.environ['LD_LIBRARY_PATH'])"])

@@ -156,3 +156,26 @@ def test_an_engines_error_is_told(socket_path: Path) -> None:
     with pytest.raises(EngineFailed, match="answers 404"):
         engine.stats("../../secrets")
     engine.close()
+
+
+def test_an_answer_that_breaks_off_spoils_nothing_of_the_next(tmp_path: Path) -> None:
+    path = tmp_path / "e.sock"
+    answers = [b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n[", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"]
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            self.rfile.readline()
+            self.wfile.write(answers.pop(0))
+
+    with _Server(str(path), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        engine = opened(path)
+        try:
+            with pytest.raises(ValueError, match="Expecting"):
+                engine.containers()
+            assert [] == engine.containers()
+        finally:
+            engine.close()
+            server.shutdown()
+            thread.join()

@@ -75,3 +75,13 @@ def test_where_all_are_virtual_all_but_the_loopback_count(tmp_path: Path) -> Non
 
 def test_this_machines_interfaces_can_be_read() -> None:
     assert read_interface_counters().keys() <= psutil.net_io_counters(pernic=True).keys()
+
+
+def test_what_is_lent_of_a_card_counts_with_the_device_that_leads_it(tmp_path: Path) -> None:
+    for name in ("eth0", "enP1", "bond0", "eth1"):
+        (tmp_path / name).mkdir()
+    for name in ("eth0", "enP1", "eth1"):
+        (tmp_path / name / "device").mkdir()
+    (tmp_path / "enP1" / "master").symlink_to("../eth0")
+    (tmp_path / "eth1" / "master").symlink_to("../bond0")
+    assert ["eth0", "eth1"] == counted_interfaces(["eth0", "enP1", "bond0", "eth1"], tmp_path)
