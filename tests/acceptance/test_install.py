@@ -12,11 +12,11 @@ import pytest
 from stack.delivery.build import build_agents
 from tests.support.applier import until
 from tests.support.installation import EMAIL, PASSWORD, Installation, installed
-from tests.support.separate_machine import SeparateMachine, separate_machine, why_impossible
+from tests.support.separate_machine import Machine, separate_machine, why_impossible
 
 _APPEARS_WITHIN_S = 60.0
 # what the installer puts on a machine, its user included
-_LEFT = "find /usr/local /etc /var/lib /var/cache /tmp -name '*muster*' -prune -print; grep muster /etc/passwd"
+LEFT = "find /usr/local /etc /var/lib /var/cache /tmp -name '*muster*' -prune -print; grep muster /etc/passwd"
 _RUNS_AS = "ps -eo user:20,args | awk '/current/ && !/awk/ {print $1}'"
 
 # where everything must hold, root has to be able to
@@ -51,7 +51,7 @@ async def the_server(installation: Installation) -> dict[str, Any]:
     return server
 
 
-async def said_by(machine: SeparateMachine, command: str) -> str:
+async def said_by(machine: Machine, command: str) -> str:
     """Run what must succeed."""
     status, said = await machine.run(command)
     assert status == 0, said
@@ -73,7 +73,7 @@ async def test_one_line_adds_a_machine_and_another_removes_all_of_it(tmp_path: P
             status, said = await machine.run(f"{line} -s -- --no-service")
             assert status == 1, said
             assert "the download is not what was offered" in said
-            assert "" == (await machine.run(_LEFT))[1]
+            assert "" == (await machine.run(LEFT))[1]
             file.write_bytes(content)
 
             await said_by(machine, f"({line} -s -- --run >/var/log-of-agent 2>&1 &)")
@@ -99,10 +99,10 @@ async def test_one_line_adds_a_machine_and_another_removes_all_of_it(tmp_path: P
             kept_copy = await said_by(machine, "cat /usr/local/lib/muster-agent/install.sh")
             assert token not in kept_copy
             await said_by(machine, "sh /usr/local/lib/muster-agent/install.sh --uninstall")
-            assert "/var/lib/muster-agent" == (await machine.run(_LEFT))[1]
+            assert "/var/lib/muster-agent" == (await machine.run(LEFT))[1]
             assert "credential.json" == await said_by(machine, "ls -A /var/lib/muster-agent")
             await said_by(machine, f"{plain} -s -- --uninstall --purge")
-            assert "" == (await machine.run(_LEFT))[1]
+            assert "" == (await machine.run(LEFT))[1]
 
 
 async def test_token_that_is_no_good_leaves_nothing_installed(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ async def test_token_that_is_no_good_leaves_nothing_installed(tmp_path: Path) ->
             status, said = await machine.run(f"{line.replace(token, token + 'x')} -s -- --no-service")
             assert status == 1, said
             assert "could not enrol" in said
-            assert "" == (await machine.run(_LEFT))[1]
+            assert "" == (await machine.run(LEFT))[1]
 
 
 async def test_a_machine_without_python_gets_the_agent_that_needs_none(tmp_path: Path) -> None:

@@ -13,6 +13,11 @@ import subprocess
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Protocol
+
+import psutil
+
+from tests.support.applier import until
 
 _UNSHARE = ["unshare", "--net", "--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child", "--mount-proc"]
 _PREPARE = """
@@ -44,7 +49,21 @@ chmod +x usr/local/bin/sudo
 "$3" -I -c 'import socket, sys
 listening = socket.create_server(("127.0.0.1", int(sys.argv[1])))
 socket.send_fds(socket.socket(fileno=int(sys.argv[2])), [b"."], [listening.fileno()])' "$2" "$4"
-exec env -i PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C chroot . "$5"
+"""
+_ALL_OF_IT = ("--mount", "--uts", "--ipc", "--net", "--pid", "--root", "--wd")
+_PATH = "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_RUN_SHELL = f"""
+exec env -i {_PATH} HOME=/root LC_ALL=C chroot . "$5"
+"""
+# as in a container, see https://systemd.io/CONTAINER_INTERFACE/
+_BOOT = f"""
+mkdir -p sys etc/systemd/system
+mount -t sysfs sysfs sys
+mount -t cgroup2 cgroup2 sys/fs/cgroup
+mount -t tmpfs none run
+ln -s /dev/null etc/systemd/system/systemd-udevd.service
+ln -s /dev/null etc/systemd/system/dbus.service
+exec env -i container=muster {_PATH} chroot . /lib/systemd/systemd --unit=multi-user.target --show-status=no
 """
 
 
@@ -57,6 +76,45 @@ def why_impossible() -> str:
             return f"there is no {program}"
     tried = subprocess.run([*_UNSHARE, "true"], check=False, capture_output=True, text=True)
     return f"namespaces cannot be made here: {tried.stderr.strip()}" if tried.returncode else ""
+
+
+def why_unbootable() -> str:
+    """Say why no such machine can run systemd here; nothing where one can."""
+    if reason := why_impossible():
+        return reason
+    missing = [path for path in ("/lib/systemd/systemd", "/usr/bin/nsenter") if not Path(path).exists()]
+    return f"there is no {missing[0]}" if missing else ""
+
+
+class Machine(Protocol):
+    """What commands can be run on."""
+
+    async def run(self, command: str, within_s: float = 60) -> tuple[int, str]:
+        """Run a command; return its exit status and all that it said."""
+
+
+class BootedMachine:
+    """A machine whose first process has this number: each command enters it anew."""
+
+    def __init__(self, pid: int) -> None:
+        self._enter = ("nsenter", "--target", str(pid), *_ALL_OF_IT, "env", "-i", _PATH, "HOME=/root", "LC_ALL=C")
+
+    async def run(self, command: str, within_s: float = 60) -> tuple[int, str]:
+        """Run a command; return its exit status and all that it said."""
+        process = await asyncio.create_subprocess_exec(
+            *(*self._enter, "/bin/sh", "-c", command),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        try:
+            async with asyncio.timeout(within_s):
+                said, _ = await process.communicate()
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+        assert process.returncode is not None
+        return process.returncode, said.decode().rstrip("\n")
 
 
 class SeparateMachine:
@@ -85,6 +143,27 @@ class SeparateMachine:
 @contextlib.asynccontextmanager
 async def separate_machine(folder: Path, port: int, shell: str = "/bin/sh") -> AsyncIterator[SeparateMachine]:
     """Run a machine whose `localhost:port` leads to ours until the block ends; then nothing of it is left."""
+    async with _machine(folder, port, _PREPARE + _RUN_SHELL, shell) as process:
+        yield SeparateMachine(process)
+
+
+@contextlib.asynccontextmanager
+async def booted_machine(folder: Path, port: int) -> AsyncIterator[BootedMachine]:
+    """Run such a machine with systemd as its first process, once it is up."""
+    async with _machine(folder, port, _PREPARE + _BOOT, "") as process:
+        (first,) = psutil.Process(process.pid).children()
+
+        async def is_systemd() -> bool:
+            return Path(f"/proc/{first.pid}/exe").readlink().name == "systemd"
+
+        await until(is_systemd)  # until then its root is still ours
+        machine = BootedMachine(first.pid)
+        await machine.run("until [ -S /run/systemd/private ]; do sleep 0.1; done; systemctl is-system-running --wait")
+        yield machine
+
+
+@contextlib.asynccontextmanager
+async def _machine(folder: Path, port: int, script: str, shell: str) -> AsyncIterator[asyncio.subprocess.Process]:
     folder.mkdir()
     ours, theirs = socket.socketpair()
     with ours, theirs:
@@ -97,7 +176,7 @@ async def separate_machine(folder: Path, port: int, shell: str = "/bin/sh") -> A
         ]
         process = await asyncio.create_subprocess_exec(
             *_UNSHARE,
-            *("sh", "-c", _PREPARE, "sh", *arguments),
+            *("sh", "-c", script, "sh", *arguments),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             pass_fds=(theirs.fileno(),),
@@ -112,7 +191,7 @@ async def separate_machine(folder: Path, port: int, shell: str = "/bin/sh") -> A
 
             server = await asyncio.start_server(relay, sock=socket.socket(fileno=descriptors[0]))
             async with server:
-                yield SeparateMachine(process)
+                yield process
         finally:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
