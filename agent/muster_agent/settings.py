@@ -236,10 +236,12 @@ def _state_dir(given: str | None, environ: Mapping[str, str], *, is_root: bool) 
     # A relative path there is to be ignored: https://specifications.freedesktop.org/basedir-spec/latest/
     if state_home.is_absolute():
         return state_home / "muster-agent"
-    home = Path(environ.get("HOME", ""))
-    if not home.is_absolute():
-        raise SettingsError("there is no HOME to keep the credential below: give --state-dir")
-    return home / ".local" / "state" / "muster-agent"
+    home, windows_data = Path(environ.get("HOME", "")), Path(environ.get("LOCALAPPDATA", ""))
+    if home.is_absolute():
+        return home / ".local" / "state" / "muster-agent"
+    if windows_data.is_absolute():
+        return windows_data / "muster-agent"
+    raise SettingsError("there is no HOME to keep the credential below: give --state-dir")
 
 
 def _name(given: str) -> str:

@@ -38,7 +38,7 @@ def list_agents(folder: Path, terminal: Terminal) -> None:
 
 def line(url: str, token: str) -> str:
     """Return what is pasted on a machine to install the agent; `token` is letters, digits, `_` and `-`."""
-    return f"curl -fsSL {url.rstrip('/')}{INSTALLER} | sudo MUSTER_ENROL_TOKEN={token} sh"
+    return f"(echo MUSTER_ENROL_TOKEN={token}; curl -fsSL {url.rstrip('/')}{INSTALLER}) | sudo sh"
 
 
 async def install_line(

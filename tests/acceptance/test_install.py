@@ -61,7 +61,7 @@ async def said_by(machine: Machine, command: str) -> str:
 async def test_one_line_adds_a_machine_and_another_removes_all_of_it(tmp_path: Path) -> None:
     async with installed(tmp_path / "muster", "--no-agent") as installation:
         line = await install_line(installation)
-        plain = line.replace(line[line.index("MUSTER_ENROL_TOKEN=") : line.rindex("sh")], "")
+        plain = f"curl {line.split('; curl ')[1].replace(')', '')}"
         async with separate_machine(tmp_path / "root", urlsplit(installation.ready.url).port or 0) as machine:
             status, said = await machine.run(plain)
             assert status == 1, said
@@ -80,7 +80,7 @@ async def test_one_line_adds_a_machine_and_another_removes_all_of_it(tmp_path: P
             server = await the_server(installation)
             assert "separate-machine" == server["hostname"]
             assert "muster-agent" == await said_by(machine, _RUNS_AS)
-            token = line.split("MUSTER_ENROL_TOKEN=")[1].split()[0]
+            token = line.split("MUSTER_ENROL_TOKEN=")[1].split(";")[0]
             assert token not in await said_by(machine, "ps -eo args")
             assert "600 root" == await said_by(machine, "stat -c '%a %U' /etc/muster-agent.env")
             assert token not in await said_by(machine, "cat /etc/muster-agent.env")
@@ -108,7 +108,7 @@ async def test_one_line_adds_a_machine_and_another_removes_all_of_it(tmp_path: P
 async def test_token_that_is_no_good_leaves_nothing_installed(tmp_path: Path) -> None:
     async with installed(tmp_path / "muster", "--no-agent") as installation:
         line = await install_line(installation)
-        token = line.split("MUSTER_ENROL_TOKEN=")[1].split()[0]
+        token = line.split("MUSTER_ENROL_TOKEN=")[1].split(";")[0]
         async with separate_machine(tmp_path / "root", urlsplit(installation.ready.url).port or 0) as machine:
             status, said = await machine.run(f"{line.replace(token, token + 'x')} -s -- --no-service")
             assert status == 1, said

@@ -95,6 +95,10 @@ def test_root_keeps_its_state_with_the_systems() -> None:
     assert Path("/var/lib/muster-agent") == load(is_root=True).state_dir
 
 
+def test_a_user_of_windows_has_no_home_but_a_place_for_data() -> None:
+    assert Path("/data/muster-agent") == load(environ={"LOCALAPPDATA": "/data"}).state_dir
+
+
 def test_the_users_state_home_is_respected_where_it_is_absolute() -> None:
     environ = {"HOME": "/home/ada", "XDG_STATE_HOME": "/elsewhere"}
     assert Path("/elsewhere/muster-agent") == load(environ=environ).state_dir

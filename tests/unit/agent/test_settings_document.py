@@ -35,3 +35,13 @@ def test_the_defaults_are_those_that_are_documented() -> None:
             assert f"`{default:g}`" == documented[flag][1], flag
         elif isinstance(action, argparse._StoreAction) and default:
             assert f"`{default}`" == documented[flag][1], flag
+
+
+def test_every_variable_that_the_agent_reads_is_documented() -> None:
+    read = re.compile(r"""environ(?:\.get\(|\[)["']([A-Z_]+)["']""")
+    sources = [file.read_text(encoding="utf-8") for file in Path(settings.__file__).parent.rglob("*.py")]
+    # what the agent tells itself, and what other programs say of where they are
+    own = {"MUSTER_AGENT_FILE", "PATH", "LD_LIBRARY_PATH_ORIG"}
+    found = {name for source in sources for name in read.findall(source)} - own
+    assert "MUSTER_AGENT_CACHE" in found
+    assert [] == sorted(name for name in found if f"`{name}`" not in _section)

@@ -17,7 +17,7 @@ export function AddMachine({ store, session }: AddMachineProps) {
   const [token, setToken] = useState<string | null>(null);
   const [error, setError] = useState<string | null>(null);
   const [isCopied, setIsCopied] = useState(false);
-  const line = `curl -fsSL ${location.origin}/api/v1/download/install.sh | sudo MUSTER_ENROL_TOKEN=${token ?? "TOKEN"} sh`;
+  const line = `(echo MUSTER_ENROL_TOKEN=${token ?? "TOKEN"}; curl -fsSL ${location.origin}/api/v1/download/install.sh) | sudo sh`;
 
   async function createToken() {
     if (workspace === null) return;

@@ -28,14 +28,14 @@ const createToken = () => act(async () => page.querySelector("button")?.click())
 
 test("it is told how to install an agent of this server", () => {
   expect(page.querySelector("pre")?.textContent).toBe(
-    `curl -fsSL ${location.origin}/api/v1/download/install.sh | sudo MUSTER_ENROL_TOKEN=TOKEN sh`,
+    `(echo MUSTER_ENROL_TOKEN=TOKEN; curl -fsSL ${location.origin}/api/v1/download/install.sh) | sudo sh`,
   );
 });
 
 test("a token is made for one machine of this workspace, and stands in the line", async () => {
   api.on(TOKENS, () => Response.json({ id: "t", token: "m_1" }, { status: 201 }));
   await createToken();
-  expect(page.querySelector("pre")?.textContent).toContain("MUSTER_ENROL_TOKEN=m_1 sh");
+  expect(page.querySelector("pre")?.textContent).toContain("MUSTER_ENROL_TOKEN=m_1;");
   expect(api.calls.at(-1)).toMatchObject({
     headers: { "x-workspace": "w_1", authorization: "Bearer access 1" },
     body: { uses: 1, expires_in_s: 3600 },
