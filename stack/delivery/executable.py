@@ -33,13 +33,18 @@ def build(target: Path, scratch: Path) -> str:
     needed = oldest_glibc(folder)
     payload = scratch / "payload.tar.gz"
     _pack(folder, payload)
+    join(payload, target)
+    return needed
+
+
+def join(payload: Path, target: Path) -> None:
+    """Write what unpacks a payload (a `.tar.gz` with `muster-agent` in it), with the payload behind it."""
     digest = hashlib.sha256(payload.read_bytes()).hexdigest()
     stub = _STUB.read_text(encoding="ascii").replace("@BUILD@", digest[:16])
     stub = stub.replace("@LINES@", str(stub.count("\n") + 1))
     with target.open("wb") as out, payload.open("rb") as content:
         out.write(stub.encode())
         shutil.copyfileobj(content, out)
-    return needed
 
 
 def oldest_glibc(folder: Path) -> str:

@@ -33,10 +33,15 @@ if [ ! -f "$own/.whole" ]; then
   mv "$scratch" "$own" 2>/dev/null || [ -f "$own/.whole" ] || fail "cannot write in $cache"
   rm -rf "${own:?}/${scratch##*/}"
   trap - EXIT
+  # what nobody starts any more: an agent that runs beside its trial is one of the newest
+  find "$cache" -maxdepth 1 -name '.unpack.*' -mtime +0 -exec rm -rf {} + 2>/dev/null || :
+  # shellcheck disable=SC2012 # the names are ours
+  ls -dt "$cache"/muster-agent-* | tail -n +4 | while IFS= read -r old; do rm -rf "$old"; done
 fi
 # shellcheck disable=SC2012 # find -user is not everywhere, and the name is ours
 owner=$(ls -ldn "$own" | awk '{print $3}')
 [ "$owner" = "$(id -u)" ] || fail "$own belongs to somebody else: set MUSTER_AGENT_CACHE to another folder"
+touch "$own" 2>/dev/null || : # by which its age is told
 MUSTER_AGENT_FILE=$0
 export MUSTER_AGENT_FILE
 exec "$own/muster-agent" "$@"
