@@ -11,6 +11,7 @@ interface AddMachineProps {
 }
 
 const VALID_FOR_S = 3600;
+const LOOPBACK = /^(localhost|.*\.localhost|127(\.\d+){3}|\[::1\])$/;
 
 export function AddMachine({ store, session }: AddMachineProps) {
   const workspace = useView(store, (view) => view.status.workspace);
@@ -65,6 +66,11 @@ export function AddMachine({ store, session }: AddMachineProps) {
         <pre>
           <code>{line}</code>
         </pre>
+        {LOOPBACK.test(location.hostname) && (
+          <p className="add-machine-note">
+            {location.hostname} is this machine alone. For another one, open this page at an address that it reaches.
+          </p>
+        )}
         {token !== null && "clipboard" in navigator && (
           <button className="button" type="button" onClick={() => void copy()}>
             {isCopied ? "Copied" : "Copy the line"}

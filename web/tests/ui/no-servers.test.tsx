@@ -61,3 +61,14 @@ test("the line can be copied once it has its token", async () => {
   expect(copied).toEqual([page.querySelector("pre")?.textContent]);
   expect(page.textContent).toContain("Copied");
 });
+
+test.each([
+  ["http://localhost:8000/", true],
+  ["http://127.0.0.1:8000/", true],
+  ["http://[::1]:8000/", true],
+  ["https://muster.example.org/", false],
+])("at %s it is told whether other machines reach this address", async (url, isWarned) => {
+  vi.stubGlobal("location", new URL(url));
+  await createToken();
+  expect(page.textContent?.includes("is this machine alone")).toBe(isWarned);
+});
