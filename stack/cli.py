@@ -37,6 +37,7 @@ MOST_DEMO_MACHINES = 10_000
 ENVIRONMENT = """\
 environment:
   REDIS_URL, DATABASE_URL    servers to use instead of the ones that come with Muster
+  VALKEY_MEMORY_MB           the memory of the Valkey that comes with Muster (default half of the machine's)
   MUSTER_ADMIN_EMAIL         the administrator (default admin@localhost)
   MUSTER_ADMIN_PASSWORD      their password; without it one is generated and kept in the data folder
   AGENT_SHARED_TOKEN         what agents enrol with; without it one is generated and kept in the data folder

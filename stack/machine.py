@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 
 from stack import external, probes, ready
 from stack.administrator import set_up_administrator
 from stack.database import SERVER_START_WITHIN_S, start_postgres
 from stack.delivery import build as delivery
 from stack.embedded import caddy, valkey
+from stack.embedded.memory import valkey_memory_bytes
 from stack.errors import StackError
 from stack.folders import kept_secret
 from stack.layout import BUILT_PAGE, DataFolder
@@ -94,7 +96,8 @@ class Machine:
             return given
         folder = self._folder.server("valkey")
         port, password = self._ports.take(), kept_secret(folder / "password")
-        program = valkey.server(folder, port, password, self._folder.log("valkey"))
+        memory_bytes = valkey_memory_bytes(self._environ, psutil.virtual_memory().total)
+        program = valkey.server(folder, port, password, self._folder.log("valkey"), memory_bytes=memory_bytes)
         url = valkey.url(port, password)
         with self._terminal.step("Valkey"):
             await supervisor.start(program, probes.answers_redis(url), SERVER_START_WITHIN_S)

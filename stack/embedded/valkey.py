@@ -31,11 +31,12 @@ def quote(value: str) -> str:
     return '"' + "".join(chr(byte) if chr(byte) in kept else f"\\x{byte:02x}" for byte in value.encode()) + '"'
 
 
-def configuration(folder: Path, port: int, password: str, *, durable: bool) -> str:
+def configuration(folder: Path, port: int, password: str, *, durable: bool, memory_bytes: int = 0) -> str:
     """Return the text of valkey.conf.
 
     With `durable` every append is on the disk before it is answered: writes that arrive together share one sync, which
     makes that cheap for micro-batched producers. Without it nothing survives, which suits tests.
+    A server that holds `memory_bytes` refuses writes until there is room; with 0 it has no bound.
     """
     settings = {
         "bind": "127.0.0.1",
@@ -48,16 +49,19 @@ def configuration(folder: Path, port: int, password: str, *, durable: bool) -> s
         "appendonly": "yes" if durable else "no",
         "appendfsync": "always",
         "aof-load-truncated": "yes",
+        "maxmemory": str(memory_bytes),
         "maxmemory-policy": "noeviction",
         "tcp-backlog": "511",
     }
     return "".join(f"{name} {value}\n" for name, value in settings.items())
 
 
-def server(folder: Path, port: int, password: str, log: Path, *, durable: bool = True) -> Program:
+def server(  # noqa: PLR0913  (what differs between servers)
+    folder: Path, port: int, password: str, log: Path, *, durable: bool = True, memory_bytes: int = 0
+) -> Program:
     """Write the configuration into the folder, which must exist, and describe the server that uses it."""
     file = folder / "valkey.conf"
-    write_private(file, configuration(folder, port, password, durable=durable))
+    write_private(file, configuration(folder, port, password, durable=durable, memory_bytes=memory_bytes))
     return Program(
         name="valkey",
         role="valkey",

@@ -26,6 +26,7 @@ from services.ingest.stream.messages import (
     acknowledgement,
     configuration,
     refusal,
+    size_bytes_of,
 )
 from services.ingest.stream.peer import Peer
 from services.ingest.stream.places import Place
@@ -142,7 +143,7 @@ class Connection:
     def _read(self, message: str | bytes, now_s: float) -> Message | Ending:
         """Read a message at the agent's expense; of one that it may not send, no more than which one it is."""
         try:
-            self._account.let_in(len(message))
+            self._account.let_in(size_bytes_of(message))
         except HttpError as error:
             return self._session.turn_away(message, error, now_s)
         return self._session.receive(message, now_s)

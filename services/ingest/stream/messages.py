@@ -127,6 +127,11 @@ def _read_again(text: str, error: Exception) -> Message:
     raise fault
 
 
+def size_bytes_of(message: str | bytes) -> int:
+    """Return how large a message was on the wire."""
+    return len(message) if isinstance(message, bytes) or message.isascii() else len(message.encode())
+
+
 def seq_of(text: str) -> int:
     """Return the number of a message without reading the rest of it; raises Malformed for what is none."""
     return _envelope_of(text).seq

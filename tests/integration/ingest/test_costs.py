@@ -1,12 +1,14 @@
 """What an agent sends costs by what it is, at every door; who owes something has to make it good first."""
 
 import gzip
+import json
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 
 from services.ingest.account import RECORD_COST
+from tests.support.agent_stream import replica_of
 from tests.support.ingest import HANDSHAKE, Enrolled, Ingest, running_ingest
 from tests.support.log import open_log
 
@@ -113,3 +115,15 @@ async def test_outage_is_made_up_for_at_the_pace_that_agents_are_told(ingest: In
         assert 100 == (await ingest.post("metrics", batch, agent)).json()["accepted"]
         assert 202 == (await ingest.post("metrics", SAMPLE, agent)).status_code
         ingest.clock.advance(1)
+
+
+async def test_message_of_a_stream_costs_by_its_bytes_not_its_characters(ingest: Ingest, agent: Enrolled) -> None:
+    settings = {"samples_per_s": 1, "samples_at_once": AT_ONCE}
+    async with replica_of(ingest, **settings) as replica, replica.stream(agent) as stream:
+        await stream.shake_hands()
+        stream.seq += 1
+        message = {"op": "status", "seq": stream.seq, "unknown": 15_000 * "\N{EURO SIGN}"}
+        await stream.websocket.send(json.dumps(message, ensure_ascii=False))
+        await stream.answer()
+        refused = await stream.ask("status")
+        assert ("error", "too_many_requests") == (refused["op"], refused["code"])

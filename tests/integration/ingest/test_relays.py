@@ -206,6 +206,14 @@ async def test_unknown_expired_and_removed_relays_are_refused(ingest: Ingest, ag
     assert 401 == (await relay(ingest, body)).status_code
 
 
+async def test_use_is_noted_of_a_relay_that_is_not_over_only(ingest: Ingest, agents: list[Enrolled]) -> None:
+    await add_relay(ingest, "mr_over", expires_at=datetime.now(UTC) - timedelta(seconds=1))
+    for token in ("mr_over", TOKEN):
+        await relay(ingest, sample(1, server_id=agents[0].server_id), token)
+    used = await ingest.pool.fetch("SELECT id FROM relays WHERE last_used_at IS NOT NULL")
+    assert [f"r_{TOKEN}"] == [row["id"] for row in used]
+
+
 async def test_relay_ends_at_its_time_although_it_is_remembered(ingest: Ingest, agents: list[Enrolled]) -> None:
     body = sample(1, server_id=agents[0].server_id)
     ends_at = datetime.now(UTC) + timedelta(hours=1)

@@ -23,6 +23,7 @@ DELETE FROM relays WHERE workspace_id = :workspace_id AND expires_at < now() - i
 WITH used AS (
     UPDATE relays SET last_used_at = now()
     WHERE token_hash = ANY(:token_hashes::bytea[])
+        AND (expires_at IS NULL OR expires_at > now())
         AND (last_used_at IS NULL OR last_used_at < now() - interval '5 minutes')
 )
 SELECT token_hash, id, workspace_id, expires_at FROM relays

@@ -19,9 +19,10 @@ if sys.argv[1] == "told":
 bytes(20_000_000)  # from here on glibc takes blocks of this size from the heap, unless it was told not to
 before = resident_bytes()
 blocks = []
+small_bytes = 3_000  # by its name, or Python makes one constant of the product, and nothing lies between
 for _ in range(400):
     blocks.append(b"x" * 200_000)
-    blocks.append(b"y" * 3_000)  # small ones between the large, which stay
+    blocks.append(b"y" * small_bytes)  # small ones between the large, which stay
 del blocks[::2]
 print(resident_bytes() - before)
 """

@@ -28,6 +28,11 @@ def test_an_acknowledged_append_is_on_the_disk_and_nobody_else_gets_in() -> None
     assert {name: found[name] for name in expected} == expected
 
 
+def test_a_server_has_the_bound_that_it_is_given() -> None:
+    found = settings(valkey.configuration(Path("/data"), 7000, "pa55", durable=True, memory_bytes=70_000_000))
+    assert ("70000000", "noeviction") == (found["maxmemory"], found["maxmemory-policy"])
+
+
 def test_a_server_of_tests_writes_nothing() -> None:
     assert settings(valkey.configuration(Path("/data"), 7000, "pa55", durable=False))["appendonly"] == "no"
 
