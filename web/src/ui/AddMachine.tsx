@@ -68,7 +68,8 @@ export function AddMachine({ store, session }: AddMachineProps) {
         </pre>
         {LOOPBACK.test(location.hostname) && (
           <p className="add-machine-note">
-            {location.hostname} is this machine alone. For another one, open this page at an address that it reaches.
+            {location.hostname} is this machine alone. For another one, open this page at an address that it
+            reaches.
           </p>
         )}
         {token !== null && "clipboard" in navigator && (
