@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.async_api import Locator, Page, expect
 
@@ -70,6 +71,27 @@ async def test_silent_agent_goes_offline_by_itself_and_comes_back(
         await expect(row_of(page, "silent")).to_have_count(1)
     # it said goodbye: offline at once
     await expect(status).to_contain_text("offline", ignore_case=True, timeout=2_000)
+
+
+async def test_line_for_another_machine_leads_to_the_script_and_has_a_token_that_enrols(
+    page: Page, installation: Installation
+) -> None:
+    await installation.enrol("one that is there")
+    await sign_in(page)
+    await page.get_by_role("button", name="Add a machine").click()
+    await page.get_by_role("button", name="Create a token").click()
+    await expect(page.get_by_text("is this machine alone")).to_be_visible(timeout=SOON_MS)
+    code = page.locator(".add-machine code")
+    await expect(code).to_contain_text("=me_", timeout=SOON_MS)
+    found = re.fullmatch(r"\(echo MUSTER_ENROL_TOKEN=(\S+); curl -fsSL (\S+)\) \| sudo sh", await code.inner_text())
+    assert found
+    body = {"token": found[1], "hostname": "another", "machine_id": "0123456789abcdef"}
+    async with httpx.AsyncClient() as another:
+        script = await another.get(found[2])
+        assert script.text.startswith("#!/bin/sh\n")
+        for status in (201, 403):  # it lets one machine in
+            answer = await another.post(f"{installation.ready.url}/ingest/v1/enroll", json=body)
+            assert status == answer.status_code, answer.text
 
 
 @pytest.mark.parametrize("part", ["broadcaster", "valkey"])
