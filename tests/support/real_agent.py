@@ -14,12 +14,12 @@ _STOPS_WITHIN_S = 10.0
 
 @contextmanager
 def running_agent(
-    installation: Installation, state_dir: Path, *, name: str, interval_s: float = 1
+    installation: Installation, state_dir: Path, *more: str, name: str, interval_s: float = 1
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run the agent until the block ends, or until the test kills it; the same folder makes it the same agent."""
     token = (installation.data_dir / "agent-token").read_text().strip()
     command = [sys.executable, "-m", "muster_agent", "--server", installation.ready.url]
-    command += ["--state-dir", str(state_dir), "--name", name, "--interval", str(interval_s)]
+    command += ["--state-dir", str(state_dir), "--name", name, "--interval", str(interval_s), *more]
     with (installation.data_dir / f"{name}.log").open("ab") as log:
         process = subprocess.Popen(command, env=os.environ | {"MUSTER_ENROL_TOKEN": token}, stdout=log, stderr=log)
     try:
