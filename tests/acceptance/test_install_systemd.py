@@ -42,4 +42,4 @@ async def test_service_runs_comes_back_and_is_removed(tmp_path: Path) -> None:
 
             await said_by(machine, f"{line} -s -- --uninstall --purge")
             assert "inactive" == (await machine.run("systemctl is-active muster-agent"))[1]
-            assert "" == (await machine.run(LEFT))[1]
+            assert "" == (await machine.run(f"{LEFT}; pgrep -af '[m]uster-agent'"))[1]

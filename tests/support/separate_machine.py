@@ -113,6 +113,7 @@ class BootedMachine:
         finally:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
+            await process.wait()
         assert process.returncode is not None
         return process.returncode, said.decode().rstrip("\n")
 
