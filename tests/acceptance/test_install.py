@@ -3,25 +3,22 @@
 import asyncio
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import pytest
-
 from stack.delivery.build import build_agents
 from tests.support.applier import until
 from tests.support.installation import EMAIL, PASSWORD, Installation, installed
-from tests.support.separate_machine import Machine, separate_machine, why_impossible
+from tests.support.separate_machine import Machine, needs, separate_machine, why_impossible
 
 _APPEARS_WITHIN_S = 60.0
 # what the installer puts on a machine, its user included
 LEFT = "find /usr/local /etc /var/lib /var/cache /tmp -name '*muster*' -prune -print; grep muster /etc/passwd"
 _RUNS_AS = "ps -eo user:20,args | awk '/current/ && !/awk/ {print $1}'"
 
-# where everything must hold, root has to be able to
-_MUST = bool(os.environ.get("CI")) and os.geteuid() == 0
-pytestmark = pytest.mark.skipif(bool(why_impossible()) and not _MUST, reason=why_impossible())
+pytestmark = needs(why_impossible())
 
 
 async def install_line(installation: Installation) -> str:
@@ -36,19 +33,29 @@ async def install_line(installation: Installation) -> str:
     return said.decode().strip()
 
 
+async def the_only(installation: Installation, path: str, is_wanted: Callable[[Any], bool]) -> dict[str, Any]:
+    """Return the one item of a list that is wanted, once there is any."""
+    headers = {"Authorization": f"Bearer {await installation.token()}"}
+    found: list[dict[str, Any]] = []
+
+    async def is_there() -> bool:
+        answer = await installation.client.get(path, headers=headers)
+        found[:] = filter(is_wanted, answer.json()["items"])
+        return bool(found)
+
+    await until(is_there, timeout_s=_APPEARS_WITHIN_S)
+    (item,) = found
+    return item
+
+
 async def the_server(installation: Installation) -> dict[str, Any]:
     """Return the one server of the installation, once it is online."""
-    headers = {"Authorization": f"Bearer {await installation.token()}"}
-    online: list[dict[str, Any]] = []
+    return await the_only(installation, "/api/v1/servers", lambda server: server["status"] == "online")
 
-    async def is_online() -> bool:
-        answer = await installation.client.get("/api/v1/servers", headers=headers)
-        online[:] = [server for server in answer.json()["items"] if server["status"] == "online"]
-        return bool(online)
 
-    await until(is_online, timeout_s=_APPEARS_WITHIN_S)
-    (server,) = online
-    return server
+def token_of(line: str) -> str:
+    """Return the token that the line hands over."""
+    return line.split("MUSTER_ENROL_TOKEN=")[1].split(";", maxsplit=1)[0]
 
 
 async def said_by(machine: Machine, command: str) -> str:
@@ -61,7 +68,7 @@ async def said_by(machine: Machine, command: str) -> str:
 async def test_one_line_adds_a_machine_and_another_removes_all_of_it(tmp_path: Path) -> None:
     async with installed(tmp_path / "muster", "--no-agent") as installation:
         line = await install_line(installation)
-        plain = f"curl {line.split('; curl ')[1].replace(')', '')}"
+        plain = line.split("; ")[1].replace(")", "")
         async with separate_machine(tmp_path / "root", urlsplit(installation.ready.url).port or 0) as machine:
             status, said = await machine.run(plain)
             assert status == 1, said
@@ -80,7 +87,7 @@ async def test_one_line_adds_a_machine_and_another_removes_all_of_it(tmp_path: P
             server = await the_server(installation)
             assert "separate-machine" == server["hostname"]
             assert "muster-agent" == await said_by(machine, _RUNS_AS)
-            token = line.split("MUSTER_ENROL_TOKEN=")[1].split(";")[0]
+            token = token_of(line)
             assert token not in await said_by(machine, "ps -eo args")
             assert "600 root" == await said_by(machine, "stat -c '%a %U' /etc/muster-agent.env")
             assert token not in await said_by(machine, "cat /etc/muster-agent.env")
@@ -108,7 +115,7 @@ async def test_one_line_adds_a_machine_and_another_removes_all_of_it(tmp_path: P
 async def test_token_that_is_no_good_leaves_nothing_installed(tmp_path: Path) -> None:
     async with installed(tmp_path / "muster", "--no-agent") as installation:
         line = await install_line(installation)
-        token = line.split("MUSTER_ENROL_TOKEN=")[1].split(";")[0]
+        token = token_of(line)
         async with separate_machine(tmp_path / "root", urlsplit(installation.ready.url).port or 0) as machine:
             status, said = await machine.run(f"{line.replace(token, token + 'x')} -s -- --no-service")
             assert status == 1, said

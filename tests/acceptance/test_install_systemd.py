@@ -1,18 +1,13 @@
 """On a machine with systemd, the one line installs a service that runs, comes back, and can be removed."""
 
-import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import pytest
-
 from tests.acceptance.test_install import LEFT, install_line, said_by, the_server
 from tests.support.installation import installed
-from tests.support.separate_machine import booted_machine, why_unbootable
+from tests.support.separate_machine import booted_machine, needs, why_unbootable
 
-# where everything must hold, root has to be able to
-_MUST = bool(os.environ.get("CI")) and os.geteuid() == 0
-pytestmark = pytest.mark.skipif(bool(why_unbootable()) and not _MUST, reason=why_unbootable())
+pytestmark = needs(why_unbootable())
 
 _PID = "systemctl show --property MainPID --value muster-agent"
 

@@ -2,26 +2,11 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
-from tests.acceptance.test_install import the_server
+from tests.acceptance.test_install import the_only, the_server
 from tests.support.applier import until
-from tests.support.installation import Installation, installed
+from tests.support.installation import installed
 from tests.support.real_agent import running_agent
-
-
-async def the_claim(installation: Installation, headers: dict[str, str]) -> dict[str, Any]:
-    """Return the one agent that is claimed, once it is."""
-    claimed: list[dict[str, Any]] = []
-
-    async def is_claimed() -> bool:
-        answer = await installation.client.get("/api/v1/agents/claims", headers=headers)
-        claimed[:] = answer.json()["items"]
-        return bool(claimed)
-
-    await until(is_claimed, timeout_s=30)
-    (agent,) = claimed
-    return agent
 
 
 async def test_machine_without_its_secret_is_the_same_server_once_a_person_approves(tmp_path: Path) -> None:
@@ -36,7 +21,7 @@ async def test_machine_without_its_secret_is_the_same_server_once_a_person_appro
         lost = json.loads(before.read_text())
         headers = {"Authorization": f"Bearer {await installation.token()}"}
         with running_agent(installation, after.parent, "--agent-id", lost["agent_id"], name="one"):
-            agent = await the_claim(installation, headers)
+            agent = await the_only(installation, "/api/v1/agents/claims", bool)
         assert not after.exists()
         assert lost["agent_id"] == agent["agent_id"]
         approval = {name: agent["claim"][name] for name in ("machine_id", "claimed_at")}

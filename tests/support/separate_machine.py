@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 import psutil
+import pytest
 
 from tests.support.applier import until
 
@@ -84,6 +85,12 @@ def why_unbootable() -> str:
         return reason
     missing = [path for path in ("/lib/systemd/systemd", "/usr/bin/nsenter") if not Path(path).exists()]
     return f"there is no {missing[0]}" if missing else ""
+
+
+def needs(reason: str) -> pytest.MarkDecorator:
+    """Skip tests for such a reason, if there is one; never where everything must hold: root in CI has to be able to."""
+    must = bool(os.environ.get("CI")) and os.geteuid() == 0
+    return pytest.mark.skipif(bool(reason) and not must, reason=reason)
 
 
 class Machine(Protocol):
