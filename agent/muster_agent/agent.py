@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 # Flush and goodbye fit in; what is stuck in a request for longer is left behind.
 LEAVE_S = 4.0
+STORE_S = 1.0
 # A signal that comes in the instant before the main thread blocks wakes nobody: so it looks up this often.
 LOOK_UP_S = 0.5
 
@@ -76,8 +77,10 @@ class Agent:
         try:
             return self._run()
         finally:
-            left = self._exchange.store()
-            if left:
+            left = self._exchange.store(STORE_S)
+            if left is None:
+                log.warning("the disk does not answer; what it has not got of the last samples is lost")
+            elif left:
                 log.info("%d samples are kept for the next start", left)
 
     def _run(self) -> bool:
@@ -85,15 +88,15 @@ class Agent:
         self._start(SENDING, self._report)
         event = self._next_event(math.inf)
         went_well = isinstance(event, StopAsked)
-        self._exchange.stop(quietly=isinstance(event, StopAsked) and event.quietly)
         deadline_s = time.monotonic() + LEAVE_S
+        self._exchange.stop(quietly=isinstance(event, StopAsked) and event.quietly)
         while event is not None:
             if isinstance(event, ThreadEnded):
                 went_well = self._judge(event) and went_well
                 if event.name == SENDING:
                     return went_well
             event = self._next_event(deadline_s)
-        log.warning("the server does not answer; leaving with %d samples", self._exchange.waiting())
+        log.warning("the server or the disk does not answer; leaving")
         return went_well
 
     def _next_event(self, deadline_s: float) -> StopAsked | ThreadEnded | None:

@@ -105,8 +105,8 @@ class StateDirectory:
             if mode & OTHERS and os.name == "posix":
                 path.chmod(0o600)
                 log.warning("%s could be read by others (mode %04o); it is now 0600", path, mode)
-        except OSError as error:
-            raise StateError(f"cannot make {path} private: {_reason(error)}") from error
+        except OSError as error:  # it may be mounted so, read-only, and be for this process alone
+            log.warning("%s may be read by others, and cannot be made private: %s", path, _reason(error))
 
     def _write(self, path: Path, text: str) -> None:
         try:

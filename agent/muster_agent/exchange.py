@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ from muster_agent.buffer import Sample
 
 # How long an outage may last before detail of it is lost.
 KEEP_S = 24 * 3600.0
+LOCK_WITHIN_S = 0.5
 
 
 class Exchange:
@@ -19,7 +21,9 @@ class Exchange:
 
     Samples of `keep_s` seconds are kept for a server that is away.
 
-    Times are seconds of the monotonic clock. All waiting ends early once `stop` has been called.
+    Times are seconds of the monotonic clock. All waiting ends early once `stop` has been called. Whatever touches
+    samples may wait for the disk, and the others meanwhile for the lock; a disk that hangs holds up neither `stop`
+    nor `store` for long.
     """
 
     def __init__(self, backlog: Backlog, interval_s: float, keep_s: float = KEEP_S) -> None:
@@ -50,21 +54,23 @@ class Exchange:
     @property
     def stopping(self) -> bool:
         """Whether the threads have been asked to end."""
-        with self._changed:
-            return self._stopping
+        return self._stopping
 
     @property
     def is_quiet(self) -> bool:
         """Whether to end without a goodbye, because the agent is about to come back."""
-        with self._changed:
-            return self._is_quiet
+        return self._is_quiet
 
     def stop(self, *, quietly: bool = False) -> None:
         """Ask both threads to end, and wake them."""
-        with self._changed:
-            self._stopping = True
-            self._is_quiet = quietly
-            self._tell()
+        self._is_quiet = quietly
+        self._stopping = True
+        # Where a disk that hangs holds the lock, whoever waits for it finds out by itself.
+        if self._changed.acquire(timeout=LOCK_WITHIN_S):
+            try:
+                self._tell()
+            finally:
+                self._changed.release()
 
     def add(self, sample: Sample) -> int:
         """Hand over a sample; give how many older ones were thinned out to make room."""
@@ -119,8 +125,19 @@ class Exchange:
         with self._changed:
             return len(self._backlog)
 
-    def store(self) -> int:
-        """Put what is left on disk and touch the disk no more; give how many samples that is."""
+    def store(self, timeout_s: float) -> int | None:
+        """Put what is left on disk and touch the disk no more; give how many samples that is.
+
+        None when the disk did not take them in time: then what it has not got by now is lost.
+        """
+        stored: queue.SimpleQueue[int] = queue.SimpleQueue()
+        threading.Thread(target=lambda: stored.put(self._store()), name="storing", daemon=True).start()
+        try:
+            return stored.get(timeout=timeout_s)
+        except queue.Empty:
+            return None
+
+    def _store(self) -> int:
         with self._changed:
             self._backlog.store(time.monotonic())
             left = len(self._backlog)

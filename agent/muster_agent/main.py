@@ -122,7 +122,9 @@ def build(
     """Put an agent together. Nothing of it is running yet. Raises SettingsError."""
     boot_id = _boot_id()
     hostname = printable(socket.gethostname()) or "unknown"
-    application = Application(chosen.token, hostname, machine_id(state.random_machine_id), chosen.name, chosen.agent_id)
+    # who has enrolled needs no id for it, and may be unable to keep one
+    own_id = machine_id(state.random_machine_id) if credential is None else ""
+    application = Application(chosen.token, hostname, own_id, chosen.name, chosen.agent_id)
     route = Route(server_url)
     transport = Transport(server_url, PlainHttp(route))
     exchange = Exchange(_backlog(chosen), chosen.interval_s, chosen.keep_hours * 3600)

@@ -62,7 +62,12 @@ class Membership:
         return self._credential is not None
 
     def enrol(self) -> None:
-        """Enrol and keep the credential. Raises what Transport.enrol raises, and StateError."""
+        """Enrol and keep the credential. Raises what Transport.enrol raises, and StateError.
+
+        That there is a place for the credential is seen first, each time: a disk may have filled up since the start,
+        and a token that can be used once must not be spent then.
+        """
+        self._state.prepare()
         asked = self._application
         request = {"token": asked.token, "hostname": asked.hostname, "machine_id": asked.machine_id}
         if asked.name:

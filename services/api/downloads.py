@@ -6,11 +6,11 @@ among those that are there, and never becomes a path.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from litestar import HttpMethod, get, route
@@ -19,6 +19,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath
 from litestar.response import Response, Stream
 
+from services.api.agents_offered import Agents, Asked
 from services.api.bodies import as_field_error
 from services.api.byte_range import Unsatisfiable, byte_range
 from services.api.enrolment import EnrolmentTokens, NewToken
@@ -27,64 +28,17 @@ from services.api.permissions import admit
 from services.api.problems import PUBLIC_PROBLEMS
 from services.api.records.listing import read_number, read_once
 from services.api.requests import ApiRequest, bearer_token, opt, origin_of
-from services.api.server_address import server_address
-from services.api.settings import Delivery
-from shared.agent_builds import MANIFEST_SUFFIX, newest
+from shared.agent_builds import MANIFEST_SUFFIX
 from shared.errors import NotFound, Unauthenticated
-from shared.io.agent_folder import Offered, offered, public_key
+from shared.io.agent_folder import Offered
 from shared.io.identity import Identity
 from shared.io.litestar_problems import documented
 from shared.io.problem import HttpError
 
-__all__ = ["DOWNLOAD_ROUTES", "Agents"]
-
 SCRIPT = "text/x-shellscript"
 BINARY = "application/octet-stream"
-LATEST = "latest"
 _CHUNK_BYTES = 1 << 18
 _NAME = "Added by the installer"
-
-
-class Asked(NamedTuple):
-    """What a name that exists leads to: the build, and which of its files."""
-
-    offered: Offered
-    suffix: str
-
-
-class Agents:
-    """What the installation offers machines."""
-
-    def __init__(self, delivery: Delivery) -> None:
-        self._folder = Path(delivery.agents_dir) if delivery.agents_dir else None
-        self.public_url = delivery.public_url
-
-    async def offered(self) -> list[Offered]:
-        """Return the builds that are there now."""
-        return await asyncio.to_thread(offered, self._folder) if self._folder else []
-
-    async def public_key(self) -> str:
-        """Return the key that they are signed with, in base64."""
-        return await asyncio.to_thread(public_key, self._folder) if self._folder else ""
-
-    async def find(self, os: str, arch: str, version: str) -> Asked:
-        """Look a name up; raises NotFound, which says what there is."""
-        builds = await self.offered()
-        names = dict(_names(builds))
-        found = names.get((os, arch, version))
-        if found is None:
-            there = ", ".join("/".join(name) for name, asked in sorted(names.items()) if not asked.suffix)
-            raise NotFound(f"there is no such agent; there are: {there or 'none yet, muster agent build makes them'}")
-        return found
-
-
-def _names(builds: list[Offered]) -> Iterator[tuple[tuple[str, str, str], Asked]]:
-    latest = newest(each.build for each in builds)
-    for each in builds:
-        versions = [each.build.version, *([LATEST] if each.build in latest else [])]
-        for version in versions:
-            for suffix in ("", ".sha256", MANIFEST_SUFFIX):
-                yield (each.build.os, each.build.arch, version + suffix), Asked(each, suffix)
 
 
 _FILE = {
@@ -244,10 +198,7 @@ async def look_at_installer(request: ApiRequest, agents: NamedDependency[Agents]
 
 async def _script_of(agents: Agents, request: ApiRequest) -> Callable[[str], str]:
     """Return what makes the script of a token; raises NotFound where there is nothing to install."""
-    headers = request.headers
-    server = server_address(
-        agents.public_url, headers.get("host"), headers.get("x-forwarded-proto"), str(request.scope["scheme"])
-    )
+    server = agents.server_for(request)
     builds = [each.build for each in await agents.offered()]
     if not builds:
         raise NotFound("this installation offers no agent yet: muster agent build makes one", code="no_agent")

@@ -15,7 +15,9 @@ from litestar.params import FromPath, JSONBody
 from litestar.response import Response
 from msgspec import Meta
 
+from services.api.agents_offered import Agents
 from services.api.auth_routes import NO_STORE
+from services.api.installer import install_line
 from services.api.permissions import Caller
 from services.api.problems import BODY_PROBLEMS, WORKSPACE_PROBLEMS
 from services.api.recording import record_by
@@ -55,10 +57,20 @@ class EnrolmentToken(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: datetime
 
 
-class ShownToken(EnrolmentToken, frozen=True, kw_only=True):
-    """A token as it is shown once."""
+class AddedToken(EnrolmentToken, frozen=True, kw_only=True):
+    """A token as it is known once: it is stored as its hash."""
 
     token: str
+
+
+class ShownToken(AddedToken, frozen=True, kw_only=True):
+    """A token as it is shown once, with what lets a machine in by it.
+
+    `server` is the address at which machines reach the installation; `install_line` is pasted into a shell there.
+    """
+
+    server: str
+    install_line: str
 
 
 class TokenList(msgspec.Struct, frozen=True):
@@ -73,7 +85,7 @@ class EnrolmentTokens:
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
 
-    async def add(self, caller: Caller, wanted: NewToken, origin: Origin) -> ShownToken:
+    async def add(self, caller: Caller, wanted: NewToken, origin: Origin) -> AddedToken:
         """Make a token; raises Rejected when the workspace has too many."""
         token = f"me_{secrets.token_urlsafe(32)}"
         await _SQL.forget_enrolment_tokens(self._pool, workspace_id=caller.workspace_id)
@@ -94,7 +106,7 @@ class EnrolmentTokens:
                 raise Rejected(f"a workspace has at most {MAX_TOKENS} enrolment tokens", code="too_many")
             details: Details = {"name": wanted.name, "uses": wanted.uses, "groups": list(wanted.groups)}
             await _record(connection, caller, "created", row["id"], origin=origin, details=details)
-        return ShownToken(token=token, **dict(row))
+        return AddedToken(token=token, **dict(row))
 
     async def list(self, caller: Caller) -> list[EnrolmentToken]:
         """Return the tokens of the caller's workspace."""
@@ -124,10 +136,14 @@ async def add_token(
     data: JSONBody[NewToken],
     request: ApiRequest,
     caller: NamedDependency[Caller],
+    agents: NamedDependency[Agents],
     enrolment_tokens: NamedDependency[EnrolmentTokens],
 ) -> Response[ShownToken]:
     """Make an enrolment token; this answer is the only one that shows it."""
-    return Response(await enrolment_tokens.add(caller, data, origin_of(request)), headers=NO_STORE)
+    server = agents.server_for(request)
+    added = await enrolment_tokens.add(caller, data, origin_of(request))
+    shown = ShownToken(**msgspec.structs.asdict(added), server=server, install_line=install_line(server, added.token))
+    return Response(shown, headers=NO_STORE)
 
 
 @get(

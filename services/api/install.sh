@@ -257,6 +257,8 @@ EnvironmentFile=$env_file
 User=$user
 Restart=always
 RestartSec=5
+# a setting that is wrong, or no credential: only a person can help
+RestartPreventExitStatus=2
 StateDirectory=muster-agent
 StateDirectoryMode=0700
 UMask=0077
@@ -470,8 +472,9 @@ leave() { # with nothing half installed
 remove() {
   if [ -f "$unit" ]; then
     systemctl disable --now --quiet muster-agent 2>/dev/null || true
-    rm -f "$unit"
+    rm -rf "$unit" "$unit.d"
     systemctl daemon-reload 2>/dev/null || true
+    systemctl reset-failed muster-agent 2>/dev/null || true
   fi
   if [ -f "$rc" ]; then
     rc-service muster-agent stop 2>/dev/null || true

@@ -10,7 +10,13 @@ from pathlib import Path
 
 from shared.agent_builds import Build, newest
 
+INSTALLER_PATH = "/api/v1/download/install.sh"
 _PLACE = "# @settings@\n"
+
+
+def install_line(server: str, token: str) -> str:
+    """Return what is pasted into a shell to install the agent; `token` is letters, digits, `_` and `-`."""
+    return f"(echo MUSTER_ENROL_TOKEN={token}; curl -fsSL {server}{INSTALLER_PATH}) | sudo sh"
 
 
 def installer(server: str, builds: Iterable[Build], key: str, token: str = "") -> str:

@@ -6,9 +6,9 @@ from redis.asyncio import Redis
 
 from services.api.accounts import Accounts
 from services.api.agent_identity import AgentIdentities
+from services.api.agents_offered import Agents
 from services.api.api_tokens import ApiTokens
 from services.api.audit import AuditReader
-from services.api.downloads import Agents
 from services.api.enrolment import EnrolmentTokens
 from services.api.inventories import InventoryReader
 from services.api.invitations import Invitations

@@ -19,7 +19,6 @@ from stack.terminal import Terminal
 from stack.transfer import Server
 
 ANSWER_WITHIN_S = 30.0
-INSTALLER = "/api/v1/download/install.sh"
 
 
 def list_agents(folder: Path, terminal: Terminal) -> None:
@@ -34,11 +33,6 @@ def list_agents(folder: Path, terminal: Terminal) -> None:
         terminal.say(f"{build.os}/{build.arch}/{build.version}  {build.size_bytes / 1e6:.1f} MB  needs {needs}")
     if not found:
         terminal.say(f"There are no agents in {folder}: make them with muster agent build")
-
-
-def line(url: str, token: str) -> str:
-    """Return what is pasted on a machine to install the agent; `token` is letters, digits, `_` and `-`."""
-    return f"(echo MUSTER_ENROL_TOKEN={token}; curl -fsSL {url.rstrip('/')}{INSTALLER}) | sudo sh"
 
 
 async def install_line(
@@ -57,11 +51,13 @@ async def install_line(
             answer = await client.post("/api/v1/enrolment-tokens", json=body)
         if answer.status_code != httpx.codes.CREATED:
             raise StackError(f"{url} answers {answer.status_code} when asked for an enrolment token")
-        made = answer.json()["token"]
+        made = answer.json()
+        reached_at, line = str(made["server"]), str(made["install_line"])
     except (MusterError, ValueError, KeyError) as error:  # ValueError: of the address, or an answer that is no JSON
         raise StackError(str(error)) from error
     except httpx.HTTPError as error:
         raise StackError(f"{url} does not answer: {error or type(error).__name__}") from error
-    if urlsplit(url).hostname in {"localhost", "127.0.0.1", "::1"}:
-        print("muster: this line works on this machine only; --url names the address for others", file=sys.stderr)
-    terminal.say(line(url, made))
+    if urlsplit(reached_at).hostname in {"localhost", "127.0.0.1", "::1"}:
+        advice = "--url, or PUBLIC_URL of the api, names the address for others"
+        print(f"muster: this line works on this machine only; {advice}", file=sys.stderr)
+    terminal.say(line)

@@ -9,6 +9,11 @@ from tests.support.separate_machine import booted_machine, needs, why_unbootable
 
 pytestmark = needs(why_unbootable())
 
+_UNIT = "/etc/systemd/system/muster-agent.service"
+_SMART_ALLOWED = (
+    "[Service] SupplementaryGroups=disk AmbientCapabilities=CAP_SYS_RAWIO CapabilityBoundingSet=CAP_SYS_RAWIO"
+)
+_CAP_SYS_RAWIO = 17
 _PID = "systemctl show --property MainPID --value muster-agent"
 
 
@@ -34,6 +39,20 @@ async def test_service_runs_comes_back_and_is_removed(tmp_path: Path) -> None:
             before = await said_by(machine, _PID)
             assert "was installed already" in await said_by(machine, line)
             assert before == await said_by(machine, _PID)
+
+            # what it may not do by itself can be allowed as docs/agents.md says
+            await said_by(machine, f"mkdir {_UNIT}.d; printf '%s\n' {_SMART_ALLOWED} >{_UNIT}.d/override.conf")
+            await said_by(machine, "groupadd --system disk; systemctl daemon-reload; systemctl restart muster-agent")
+            rights = f"/proc/$({_PID})/status"
+            # systemd says that it runs before it has given up its own rights and become the agent
+            await said_by(machine, f"until grep -q '^CapEff:.{1 << _CAP_SYS_RAWIO:016x}$' {rights}; do sleep 0.1; done")
+            assert "disk" in await said_by(machine, f"getent group $(sed -n 's/^Groups:\\s*//p' {rights})")
+
+            # without a credential only a person can help: it ends, and stays so
+            await said_by(machine, "systemctl stop muster-agent; mv /var/lib/muster-agent/credential.json /root")
+            await said_by(machine, f"systemctl start muster-agent; until [ $({_PID}) = 0 ]; do sleep 0.1; done")
+            assert "failed" == (await machine.run("systemctl is-failed muster-agent"))[1]
+            assert "is not enrolled yet" in await said_by(machine, "journalctl -u muster-agent -n 5 -o cat")
 
             await said_by(machine, f"{line} -s -- --uninstall --purge")
             assert "inactive" == (await machine.run("systemctl is-active muster-agent"))[1]

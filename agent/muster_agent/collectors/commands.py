@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -72,5 +71,5 @@ def _signals_reach_programs() -> Iterator[None]:
 
 def _environment() -> dict[str, str]:
     """Give this process' environment without what is meant for the agent alone, such as its token and its libraries."""
-    own = clean_environment(os.environ) if getattr(sys, "frozen", False) else os.environ
+    own = clean_environment(os.environ)
     return {**{name: value for name, value in own.items() if not name.startswith("MUSTER_")}, "LC_ALL": "C"}

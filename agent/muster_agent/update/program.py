@@ -45,9 +45,12 @@ def become(command: Sequence[str], **more: str) -> NoReturn:
 
 
 def clean_environment(environ: Mapping[str, str], **more: str) -> dict[str, str]:
-    """Give the environment for another build: without what says of the own one where its files are."""
-    own = ("MUSTER_AGENT_FILE", "LD_LIBRARY_PATH", "_PYI_", "_MEIPASS")
+    """Give the environment for another program: without what says of the own build where its files are."""
+    own = ("MUSTER_AGENT_FILE", "_PYI_", "_MEIPASS")
     kept = {name: value for name, value in environ.items() if not name.startswith(own)}
-    if "LD_LIBRARY_PATH_ORIG" in environ:
-        kept["LD_LIBRARY_PATH"] = environ["LD_LIBRARY_PATH_ORIG"]
+    if getattr(sys, "frozen", False):
+        # PyInstaller points it at the libraries that it brings, and keeps what was there before
+        kept.pop("LD_LIBRARY_PATH", None)
+        before = kept.pop("LD_LIBRARY_PATH_ORIG", None)
+        kept.update({} if before is None else {"LD_LIBRARY_PATH": before})
     return {**kept, **more}

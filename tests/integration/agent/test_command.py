@@ -161,7 +161,7 @@ def test_it_ends_in_time_although_the_server_hangs(reporting: subprocess.Popen[s
     code, _, error = end(reporting, 2 * STOP_WITHIN_S)
     assert 0 == code
     assert time.monotonic() - began_s < STOP_WITHIN_S
-    assert "the server does not answer; leaving with" in error
+    assert "the server or the disk does not answer; leaving" in error
 
 
 def test_a_second_signal_ends_it_at_once(reporting: subprocess.Popen[str], ingest: FakeIngest) -> None:

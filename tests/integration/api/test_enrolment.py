@@ -36,8 +36,10 @@ async def test_a_token_is_shown_once_and_stored_as_its_hash(api: Api) -> None:
     )
     life = datetime.fromisoformat(shown["expires_at"]) - datetime.fromisoformat(shown["created_at"])
     assert timedelta(seconds=600) == life
-    token = shown.pop("token")
+    token, server, line = (shown.pop(name) for name in ("token", "server", "install_line"))
     assert token.startswith("me_")
+    assert "http://api.test" == server
+    assert f"(echo MUSTER_ENROL_TOKEN={token}; curl -fsSL {server}/api/v1/download/install.sh) | sudo sh" == line
     assert 46 == len(token)
     row = await api.pool.fetchrow("SELECT * FROM enrolment_tokens")
     assert (sha256(token.encode()).digest(), WORKSPACE) == (row["token_hash"], row["workspace_id"])
@@ -104,3 +106,10 @@ async def test_a_workspace_has_so_many_tokens_until_old_ones_are_forgotten(api: 
     await api.pool.execute("UPDATE enrolment_tokens SET expires_at = now() - interval '8 days'")
     assert 201 == (await add(api, headers)).status_code
     assert 1 == len(await listed(api, headers))
+
+
+async def test_no_token_is_made_where_the_line_for_it_cannot_be_told(api: Api) -> None:
+    headers = await api.let_in("owner")
+    answer = await add(api, headers | {"Host": "muster.example.org;reboot"})
+    assert (400, "Host is no address of this installation") == (answer.status_code, answer.json()["detail"])
+    assert [] == await listed(api, headers)

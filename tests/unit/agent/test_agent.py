@@ -6,17 +6,18 @@ import logging
 import queue
 import signal
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from muster_agent import agent as agent_module
+from muster_agent import exchange as exchange_module
 from muster_agent.agent import Agent
 from muster_agent.answers import Answer
 from muster_agent.backlog import Backlog
 from muster_agent.backoff import Backoff
-from muster_agent.buffer import SampleBuffer
+from muster_agent.buffer import Sample, SampleBuffer
 from muster_agent.channel import Channel
 from muster_agent.collectors.base import CollectorGroup
 from muster_agent.credential import Credential, StateDirectory
@@ -28,6 +29,7 @@ from muster_agent.pace import Pace
 from muster_agent.posting import Posting
 from muster_agent.reporter import Reporter
 from muster_agent.sampler import Outlet, Sampler
+from muster_agent.spool import Spool
 from muster_agent.stream import Stream
 from muster_agent.transport import Transport
 from muster_agent.wire import Waker, Wire
@@ -64,10 +66,12 @@ def no_stream(waker: Waker) -> Wire:
 class Bench:
     """An agent that samples once an hour."""
 
-    def __init__(self, state_dir: Path, sampler: Sampler, credential: Credential | None) -> None:
+    def __init__(
+        self, state_dir: Path, sampler: Sampler, credential: Credential | None, spool: Spool | None = None
+    ) -> None:
         self.network = ObligingNetwork()
         transport = Transport(URL, self.network)
-        exchange = Exchange(Backlog(None, SampleBuffer()), 3600.0)
+        exchange = Exchange(Backlog(spool, SampleBuffer()), 3600.0)
         facts = Facts("boot-1", 3600.0, NO_COLLECTORS, NO_COLLECTORS)
         application = Application("sesame", "vm", "m", "")
         membership = Membership(StateDirectory(state_dir), transport, application, facts, credential)
@@ -122,8 +126,51 @@ def test_a_request_that_hangs_does_not_hold_up_the_end(
     parts.network.on_request = hang
     parts.agent.stop()
     assert parts.agent.run()
-    assert ["the server does not answer; leaving with 0 samples"] == caplog.messages
+    assert ["the server or the disk does not answer; leaving"] == caplog.messages
     may_answer.set()
+
+
+class HungDisk(Spool):
+    """Never takes a sample in, and calls `on_hang` first."""
+
+    on_hang: Callable[[], None]
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory, capacity=100)
+        self.may_answer = threading.Event()
+
+    def append(self, samples: Sequence[Sample], now_s: float) -> None:
+        """Hang."""
+        del samples, now_s
+        self.on_hang()
+        self.may_answer.wait()
+
+
+class OneSample(Sampler):
+    """Hands over one sample while the server is away, so that it is written at once."""
+
+    def run(self, exchange: Outlet) -> None:
+        """Hand it over."""
+        assert isinstance(exchange, Exchange)
+        exchange.lost()
+        exchange.add(Sample("boot-1", 1, b"{}"))
+
+
+def test_a_disk_that_hangs_does_not_hold_up_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for module, name in ((agent_module, "LEAVE_S"), (agent_module, "STORE_S"), (exchange_module, "LOCK_WITHIN_S")):
+        monkeypatch.setattr(module, name, 0.05)
+    disk = HungDisk(tmp_path / "spool")
+    credential = Credential("a_1", "hush", "s_1", "w_1", URL)
+    parts = Bench(tmp_path, OneSample(NO_COLLECTORS, "boot-1"), credential, disk)
+    disk.on_hang = parts.agent.stop
+    assert parts.agent.run()
+    assert [
+        "the server or the disk does not answer; leaving",
+        "the disk does not answer; what it has not got of the last samples is lost",
+    ] == [record.message for record in caplog.records if record.levelno == logging.WARNING]
+    disk.may_answer.set()
 
 
 class CuriousSampler(Sampler):

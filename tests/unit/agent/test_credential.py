@@ -79,6 +79,21 @@ def test_a_credential_open_to_others_is_closed_with_a_warning(
     assert [f"{state.credential_path} could be read by others (mode 0644); it is now 0600"] == caplog.messages
 
 
+def test_a_credential_that_stays_open_to_others_is_used_with_a_warning(
+    state: StateDirectory, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state.save_credential(CREDENTIAL)
+    state.credential_path.chmod(0o644)
+
+    def refuse(path: Path, _mode: int) -> None:
+        raise OSError(30, "Read-only file system", str(path))
+
+    monkeypatch.setattr(Path, "chmod", refuse)
+    assert CREDENTIAL == state.load_credential()
+    expected = f"{state.credential_path} may be read by others, and cannot be made private: Read-only file system"
+    assert [expected] == caplog.messages
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -58,7 +58,7 @@ def test_what_was_sent_when_the_server_went_is_late(exchange: Exchange) -> None:
 
 def test_what_is_left_in_the_end_touches_the_disk_no_more(exchange: Exchange) -> None:
     exchange.add(sample(1))
-    assert 1 == exchange.store()
+    assert 1 == exchange.store(DEADLINE_S)
 
 
 def test_a_listener_hears_of_samples_and_of_the_stop(exchange: Exchange) -> None:

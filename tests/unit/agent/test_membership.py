@@ -57,6 +57,15 @@ def test_enrolling_keeps_the_credential(state: StateDirectory, network: Scripted
     assert {"token": "sesame", "hostname": "vm", "machine_id": "m"} == network.body()
 
 
+def test_no_token_is_spent_where_the_credential_cannot_be_kept(tmp_path: Path, network: ScriptedNetwork) -> None:
+    directory = tmp_path / "state"
+    membership = member(StateDirectory(directory), network)
+    directory.write_text("no directory", encoding="ascii")
+    with pytest.raises(StateError, match="cannot write to the state directory"):
+        membership.enrol()
+    assert [] == network.paths()
+
+
 def test_a_name_is_passed_on(state: StateDirectory, network: ScriptedNetwork) -> None:
     network.then(answer(201, ENROLLED))
     member(state, network, name="Ada's machine").enrol()

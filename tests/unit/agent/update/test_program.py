@@ -29,7 +29,8 @@ def test_the_one_that_needs_no_python_is_run_by_itself(monkeypatch: pytest.Monke
     assert ["/new", "--once"] == program.command(Path("/new"), ["--once"])
 
 
-def test_another_build_is_not_told_where_the_files_of_this_one_are() -> None:
+def test_another_build_is_not_told_where_the_files_of_this_one_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
     environ = {
         "PATH": "/bin",
         "MUSTER_AGENT_FILE": "/own",
@@ -41,3 +42,7 @@ def test_another_build_is_not_told_where_the_files_of_this_one_are() -> None:
     kept = clean_environment(environ, MORE="1")
     assert {"PATH", "MUSTER_AGENT_STATE_DIR", "LD_LIBRARY_PATH", "MORE"} == set(kept)
     assert "/usr/lib" == kept["LD_LIBRARY_PATH"]
+
+
+def test_the_libraries_that_somebody_chose_for_the_python_of_the_agent_stay() -> None:
+    assert {"LD_LIBRARY_PATH": "/opt/lib"} == clean_environment({"LD_LIBRARY_PATH": "/opt/lib"})
