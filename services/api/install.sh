@@ -51,7 +51,10 @@ download() { # URL FILE
   if has curl; then
     curl -fsSL --connect-timeout 20 --max-time 900 -o "$2" "$1" || fail "cannot download $1 $(hint)"
   elif has wget; then
-    wget -q -T 60 -O "$2" "$1" || fail "cannot download $1 $(hint)"
+    # not with -T, by which the wget of BusyBox 1.35 crashes
+    limit=$(timeout 1 true 2>/dev/null && echo timeout 900 || true)
+    # shellcheck disable=SC2086 # no words where there is no such command
+    $limit wget -q -O "$2" "$1" || fail "cannot download $1 $(hint)"
   else
     fail 'curl or wget is needed'
   fi
@@ -92,7 +95,8 @@ as_user() { # COMMAND...; in the place of this shell
   elif [ "$(uname -s)" = Darwin ]; then
     exec sudo -n -E -u "$user" "$@" </dev/null
   fi
-  exec su -s /bin/sh "$user" -c "exec $*" </dev/null
+  # shellcheck disable=SC2016 # the other shell has the words of the command
+  exec su -s /bin/sh -c 'exec "$@"' -- "$user" sh "$@" </dev/null
 }
 
 suits() { # PYTHON; whether it is new enough, and one that the agent's user may run
@@ -151,6 +155,7 @@ make_user() {
   else
     fail "cannot make the user $user: useradd or adduser is needed"
   fi
+  id -u "$user" >/dev/null 2>&1 || fail "the system user $user could not be made"
   say "made the system user $user"
 }
 
@@ -298,11 +303,13 @@ command_user=$user
 respawn_delay=5
 respawn_max=0
 umask=0077
+error_logger="logger -t muster-agent -p daemon.info"
 set -a
 . $env_file
 set +a
 depend() {
-  need net
+  want net
+  after firewall
 }
 SCRIPT
 }

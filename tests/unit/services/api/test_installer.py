@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import plistlib
 import shutil
 import subprocess
 from pathlib import Path
@@ -81,3 +82,34 @@ def test_a_wrong_option_is_told_in_one_line(shell: str, arguments: str, complain
     assert (1, "") == (done.returncode, done.stdout)
     assert complaint in done.stderr
     assert 1 == done.stderr.count("\n")
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_what_it_gives_launchd_is_a_property_list_with_the_settings(shell: str, tmp_path: Path) -> None:
+    (tmp_path / "settings").write_text("MUSTER_SERVER=https://muster.example.org\nHTTPS_PROXY='http://a&b<c>\"'\n")
+    script = installer("https://muster.example.org", BUILDS, "a2V5")
+    steps = f"scratch='{tmp_path}' command='/usr/bin/python3 /agent'; launchd_plist"
+    done = run(shell, script.replace('main "$@"', steps), tmp_path)
+    assert (0, "") == (done.returncode, done.stderr)
+    assert {
+        "Label": "org.muster.agent",
+        "UserName": "muster-agent",
+        "KeepAlive": True,
+        "RunAtLoad": True,
+        "ProgramArguments": ["/usr/bin/python3", "/agent"],
+        "EnvironmentVariables": {"MUSTER_SERVER": "https://muster.example.org", "HTTPS_PROXY": 'http://a&b<c>"'},
+    } == plistlib.loads(done.stdout.encode())
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_command_that_another_user_is_to_run_keeps_its_words(shell: str, tmp_path: Path) -> None:
+    # as on Alpine: a setpriv that changes no user
+    (tmp_path / "setpriv").write_text("#!/bin/sh\nexit 1\n")
+    # -s SHELL -c COMMAND -- USER ARGUMENT...
+    (tmp_path / "su").write_text('#!/bin/sh\nshell=$2 command=$4\nshift 6\nexec "$shell" -c "$command" "$@"\n')
+    for name in ("setpriv", "su"):
+        (tmp_path / name).chmod(0o755)
+    script = installer("https://muster.example.org", BUILDS, "a2V5")
+    steps = f"PATH='{tmp_path}':$PATH user=root; as_user printf '%s|' 'two words' --flag '$(id)'"
+    done = run(shell, script.replace('main "$@"', steps), tmp_path)
+    assert (0, "two words|--flag|$(id)|") == (done.returncode, done.stdout)
