@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
+import math
 import os
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 from muster_agent.collectors.base import LONGEST_LIST
-from muster_agent.rates import CounterRates
 
 SOCKETS = (Path("/var/run/docker.sock"), Path("/run/podman/podman.sock"))
 NS_PER_S = 1e9
+TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
 class Engine(Protocol):
@@ -21,11 +24,8 @@ class Engine(Protocol):
     def containers(self) -> object:
         """Give all containers."""
 
-    def stats(self, container_id: str) -> object:
-        """Give the counters of a running container."""
-
-    def close(self) -> None:
-        """Close the connection."""
+    def stats(self, container_ids: Sequence[str]) -> Mapping[str, object]:
+        """Give the counters of running containers, without those that cannot be had."""
 
 
 def open_engine(sockets: Iterable[Path] = SOCKETS) -> Engine | None:
@@ -40,6 +40,16 @@ def open_engine(sockets: Iterable[Path] = SOCKETS) -> Engine | None:
     return None
 
 
+@dataclass(frozen=True)
+class Counted:
+    """The counters of a container, and when its engine read them (seconds since 1970)."""
+
+    read_s: float
+    cpu_ns: int | None
+    received: int | None
+    sent: int | None
+
+
 class ContainerCollector:
     """`containers`: `{name, image, state, cpu_percent, mem_used, net_rx_rate, net_tx_rate}`, those that run first.
 
@@ -50,31 +60,26 @@ class ContainerCollector:
 
     def __init__(self, connect: Callable[[], Engine | None] = open_engine) -> None:
         self._connect = connect
-        self._cpu_ns = CounterRates()
-        self._received = CounterRates()
-        self._sent = CounterRates()
+        self._before: Mapping[str, Counted] = {}
 
     def collect(self, now_s: float) -> dict[str, object]:
         """Give the field; the first collection has no rates."""
+        del now_s  # the engine says when it has counted, which may be a second ago
         engine = self._connect()
         if engine is None:
             return {}
-        with contextlib.closing(engine):
-            chosen = _chosen(engine.containers())
-            stats = {each["Id"]: _stats(engine, each) for each in chosen}
-        cpu_ns = self._cpu_ns.update(_counters(stats, _cpu_ns), now_s)
-        received = self._received.update(_counters(stats, lambda each: _traffic(each, "rx_bytes")), now_s)
-        sent = self._sent.update(_counters(stats, lambda each: _traffic(each, "tx_bytes")), now_s)
+        chosen = _chosen(engine.containers())
+        stats = engine.stats([each["Id"] for each in chosen if each.get("State") == "running"])
+        before = self._before
+        self._before = {container_id: _counted(_object(each)) for container_id, each in stats.items()}
         return {
             "containers": [
                 {
                     "name": _name(each),
                     "image": _text(each.get("Image")),
                     "state": _text(each.get("State")),
-                    "cpu_percent": _rounded(cpu_ns.get(each["Id"]), 100 / NS_PER_S),
-                    "mem_used": _memory(stats[each["Id"]]),
-                    "net_rx_rate": _rounded(received.get(each["Id"]), 1.0),
-                    "net_tx_rate": _rounded(sent.get(each["Id"]), 1.0),
+                    "mem_used": _memory(_object(stats.get(each["Id"]))),
+                    **_rates(before.get(each["Id"]), self._before.get(each["Id"])),
                 }
                 for each in chosen
             ]
@@ -88,34 +93,47 @@ def _chosen(listed: object) -> list[dict[str, Any]]:
     return sorted(valid, key=lambda each: (each.get("State") != "running", _name(each)))[:LONGEST_LIST]
 
 
-def _stats(engine: Engine, container: Mapping[str, Any]) -> Mapping[str, Any]:
-    if container.get("State") != "running":
-        return {}
-    try:
-        stats = engine.stats(container["Id"])
-    except ConnectionError:
-        raise
-    except Exception:  # noqa: BLE001 - it has ended meanwhile, or this one's counters cannot be had
-        return {}
-    return stats if isinstance(stats, dict) else {}
+def _counted(stats: Mapping[str, Any]) -> Counted:
+    networks = [each for each in _part(stats, "networks").values() if isinstance(each, dict)]
+    return Counted(
+        read_s=_seconds(_text(stats.get("read"))),
+        cpu_ns=_count(_part(_part(stats, "cpu_stats"), "cpu_usage").get("total_usage")),
+        received=_sum(_count(each.get("rx_bytes")) for each in networks),
+        sent=_sum(_count(each.get("tx_bytes")) for each in networks),
+    )
 
 
-def _counters(
-    stats: Mapping[str, Mapping[str, Any]], counter: Callable[[Mapping[str, Any]], int | None]
-) -> dict[str, int]:
-    counted = ((container_id, counter(each)) for container_id, each in stats.items())
-    return {container_id: count for container_id, count in counted if count is not None}
-
-
-def _cpu_ns(stats: Mapping[str, Any]) -> int | None:
-    return _count(_part(_part(stats, "cpu_stats"), "cpu_usage").get("total_usage"))
-
-
-def _traffic(stats: Mapping[str, Any], direction: str) -> int | None:
-    networks = _part(stats, "networks").values()
-    counts = [_count(each.get(direction)) for each in networks if isinstance(each, dict)]
+def _sum(counts: Iterable[int | None]) -> int | None:
     known = [count for count in counts if count is not None]
     return sum(known) if known else None
+
+
+def _seconds(time: str) -> float:
+    """Read a time as engines write it, with any number of decimals; a time that is none gives no rates."""
+    found = TIME.fullmatch(time)
+    if found is None:
+        return math.nan
+    whole, decimals, zone = found.groups()
+    try:
+        return datetime.fromisoformat(whole + zone.replace("Z", "+00:00")).timestamp() + float(f"0{decimals or ''}")
+    except ValueError:
+        return math.nan
+
+
+def _rates(before: Counted | None, after: Counted | None) -> dict[str, object]:
+    rates: dict[str, object] = {"cpu_percent": None, "net_rx_rate": None, "net_tx_rate": None}
+    if before is not None and after is not None and after.read_s > before.read_s:
+        elapsed_s = after.read_s - before.read_s
+        rates["cpu_percent"] = _rate(before.cpu_ns, after.cpu_ns, elapsed_s * NS_PER_S / 100)
+        rates["net_rx_rate"] = _rate(before.received, after.received, elapsed_s)
+        rates["net_tx_rate"] = _rate(before.sent, after.sent, elapsed_s)
+    return rates
+
+
+def _rate(before: int | None, after: int | None, per: float) -> float | None:
+    if before is None or after is None or after < before:
+        return None
+    return round((after - before) / per, 1)
 
 
 def _memory(stats: Mapping[str, Any]) -> int | None:
@@ -135,8 +153,11 @@ def _name(container: Mapping[str, Any]) -> str:
 
 
 def _part(stats: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    part = stats.get(name)
-    return part if isinstance(part, dict) else {}
+    return _object(stats.get(name))
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _count(value: object) -> int | None:
@@ -145,7 +166,3 @@ def _count(value: object) -> int | None:
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
-
-
-def _rounded(rate: float | None, factor: float) -> float | None:
-    return None if rate is None else round(rate * factor, 1)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -30,41 +32,56 @@ class _SocketConnection(http.client.HTTPConnection):
 
 
 class Engine:
-    """A connection to the engine that listens at this socket, to be closed in the end.
+    """The engine that listens at this socket.
 
     The requests are those that Docker and Podman share: https://docs.docker.com/reference/api/engine/
-    All raise OSError, HTTPException, ValueError or EngineFailed.
     """
 
     def __init__(self, path: Path) -> None:
-        self._connection = _SocketConnection(path)
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
+        self._path = path
 
     def containers(self) -> object:
-        """Give all containers, those that do not run among them."""
-        return self._get("/containers/json?all=true")
+        """Give all containers, those that do not run among them.
 
-    def stats(self, container_id: str) -> object:
-        """Give the counters of a running container as they are now."""
-        return self._get(f"/containers/{quote(container_id, safe='')}/stats?stream=false&one-shot=true")
+        Raises OSError, HTTPException, ValueError or EngineFailed.
+        """
+        with contextlib.closing(self._asked("/containers/json?all=true")) as connection:
+            return _answer(connection)
 
-    def _get(self, target: str) -> object:
+    def stats(self, container_ids: Sequence[str]) -> dict[str, object]:
+        """Give the counters of running containers as they are now, without those that cannot be had.
+
+        All are asked for before the first is waited for: Docker reads the counters of all once a second, and answers
+        each request when it has done so. Raises OSError when the engine is gone.
+        """
+        with contextlib.ExitStack() as stack:
+            asked = {}
+            for each in container_ids:
+                target = f"/containers/{quote(each, safe='')}/stats?stream=false&one-shot=true"
+                asked[each] = stack.enter_context(contextlib.closing(self._asked(target)))
+            found = {}
+            for each, connection in asked.items():
+                # it may have ended meanwhile
+                with contextlib.suppress(http.client.HTTPException, ValueError, EngineFailed, TimeoutError):
+                    found[each] = _answer(connection)
+            return found
+
+    def _asked(self, target: str) -> http.client.HTTPConnection:
+        """Give a connection over which this was asked; what comes of it is for one answer only."""
+        connection = _SocketConnection(self._path)
         try:
-            return self._asked(target)
+            connection.request("GET", target, headers={"Connection": "close"})
         except BaseException:
-            # What is left of an answer would be taken for the next one.
-            self.close()
+            connection.close()
             raise
+        return connection
 
-    def _asked(self, target: str) -> object:
-        self._connection.request("GET", target)
-        answer = self._connection.getresponse()
-        body = answer.read(LARGEST_ANSWER_BYTES + 1)
-        if len(body) > LARGEST_ANSWER_BYTES:
-            raise EngineFailed(f"more than {LARGEST_ANSWER_BYTES} bytes of {target.partition('?')[0]}")
-        if answer.status != http.client.OK:
-            raise EngineFailed(f"the engine answers {answer.status}")
-        return json.loads(body)
+
+def _answer(connection: http.client.HTTPConnection) -> object:
+    answer = connection.getresponse()
+    body = answer.read(LARGEST_ANSWER_BYTES + 1)
+    if len(body) > LARGEST_ANSWER_BYTES:
+        raise EngineFailed(f"more than {LARGEST_ANSWER_BYTES} bytes of an answer")
+    if answer.status != http.client.OK:
+        raise EngineFailed(f"the engine answers {answer.status}")
+    return json.loads(body)

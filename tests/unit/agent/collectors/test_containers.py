@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 import socketserver
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from muster_agent.collectors.containers import ContainerCollector, Engine, open_
 from muster_agent.collectors.engine import EngineFailed
 
 RUNNING = {"Id": "aa", "Names": ["/web"], "Image": "nginx:1.27", "State": "running"}
+DEADLINE_S = 10.0
 ENDED = {"Id": "bb", "Names": ["/a-job"], "Image": "busybox", "State": "exited"}
 
 
@@ -26,23 +29,18 @@ class FakeEngine:
         self.listed: object = [ENDED, RUNNING]
         self.counters: object = {}
         self.asked: list[str] = []
-        self.is_closed = False
 
     def containers(self) -> object:
         return self.listed
 
-    def stats(self, container_id: str) -> object:
-        self.asked.append(container_id)
-        if isinstance(self.counters, Exception):
-            raise self.counters
-        return self.counters
-
-    def close(self) -> None:
-        self.is_closed = True
+    def stats(self, container_ids: Sequence[str]) -> Mapping[str, object]:
+        self.asked += container_ids
+        return {} if self.counters is None else dict.fromkeys(container_ids, self.counters)
 
 
-def counters(cpu_ns: int, received: int) -> dict[str, Any]:
+def counters(cpu_ns: int, received: int, read: str = "") -> dict[str, Any]:
     return {
+        "read": read,
         "cpu_stats": {"cpu_usage": {"total_usage": cpu_ns}},
         "memory_stats": {"usage": 1000, "stats": {"inactive_file": 300}},
         "networks": {"eth0": {"rx_bytes": received, "tx_bytes": 0}, "eth1": {"rx_bytes": 1, "tx_bytes": 0}},
@@ -52,10 +50,10 @@ def counters(cpu_ns: int, received: int) -> dict[str, Any]:
 def test_use_and_traffic_are_measured_from_one_collection_to_the_next() -> None:
     engine = FakeEngine()
     collector = ContainerCollector(lambda: engine)
-    engine.counters = counters(1_000_000_000, 100)
-    collector.collect(10.0)
-    engine.counters = counters(16_000_000_000, 1100)
-    listed = collector.collect(20.0)["containers"]
+    engine.counters = counters(1_000_000_000, 100, "2026-01-02T03:04:05.5Z")
+    collector.collect(0.0)
+    engine.counters = counters(16_000_000_000, 1100, "2026-01-02T04:04:15.500000000+01:00")
+    listed = collector.collect(1.0)["containers"]
     assert isinstance(listed, list)
     expected = {"name": "web", "image": "nginx:1.27", "state": "running", "cpu_percent": 150.0, "mem_used": 700}
     assert {**expected, "net_rx_rate": 100.0, "net_tx_rate": 0.0} == listed[0]
@@ -63,12 +61,30 @@ def test_use_and_traffic_are_measured_from_one_collection_to_the_next() -> None:
         listed[1][key] for key in ("name", "state", "cpu_percent", "mem_used")
     )
     assert ["aa", "aa"] == engine.asked
-    assert engine.is_closed
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("2026-01-02T03:04:05Z", "2026-01-02T03:04:05Z"),  # no time has passed
+        ("2026-01-02T03:04:05Z", "2026-01-02T03:04:04Z"),  # a clock that was set
+        ("2026-01-02T03:04:05Z", "2026-99-02T03:04:05Z"),
+        ("", "2026-01-02T03:04:05Z"),
+    ],
+)
+def test_there_are_no_rates_without_a_time_between_two_readings(first: str, second: str) -> None:
+    engine = FakeEngine()
+    collector = ContainerCollector(lambda: engine)
+    for cpu_ns, read in ((1, first), (2, second)):
+        engine.counters = counters(cpu_ns, 0, read)
+        listed = collector.collect(0.0)["containers"]
+    assert isinstance(listed, list)
+    assert (None, None, 700) == tuple(listed[0][key] for key in ("cpu_percent", "net_rx_rate", "mem_used"))
 
 
 def test_a_container_whose_counters_cannot_be_had_is_listed_all_the_same() -> None:
     engine = FakeEngine()
-    engine.counters = EngineFailed("the engine answers 404")
+    engine.counters = None
     listed = ContainerCollector(lambda: engine).collect(0.0)["containers"]
     assert isinstance(listed, list)
     assert ("web", None) == (listed[0]["name"], listed[0]["cpu_percent"])
@@ -89,7 +105,7 @@ def test_an_odd_answer_lists_none(listed: object) -> None:
     assert {"containers": []} == ContainerCollector(lambda: engine).collect(0.0)
 
 
-@pytest.mark.parametrize("odd", [None, [], {"cpu_stats": 5, "networks": [], "memory_stats": {"usage": "x"}}])
+@pytest.mark.parametrize("odd", ["", [], {"cpu_stats": 5, "networks": [], "memory_stats": {"usage": "x"}}])
 def test_odd_counters_are_passed_over(odd: object) -> None:
     engine = FakeEngine()
     engine.counters = odd
@@ -105,38 +121,53 @@ def test_a_machine_without_an_engine_has_no_field(tmp_path: Path, monkeypatch: p
 
 class _Server(socketserver.ThreadingUnixStreamServer):
     daemon_threads = True
+    request_queue_size = 64
 
 
-@pytest.fixture
-def socket_path(tmp_path: Path) -> Iterator[Path]:
-    """Give the socket of a server that speaks as an engine does."""
+class SlowEngine:
+    """Speaks as an engine does; it answers for counters only when those of all who run have been asked for."""
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def __init__(self, folder: Path, running: int) -> None:
+        self.path = folder / "e.sock"
+        self.listed: object = [{**RUNNING, "Id": f"c{number}"} for number in range(running)]
+        all_asked = threading.Barrier(running)
+        engine = self
 
-        def do_GET(self) -> None:
-            is_list = self.path == "/containers/json?all=true"
-            is_stats = self.path == "/containers/aa/stats?stream=false&one-shot=true"
-            body = json.dumps([RUNNING] if is_list else counters(5, 6)).encode()
-            self.send_response(200 if is_list or is_stats else 404)
-            self.send_header("Transfer-Encoding", "chunked")
-            self.end_headers()
-            self.wfile.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body))
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                if self.path == "/containers/json?all=true":
+                    self._say(200, engine.listed)
+                    return
+                all_asked.wait(DEADLINE_S)
+                found = re.fullmatch(r"/containers/c(\d+)/stats\?stream=false&one-shot=true", self.path)
+                self._say(200 if found else 404, counters(int(found[1]) if found else 0, 6))
 
-        def address_string(self) -> str:
-            return "unix"
+            def _say(self, status: int, value: object) -> None:
+                body = json.dumps(value).encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
 
-        def log_message(self, *_: object) -> None:
-            pass
+            def address_string(self) -> str:
+                return "unix"
 
-    path = tmp_path / "e.sock"
-    server = _Server(str(path), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield path
-    server.shutdown()
-    server.server_close()
-    thread.join()
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = _Server(str(self.path), Handler)
+
+
+@contextlib.contextmanager
+def serving(server: _Server) -> Iterator[None]:
+    with server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def opened(path: Path) -> Engine:
@@ -145,37 +176,42 @@ def opened(path: Path) -> Engine:
     return engine
 
 
-def test_an_engine_is_asked_over_its_socket(socket_path: Path) -> None:
-    listed = ContainerCollector(lambda: opened(socket_path)).collect(0.0)["containers"]
+def test_an_engine_is_asked_over_its_socket(tmp_path: Path) -> None:
+    slow = SlowEngine(tmp_path, running=1)
+    with serving(slow.server):
+        listed = ContainerCollector(lambda: opened(slow.path)).collect(0.0)["containers"]
     assert isinstance(listed, list)
     assert [("web", 700)] == [(each["name"], each["mem_used"]) for each in listed]
 
 
-def test_an_engines_error_is_told(socket_path: Path) -> None:
-    engine = opened(socket_path)
-    with pytest.raises(EngineFailed, match="answers 404"):
-        engine.stats("../../secrets")
-    engine.close()
+def test_all_counters_are_asked_for_before_the_first_is_waited_for(tmp_path: Path) -> None:
+    slow = SlowEngine(tmp_path, running=32)
+    with serving(slow.server):
+        ids = [f"c{number}" for number in range(32)]
+        assert {f"c{number}": counters(number, 6) for number in range(32)} == opened(slow.path).stats(ids)
 
 
-def test_an_answer_that_breaks_off_spoils_nothing_of_the_next(tmp_path: Path) -> None:
+def test_counters_that_cannot_be_had_cost_only_themselves(tmp_path: Path) -> None:
+    slow = SlowEngine(tmp_path, running=2)
+    with serving(slow.server):
+        assert {"c1": counters(1, 6)} == opened(slow.path).stats(["../../secrets", "c1"])
+
+
+@pytest.mark.parametrize(
+    ("answer", "complaint"),
+    [
+        (b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n", "the engine answers 500"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n[", "Expecting value"),
+    ],
+)
+def test_an_answer_that_is_none_is_told(tmp_path: Path, answer: bytes, complaint: str) -> None:
     path = tmp_path / "e.sock"
-    answers = [b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n[", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"]
 
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
-            self.rfile.readline()
-            self.wfile.write(answers.pop(0))
+            while self.rfile.readline().strip():
+                pass
+            self.wfile.write(answer)
 
-    with _Server(str(path), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        engine = opened(path)
-        try:
-            with pytest.raises(ValueError, match="Expecting"):
-                engine.containers()
-            assert [] == engine.containers()
-        finally:
-            engine.close()
-            server.shutdown()
-            thread.join()
+    with serving(_Server(str(path), Handler)), pytest.raises((EngineFailed, ValueError), match=complaint):
+        opened(path).containers()
