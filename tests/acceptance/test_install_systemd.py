@@ -1,5 +1,6 @@
 """On a machine with systemd, the one line installs a service that runs, comes back, and can be removed."""
 
+import json
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -10,6 +11,7 @@ from tests.support.separate_machine import booted_machine, needs, why_unbootable
 pytestmark = needs(why_unbootable())
 
 _UNIT = "/etc/systemd/system/muster-agent.service"
+_BROKEN = "/etc/systemd/system/broken.service"
 _SMART_ALLOWED = (
     "[Service] SupplementaryGroups=disk AmbientCapabilities=CAP_SYS_RAWIO CapabilityBoundingSet=CAP_SYS_RAWIO"
 )
@@ -34,6 +36,13 @@ async def test_service_runs_comes_back_and_is_removed(tmp_path: Path) -> None:
             again = f"until [ $({_PID}) != {killed} ] && [ $({_PID}) != 0 ]; do sleep 0.1; done"
             await said_by(machine, again)
             assert "active" == await said_by(machine, "systemctl is-active muster-agent")
+
+            await said_by(machine, f"printf '%s\n' [Service] Type=oneshot ExecStart=/bin/false >{_BROKEN}")
+            assert 1 == (await machine.run("systemctl daemon-reload; systemctl start broken"))[0]
+            sample = await said_by(
+                machine, "MUSTER_AGENT_CACHE=/root/cache python3 /usr/local/lib/muster-agent/current --once"
+            )
+            assert ["broken.service"] == json.loads(sample)["failed_units"]
 
             # again: the same service goes on
             before = await said_by(machine, _PID)
