@@ -56,7 +56,8 @@ def _ask(tool: str, device: Mapping[str, Any], run: Callable[..., bytes]) -> dic
     if not name.startswith("/"):
         return None
     command = [tool, "--json", "--nocheck=standby", "--info", "--health", "--attributes"]
-    command += [f"--device={kind}"] if kind else []
+    # it calls what is behind a SATA adapter so as well, and finds out what it is only where it is not told
+    command += [f"--device={kind}"] if kind not in {"", "scsi"} else []
     return entry_of(_object(run([*command, name], is_failure=_is_never_failure)))
 
 

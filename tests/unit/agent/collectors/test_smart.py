@@ -73,3 +73,24 @@ def test_each_disk_is_asked_and_left_asleep() -> None:
 def test_where_none_may_be_asked_there_is_no_field() -> None:
     assert {} == smart(lambda _: None)
     assert {} == smart(lambda _: "/usr/sbin/smartctl", lambda *_, **__: b'{"devices": null}')
+
+
+@pytest.mark.parametrize(
+    ("kind", "flags"),
+    [
+        # how `smartctl --scan` (7.3) lists a SATA disk, which has no health when it is asked as one of SCSI
+        ("scsi", []),
+        ("", []),
+        ("nvme", ["--device=nvme"]),
+        ("sat+megaraid,1", ["--device=sat+megaraid,1"]),
+    ],
+)
+def test_what_kind_a_disk_is_of_is_told_only_where_it_cannot_be_found_out(kind: str, flags: Sequence[str]) -> None:
+    asked: list[Sequence[str]] = []
+
+    def run(command: Sequence[str], **_: object) -> bytes:
+        asked.append(command)
+        return json.dumps({"devices": [{"name": "/dev/sda", "type": kind}]} if "--scan" in command else ATA).encode()
+
+    assert "smart" in smart(lambda _: "/usr/sbin/smartctl", run)
+    assert flags == [each for each in asked[1] if each.startswith("--device")]
