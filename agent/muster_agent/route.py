@@ -56,9 +56,13 @@ class Route:
         """Connect, by a tunnel through the proxy where `is_tunnel` or TLS ask for one. Raises OSError."""
         if self.proxy is None:
             return self._secured(socket.create_connection((self.host, self.port), timeout_s))
-        if not (is_tunnel or self.is_secure):
-            return socket.create_connection((self.proxy.host, self.proxy.port), timeout_s)
-        return self._secured(self._tunnel(self.proxy, timeout_s))
+        try:
+            if not (is_tunnel or self.is_secure):
+                return socket.create_connection((self.proxy.host, self.proxy.port), timeout_s)
+            tunnel = self._tunnel(self.proxy, timeout_s)
+        except OSError as error:
+            raise ConnectionError(f"by the proxy {self.proxy.host}:{self.proxy.port}: {error}") from error
+        return self._secured(tunnel)
 
     def target(self, path: str) -> str:
         """Give what a plain request for `path` asks for: a proxy that forwards it wants the whole URL."""
@@ -81,7 +85,7 @@ class Route:
             connection.connect()
         except http.client.HTTPException as error:
             connection.close()
-            raise ConnectionError(f"the proxy does not answer as one: {type(error).__name__}") from error
+            raise ConnectionError(f"it does not answer as a proxy ({type(error).__name__})") from error
         opened, connection.sock = connection.sock, None
         return opened
 

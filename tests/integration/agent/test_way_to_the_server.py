@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import socket
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -190,3 +191,14 @@ def test_nothing_is_told_to_a_server_that_nobody_vouches_for(
     agent.stop()
     assert [] == secure_ingest.requests
     assert "CERTIFICATE_VERIFY_FAILED" in caplog.text
+
+
+def test_a_proxy_that_is_away_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    monkeypatch.setenv("http_proxy", f"http://someone:secret@127.0.0.1:{port}")
+    monkeypatch.setenv("no_proxy", "")
+    for is_tunnel in (False, True):
+        with pytest.raises(ConnectionError, match=rf"^by the proxy 127\.0\.0\.1:{port}: .*refused") as caught:
+            Route("http://muster.example.org").open(1.0, is_tunnel=is_tunnel)
+        assert "secret" not in str(caught.value)
