@@ -72,7 +72,7 @@ def why_impossible() -> str:
     """Say why there can be no such machine here; nothing where there can."""
     if os.geteuid() != 0:
         return "namespaces with a root of their own need root"
-    for program in ("unshare", "ip", "chroot", "curl", "useradd", "python3"):
+    for program in ("setpriv", "unshare", "ip", "chroot", "curl", "useradd", "python3"):
         if shutil.which(program, path="/usr/sbin:/usr/bin:/sbin:/bin") is None:
             return f"there is no {program}"
     tried = subprocess.run([*_UNSHARE, "true"], check=False, capture_output=True, text=True)
@@ -183,7 +183,8 @@ async def _machine(folder: Path, port: int, script: str, shell: str) -> AsyncIte
             shell,
         ]
         process = await asyncio.create_subprocess_exec(
-            *_UNSHARE,
+            # so that nothing of it is left whatever becomes of us
+            *("setpriv", "--pdeathsig", "KILL", *_UNSHARE),
             *("sh", "-c", script, "sh", *arguments),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
