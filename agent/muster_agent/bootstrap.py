@@ -74,6 +74,9 @@ def wanted(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
 def platform_name() -> str:
     """Give what the archive calls this platform."""
     machine = platform.machine().lower()
+    if sys.maxsize < 2**32:
+        # a Python of 32 bits on a kernel of 64
+        machine = {"aarch64": "armv7l", "x86_64": "i686"}.get(machine, machine)
     if sys.platform != "linux":
         return f"{sys.platform}-{machine}"
     libc = "linux" if platform.libc_ver()[0] == "glibc" else "musllinux"

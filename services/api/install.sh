@@ -121,6 +121,10 @@ choose_build() { # sets version, sum, kind (its path on the server), python and 
   os=$(uname -s | tr '[:upper:]' '[:lower:]')
   arch=$(uname -m)
   case $arch in amd64) arch=x86_64 ;; arm64) arch=aarch64 ;; esac
+  # what 64-bit kernels run below themselves
+  if [ "$(getconf LONG_BIT 2>/dev/null || true)" = 32 ]; then
+    case $arch in x86_64) arch=i686 ;; aarch64) arch=armv7l ;; esac
+  fi
   found=$(offered "$os" "$arch")
   if [ -n "$found" ] && runs_with_glibc "${found##* }"; then
     kind=$os/$arch
@@ -363,7 +367,15 @@ put_service() {
     put_file "$unit" 0644
     systemctl daemon-reload
     systemctl enable --quiet muster-agent
-    if [ "$changed" = yes ]; then systemctl restart muster-agent; else systemctl start muster-agent; fi
+    start_with_systemd
+    if ! stays systemctl is-active muster-agent && has_no_namespaces; then
+      say 'this container lets no service have namespaces of its own: the service goes without what needs them'
+      relaxed_unit >"$scratch/file"
+      mkdir -p "$unit.d"
+      put_file "$unit.d/no-namespaces.conf" 0644
+      systemctl daemon-reload
+      start_with_systemd
+    fi
     stays systemctl is-active muster-agent ||
       fail "the service does not stay up: $(journalctl _SYSTEMD_UNIT=muster-agent.service -n 1 -o cat --no-pager 2>&1)"
     say 'the service muster-agent runs (systemd): journalctl -u muster-agent'
@@ -378,13 +390,33 @@ put_service() {
     launchd_plist >"$scratch/file"
     put_file "$plist" 0600
     launchctl bootout system/org.muster.agent 2>/dev/null || true
-    launchctl bootstrap system "$plist"
+    # the one before may take a while to be gone, and nothing starts in its place until then
+    for _ in 1 2 3 4 5 6 7 8 9 10; do
+      launchctl bootstrap system "$plist" 2>/dev/null && break
+      sleep 2
+    done
     stays launchd_runs || fail 'the service does not stay up: launchctl print system/org.muster.agent'
     say 'the service org.muster.agent runs (launchd)'
   else
     say 'there is no systemd, OpenRC or launchd here'
     say_by_hand
   fi
+}
+
+start_with_systemd() {
+  if [ "$changed" = yes ]; then systemctl restart muster-agent; else systemctl start muster-agent; fi
+}
+
+has_no_namespaces() { # EXIT_NAMESPACE in systemd.exec(5): as in a container of LXC without nesting
+  [ "$(systemctl show -p ExecMainStatus muster-agent)" = ExecMainStatus=226 ]
+}
+
+relaxed_unit() {
+  echo '[Service]'
+  for name in ProtectSystem ProtectHome PrivateTmp ProtectKernelTunables ProtectKernelModules ProtectKernelLogs \
+    ProtectControlGroups ProtectHostname; do
+    echo "$name=no"
+  done
 }
 
 stays() { # COMMAND...; whether it succeeds for five seconds: less than the pause before a service is started again

@@ -143,7 +143,7 @@ HOST_SAMPLE: dict[str, object] = {
     "mem_total": 1000,
     "swap_used": 20,
     "swap_total": 40,
-    "disk_used": 140,
+    "disk_used": 160,
     "disk_total": 200,
     "net_rx_total": 2000,
     "net_tx_total": 1000,

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import psutil
+
+POWER_SUPPLIES = Path("/sys/class/power_supply")
 
 # psutil's words for "plugged in" and "unknown" are negative; a number beyond this is no estimate.
 LONGEST_LEFT_S = 30 * 86_400
@@ -14,7 +17,20 @@ LONGEST_LEFT_S = 30 * 86_400
 def read_battery() -> Any:  # noqa: ANN401 - psutil ships no types
     """Give psutil's battery, None where there is none or psutil does not know this system's."""
     read = getattr(psutil, "sensors_battery", None)
-    return read() if read else None
+    return read() if read and not is_of_a_device(POWER_SUPPLIES) else None
+
+
+def is_of_a_device(supplies: Path) -> bool:
+    """Whether the battery that psutil would take, the first by name, is that of a mouse or the like.
+
+    See https://www.kernel.org/doc/Documentation/ABI/testing/sysfs-class-power for `scope`.
+    """
+    batteries = [each for each in supplies.glob("*") if each.name.startswith("BAT") or "battery" in each.name.lower()]
+    try:
+        return (min(batteries) / "scope").read_text(encoding="ascii").strip() == "Device"
+    except (OSError, ValueError):
+        # There is none, or it says nothing of that, as that of a laptop.
+        return False
 
 
 def battery(read: Callable[[], Any] = read_battery) -> dict[str, object]:

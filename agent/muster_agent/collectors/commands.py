@@ -15,6 +15,7 @@ from muster_agent.update.program import clean_environment
 # Where tools for root are that a user's PATH lacks.
 ROOTS_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 LONGEST_COMPLAINT = 120
+KILLED_WITHIN_S = 1.0
 
 Run = Callable[[Sequence[str]], bytes]
 
@@ -38,19 +39,28 @@ def output_of(command: Sequence[str], timeout_s: float = 10.0, is_failure: Calla
             list(command),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
             env=_environment(),
         )
-    with program:
-        try:
-            printed, _ = program.communicate(timeout=timeout_s)
-        except subprocess.TimeoutExpired:
-            program.kill()
-            raise
+    try:
+        printed, complained = program.communicate(timeout=timeout_s)
+    except subprocess.TimeoutExpired:
+        _leave(program)
+        raise
     if is_failure(program.returncode):
-        complaint = printed.decode(errors="replace").strip()[:LONGEST_COMPLAINT]
+        complaint = (complained or printed).decode(errors="replace").strip()[:LONGEST_COMPLAINT]
         raise CommandFailed(f"{Path(command[0]).name} ended with {program.returncode}: {complaint}")
     return printed
+
+
+def _leave(program: subprocess.Popen[bytes]) -> None:
+    """Kill a program; one that the kernel does not let go of yet, since its disk does not answer, ends by itself."""
+    program.kill()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        program.wait(KILLED_WITHIN_S)
+    for stream in (program.stdout, program.stderr):
+        if stream is not None:
+            stream.close()
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import psutil
 from muster_agent.rates import CounterRates
 
 BLOCK_DEVICES = Path("/sys/block")
+NVME_PATH = re.compile(r"(nvme\d+)c\d+(n\d+)")
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,9 @@ class DiskCounters:
 
     read_bytes: int
     written_bytes: int
+
+
+NOTHING = DiskCounters(0, 0)
 
 
 def read_device_counters() -> dict[str, DiskCounters]:
@@ -38,10 +43,20 @@ def read_disk_counters(block_devices: Path = BLOCK_DEVICES) -> dict[str, DiskCou
     counters = read_device_counters()
     # The kernel writes "/" in a device's name as "!" there.
     directories = {name: block_devices / name.replace("/", "!") for name in counters}
-    physical = {name for name, directory in directories.items() if (directory / "device").exists()}
+    physical = {
+        name
+        for name, directory in directories.items()
+        if (directory / "device").exists() and not _is_counted_path(name, counters)
+    }
     whole = {name for name, directory in directories.items() if directory.exists()}
     chosen = physical or whole or set(counters)
     return {name: each for name, each in counters.items() if name in chosen}
+
+
+def _is_counted_path(name: str, counters: Mapping[str, DiskCounters]) -> bool:
+    """Whether this is one of several paths to an NVMe disk that has counters of its own, as newer kernels keep them."""
+    path = NVME_PATH.fullmatch(name)
+    return path is not None and counters.get("".join(path.groups()), NOTHING) != NOTHING
 
 
 class DiskRates:

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
@@ -38,16 +39,25 @@ class Filesystem:
 
 
 def read_mounts() -> list[Mount]:
-    """Give the mounts of physical devices, as psutil tells them from virtual and network ones."""
+    """Give the mounts of physical devices, as psutil tells them from virtual and network ones.
+
+    Files that are mounted, as engines do in containers, are no places that fill up.
+    """
     return [
-        Mount(_without_links(each.device), each.mountpoint, each.fstype) for each in psutil.disk_partitions(all=False)
+        Mount(_without_links(each.device), each.mountpoint, each.fstype)
+        for each in psutil.disk_partitions(all=False)
+        if Path(each.mountpoint).is_dir()
     ]
 
 
 def read_usage(mountpoint: str) -> tuple[int, int]:
-    """Give (used, total) bytes of the file system mounted there. Raises OSError."""
+    """Give (used, total) bytes of the file system mounted there. Raises OSError.
+
+    Used is what nobody but root can use any more: what is reserved for root counts, so that a disk to which nothing can
+    be written is full, and so do the other volumes of an APFS container, whose free space is shared.
+    """
     usage = psutil.disk_usage(mountpoint)
-    return int(usage.used), int(usage.total)
+    return int(usage.total - usage.free), int(usage.total)
 
 
 def storage_key(mount: Mount) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,13 +25,18 @@ def gpus(
 ) -> dict[str, object]:
     """Give `gpus`, a list of `{index, name, percent, mem_used, mem_total, temperature, power_w}`.
 
-    Nothing where there are none. Raises CommandFailed and TimeoutExpired where NVIDIA's tool does not work.
+    Nothing where there are none. Raises CommandFailed and TimeoutExpired where NVIDIA's tool does not work, and there
+    is no card but those it tells of.
     """
     tool = find("nvidia-smi")
     found = amd_gpus(cards)
     if tool:
         command = [tool, f"--query-gpu={NVIDIA_QUERY}", "--format=csv,noheader,nounits"]
-        found += nvidia_gpus(run(command, NVIDIA_TIMEOUT_S).decode(errors="replace"))
+        try:
+            found += nvidia_gpus(run(command, NVIDIA_TIMEOUT_S).decode(errors="replace"))
+        except (commands.CommandFailed, subprocess.TimeoutExpired):
+            if not found:
+                raise
     return {"gpus": found[:LONGEST_LIST]} if found else {}
 
 
@@ -63,7 +69,8 @@ def _nvidia_gpu(row: list[str]) -> dict[str, object]:
 def _amd_gpu(index: int, device: Path) -> dict[str, object]:
     sensors = next(iter(sorted(device.glob("hwmon/hwmon*"))), device)
     temperature = _number(_text(sensors / "temp1_input"))
-    power_w = _number(_text(sensors / "power1_average"))
+    # newer cards have no average
+    power_w = _number(_text(sensors / "power1_average") or _text(sensors / "power1_input"))
     return {
         "index": index,
         "name": _text(device / "product_name") or "AMD",

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from pathlib import Path
 
 import psutil
 
-
-def processes_and_uptime() -> dict[str, object]:
-    """Give `processes`, a count, and `uptime_s`, the seconds since the machine started, time asleep included."""
-    return {"processes": len(psutil.pids()), "uptime_s": _uptime_s()}
+PROC = Path("/proc")
 
 
-def _uptime_s() -> int:
-    # The kernel's own clock where there is one: the distance to a start time jumps when the clock is set.
+def processes_and_uptime(proc: Path = PROC) -> dict[str, object]:
+    """Give `processes`, a count, and `uptime_s`, the seconds since the machine started, time asleep included.
+
+    There is no count where this user does not see the processes of others.
+    """
+    # the first one is always there; hidepid hides it (proc(5))
+    sees_all = (proc / "1").exists() or not (proc / "self").exists()
+    return {"processes": len(psutil.pids()) if sees_all else None, "uptime_s": _uptime_s(proc / "uptime")}
+
+
+def _uptime_s(kernels: Path) -> int:
+    # As the kernel has it, and LXC for a container; the distance to a start time jumps when the clock is set.
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        return int(float(kernels.read_text(encoding="ascii").split()[0]))
     if hasattr(time, "CLOCK_BOOTTIME"):
         return int(time.clock_gettime(time.CLOCK_BOOTTIME))
     return max(0, int(time.time() - psutil.boot_time()))

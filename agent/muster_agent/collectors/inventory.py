@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -11,7 +12,7 @@ import psutil
 
 from muster_agent.collectors.base import LONGEST_LIST
 from muster_agent.collectors.filesystems import Mount, measured_filesystems, read_mounts, read_usage
-from muster_agent.collectors.network import counted_interfaces
+from muster_agent.collectors.network import carried_interfaces, counted_interfaces
 from muster_agent.collectors.operating_system import operating_system
 
 CPUINFO = Path("/proc/cpuinfo")
@@ -19,6 +20,9 @@ CPUINFO = Path("/proc/cpuinfo")
 MODEL_KEYS = ("model name", "Model", "cpu model", "cpu", "Hardware", "Processor")
 BLOCK_DEVICES = Path("/sys/block")
 SECTOR_BYTES = 512
+# Floppy disks, and what an eMMC has beside its storage.
+NO_DISK = re.compile(r"fd\d+|mmcblk\d+(boot\d+|rpmb)")
+SCSI_CDROM = "5"
 IPV6_ADDRESSES = Path("/proc/net/if_inet6")
 # if_addr.h: an address that the system made up for a while (RFC 8981).
 IS_TEMPORARY = 0x01
@@ -52,7 +56,7 @@ def disks(block_devices: Path = BLOCK_DEVICES) -> dict[str, object]:
     """Give `disks`, a list of `{name, model, size_bytes, rotational}` of the physical ones; on Linux only."""
     if not block_devices.is_dir():
         return {}
-    physical = sorted(each for each in block_devices.iterdir() if (each / "device").exists())
+    physical = sorted(each for each in block_devices.iterdir() if (each / "device").exists() and not _is_no_disk(each))
     listed = [_disk(each) for each in physical]
     return {"disks": [each for each in listed if each["size_bytes"]][:LONGEST_LIST]}
 
@@ -81,10 +85,18 @@ def filesystems(
 def interfaces(ipv6_addresses: Path = IPV6_ADDRESSES) -> dict[str, object]:
     """Give `interfaces`, a list of `{name, mac, addresses}`, of those whose traffic is counted.
 
-    Addresses that are valid on one link only, on this machine, or for a while are left out.
+    With them the bridges, bonds and VLANs that they carry, where these have addresses in their place. Addresses that
+    are valid on one link only, on this machine, or for a while are left out.
     """
-    addresses, temporary = psutil.net_if_addrs(), _temporary(ipv6_addresses)
-    listed = [_interface(name, addresses[name], temporary) for name in counted_interfaces(addresses)]
+    addresses: dict[str, list[object]] = {}
+    for label, found in psutil.net_if_addrs().items():
+        # a second address may have a label of its own
+        addresses.setdefault(label.partition(":")[0], []).extend(found)
+    temporary = _temporary(ipv6_addresses)
+    counted = counted_interfaces(addresses)
+    carried = [_interface(name, addresses[name], temporary) for name in carried_interfaces(addresses, counted)]
+    listed = [_interface(name, addresses[name], temporary) for name in counted]
+    listed += [each for each in carried if each["addresses"]]
     return {"interfaces": listed[:LONGEST_LIST]}
 
 
@@ -117,6 +129,12 @@ def _disk(device: Path) -> dict[str, object]:
         "size_bytes": int(sectors) * SECTOR_BYTES if sectors.isdecimal() else None,
         "rotational": {"0": False, "1": True}.get(rotational),
     }
+
+
+def _is_no_disk(device: Path) -> bool:
+    """Whether this is a drive whose medium is another thing, or a part of a disk, or a path to one that is listed."""
+    is_part = NO_DISK.fullmatch(device.name) is not None
+    return is_part or _text(device / "device/type") == SCSI_CDROM or _text(device / "hidden") == "1"
 
 
 def _text(file: Path) -> str:

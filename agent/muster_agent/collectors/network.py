@@ -47,6 +47,18 @@ def counted_interfaces(names: Iterable[str], interfaces: Path = INTERFACES) -> l
     return real or [name for name in listed if name not in LOOPBACK]
 
 
+def carried_interfaces(names: Iterable[str], counted: Iterable[str], interfaces: Path = INTERFACES) -> list[str]:
+    """Choose the bridges, bonds, VLANs and the like that stand on the counted ones, be it on each other."""
+    rest = {name for name in names if (interfaces / name).exists()} - set(counted)
+    carriers, carried = set(counted), set()
+    while carriers:
+        above = {name for name in rest for each in carriers if (interfaces / name / f"lower_{each}").exists()}
+        carried |= above
+        rest -= above
+        carriers = above
+    return sorted(carried)
+
+
 def read_interface_counters() -> dict[str, InterfaceCounters]:
     """Give the counters of the counted interfaces, by name."""
     counters = psutil.net_io_counters(pernic=True, nowrap=False) or {}

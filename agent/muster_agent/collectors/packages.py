@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-CHUNK_BYTES = 65_536
-
 
 def packages(root: Path = Path("/")) -> dict[str, object]:
     """Give `packages`, a count over dpkg, rpm, apk and pacman; nothing where none of them is to be found.
@@ -19,14 +17,18 @@ def packages(root: Path = Path("/")) -> dict[str, object]:
 
 def _dpkg(root: Path) -> int | None:
     file = root / "var/lib/dpkg/status"
-    return _occurrences(file, b"\nStatus: install ok installed\n") if file.is_file() else None
+    if not file.is_file():
+        return None
+    with file.open("rb") as lines:
+        # the first word is what is wanted of it: to be held, for one
+        return sum(line.startswith(b"Status: ") and line.endswith(b" ok installed\n") for line in lines)
 
 
 def _apk(root: Path) -> int | None:
     for name in ("lib/apk/db/installed", "usr/lib/apk/db/installed"):
         if (root / name).is_file():
-            # Each entry has one line with its name, which is not always the first.
-            return _occurrences(root / name, b"\nP:")
+            with (root / name).open("rb") as lines:
+                return sum(line.startswith(b"P:") for line in lines)
     return None
 
 
@@ -53,15 +55,3 @@ def _rows_of_rpm(file: Path) -> int:
         return int(count)
     finally:
         connection.close()
-
-
-def _occurrences(file: Path, text: bytes) -> int:
-    """Count a text in a file of any size, chunk by chunk. One at the very beginning counts without its line break."""
-    count, kept = 0, b"\n"
-    with file.open("rb") as stream:
-        while chunk := stream.read(CHUNK_BYTES):
-            window = kept + chunk
-            count += window.count(text)
-            # As much as can be the beginning of the text; all of it would be counted again.
-            kept = window[-(len(text) - 1) :]
-    return count

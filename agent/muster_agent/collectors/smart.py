@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from muster_agent.collectors import commands
+from muster_agent.collectors.base import LONGEST_LIST
 
-MOST_DISKS = 16
 REALLOCATED, PENDING = 5, 197
 
 
@@ -25,8 +26,20 @@ def smart(
         return {}
     listed = _object(run([tool, "--json", "--scan"], is_failure=_is_never_failure)).get("devices")
     devices = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
-    entries = [_ask(tool, each, run) for each in devices[:MOST_DISKS]]
-    found = [each for each in entries if each]
+    found: list[dict[str, object]] = []
+    failures: list[Exception] = []
+    for each in devices:
+        if len(found) == LONGEST_LIST:
+            break
+        try:
+            entry = _ask(tool, each, run)
+        except (commands.CommandFailed, subprocess.TimeoutExpired, ValueError) as error:
+            # a disk that does not answer costs only its own entry
+            failures.append(error)
+        else:
+            found += [entry] if entry else []
+    if failures and not found:
+        raise failures[0]
     return {"smart": found} if found else {}
 
 
@@ -38,7 +51,7 @@ def entry_of(report: Mapping[str, Any]) -> dict[str, object] | None:
         return None
     worn = wear.get("percentage_used")
     return {
-        "device": str(_part(report, "device").get("name", "")),
+        "device": _name(_part(report, "device")),
         "model": str(report.get("model_name", "")),
         "healthy": healthy,
         "temperature": _part(report, "temperature").get("current"),
@@ -59,6 +72,12 @@ def _ask(tool: str, device: Mapping[str, Any], run: Callable[..., bytes]) -> dic
     # it calls what is behind a SATA adapter so as well, and finds out what it is only where it is not told
     command += [f"--device={kind}"] if kind not in {"", "scsi"} else []
     return entry_of(_object(run([*command, name], is_failure=_is_never_failure)))
+
+
+def _name(device: Mapping[str, Any]) -> str:
+    # all disks behind one adapter have the name of the adapter
+    is_one_of_several = "," in str(device.get("type", ""))
+    return str((device.get("info_name") if is_one_of_several else None) or device.get("name", ""))
 
 
 def _is_never_failure(exit_code: int) -> bool:

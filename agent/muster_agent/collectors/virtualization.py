@@ -9,6 +9,10 @@ from pathlib import Path
 VENDORS = (
     ("kvm", "kvm"),
     ("openstack", "kvm"),
+    ("hetzner vserver", "kvm"),
+    ("digitalocean droplet", "kvm"),
+    ("alibaba cloud ecs", "kvm"),
+    ("apple virtualization", "apple"),
     ("amazon ec2", "amazon"),
     ("google compute engine", "google"),
     ("qemu", "qemu"),
@@ -42,13 +46,18 @@ def _container(root: Path) -> str | None:
         return "podman"
     if (root / ".dockerenv").exists():
         return "docker"
-    return "openvz" if (root / "proc/vz").exists() and not (root / "proc/bc").exists() else None
+    if (root / "proc/vz").exists() and not (root / "proc/bc").exists():
+        return "openvz"
+    # where another init runs, LXC is seen by the files that it shows instead of the kernel's
+    return "lxc" if " fuse.lxcfs " in _text(root / "proc/self/mounts") else None
 
 
 def _hypervisor(root: Path) -> str | None:
     firmware = " ".join(
         _text(root / "sys/class/dmi/id" / name) for name in ("sys_vendor", "product_name", "bios_vendor")
     ).lower()
+    if "amazon ec2" in firmware and ".metal" in firmware:
+        return None
     for mark, name in VENDORS:
         if mark in firmware:
             return name

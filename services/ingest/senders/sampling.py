@@ -97,8 +97,11 @@ def _total_as(name: str) -> _Measure:
 def _used_and_total(readings: Sequence[Reading]) -> tuple[float | None, float | None]:
     """Return what is used of storage and how much there is, from two or more values of it."""
     used, rest, total, free = (_sum(_of_kind(readings, kind)) for kind in ("used", "rest", "total", "free"))
+    if used is not None:
+        # what is reserved for root is used up for everybody else, as agents count it
+        used += _sum(_of_kind(readings, "reserved")) or 0.0
     if total is None and used is not None and rest is not None:
-        total = used + rest + (_sum(_of_kind(readings, "reserved")) or 0.0)
+        total = used + rest
     if used is None and total is not None and free is not None:
         used = max(total - free, 0.0)
     return used, total

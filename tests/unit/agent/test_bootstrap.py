@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import platform
+import sys
 import zipfile
 from pathlib import Path
 
@@ -89,3 +91,11 @@ def test_the_state_directory_is_where_it_unpacks_unless_another_folder_is_named(
     environ = {"MUSTER_AGENT_STATE_DIR": "/state"}
     assert Path("/state/cache") == cache_folder(environ)
     assert Path("/cache") == cache_folder(environ | {"MUSTER_AGENT_CACHE": "/cache"})
+
+
+def test_a_python_of_32_bits_gets_what_it_can_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(platform, "machine", lambda: "aarch64")
+    assert "darwin-aarch64" == bootstrap.platform_name()
+    monkeypatch.setattr(sys, "maxsize", 2**31 - 1)
+    assert "darwin-armv7l" == bootstrap.platform_name()

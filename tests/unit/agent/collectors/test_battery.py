@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from types import SimpleNamespace
 
 import psutil
 import pytest
 
-from muster_agent.collectors.battery import battery, read_battery
+from muster_agent.collectors.battery import battery, is_of_a_device, read_battery
 
 
 def given(percent: float, secsleft: float, *, power_plugged: bool | None) -> dict[str, object]:
@@ -28,3 +29,23 @@ def test_a_machine_without_a_battery_has_no_field(monkeypatch: pytest.MonkeyPatc
     assert {} == battery(lambda: None)
     monkeypatch.delattr(psutil, "sensors_battery", raising=False)
     assert None is read_battery()
+
+
+@pytest.mark.parametrize(
+    ("batteries", "is_others"),
+    [
+        ({"hidpp_battery_0": "Device\n"}, True),
+        ({"BAT0": None, "hidpp_battery_0": "Device\n"}, False),
+        ({"BAT0": "System\n"}, False),
+        ({"AC": "Device"}, False),
+        ({}, False),
+    ],
+)
+def test_the_battery_of_a_mouse_is_not_the_machines(
+    tmp_path: Path, batteries: dict[str, str | None], is_others: bool
+) -> None:
+    for name, scope in batteries.items():
+        (tmp_path / name).mkdir()
+        if scope:
+            (tmp_path / name / "scope").write_text(scope)
+    assert is_others == is_of_a_device(tmp_path)

@@ -26,6 +26,12 @@ def test_a_program_that_fails_is_told_with_what_it_printed() -> None:
         output_of([sys.executable, "-c", "print('no driver'); raise SystemExit(3)"])
 
 
+def test_a_program_that_fails_is_told_with_its_complaint() -> None:
+    show = "import sys; print('[]'); print('no bus', file=sys.stderr); raise SystemExit(1)"
+    with pytest.raises(CommandFailed, match="ended with 1: no bus"):
+        output_of([sys.executable, "-c", show])
+
+
 def test_a_program_that_hangs_is_ended() -> None:
     with pytest.raises(subprocess.TimeoutExpired):
         output_of([sys.executable, "-c", "import time; time.sleep(60)"], timeout_s=0.5)

@@ -44,6 +44,18 @@ def test_only_physical_disks_count(block_devices: Path) -> None:
     assert {"sda", "cciss/c0d0"} == read_disk_counters(block_devices).keys()
 
 
+@pytest.mark.parametrize(("head", "counted"), [(7, {"nvme0n1"}), (0, {"nvme0n1", "nvme0c0n1"})])
+def test_a_path_to_a_disk_counts_only_where_the_disk_counts_nothing_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, head: int, counted: set[str]
+) -> None:
+    read = {"nvme0n1": SimpleNamespace(read_bytes=head, write_bytes=head)}
+    read["nvme0c0n1"] = SimpleNamespace(read_bytes=7, write_bytes=7)
+    monkeypatch.setattr(psutil, "disk_io_counters", lambda **_: read)
+    for name in read:
+        (tmp_path / name / "device").mkdir(parents=True)
+    assert counted == read_disk_counters(tmp_path).keys()
+
+
 def test_where_none_is_physical_whole_disks_count(block_devices: Path) -> None:
     (block_devices / "sda").mkdir()
     assert {"sda": DiskCounters(1, 2)} == read_disk_counters(block_devices)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+from types import SimpleNamespace
+
+import psutil
 import pytest
 
 from muster_agent.collectors.disk_io import DiskCounters
@@ -119,4 +124,14 @@ def test_a_file_system_has_the_rates_of_its_device() -> None:
 def test_this_machines_root_can_be_measured() -> None:
     used, total = read_usage("/")
     assert 0 < used <= total
+    root = os.statvfs("/")
+    assert total - used == pytest.approx(root.f_bavail * root.f_frsize, rel=0.01)
     assert all(isinstance(mount, Mount) for mount in read_mounts())
+
+
+def test_files_that_are_mounted_into_a_container_are_no_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "resolv.conf"
+    file.touch()
+    mounted = [SimpleNamespace(device="x", mountpoint=str(each), fstype="ext4") for each in (file, tmp_path)]
+    monkeypatch.setattr(psutil, "disk_partitions", lambda **_: mounted)
+    assert [str(tmp_path)] == [each.mountpoint for each in read_mounts()]

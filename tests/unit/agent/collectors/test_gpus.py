@@ -57,6 +57,21 @@ def test_a_tool_that_fails_is_told(tmp_path: Path) -> None:
         gpus(lambda _: "/usr/bin/nvidia-smi", run, tmp_path)
 
 
+def test_a_tool_that_fails_costs_no_other_card(tmp_path: Path) -> None:
+    device = tmp_path / "card0/device"
+    device.mkdir(parents=True)
+    (device / "vendor").write_text("0x1002\n")
+    (device / "hwmon/hwmon1").mkdir(parents=True)
+    (device / "hwmon/hwmon1/power1_input").write_text("25000000\n")
+
+    def run(*_: object) -> bytes:
+        raise CommandFailed("nvidia-smi ended with 9")
+
+    listed = gpus(lambda _: "/usr/bin/nvidia-smi", run, tmp_path)["gpus"]
+    assert isinstance(listed, list)
+    assert [("AMD", 25.0)] == [(each["name"], each["power_w"]) for each in listed]
+
+
 def test_amds_cards_are_read_from_the_kernel(tmp_path: Path) -> None:
     device = tmp_path / "card1/device"
     sensors = device / "hwmon/hwmon3"

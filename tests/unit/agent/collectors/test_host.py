@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import psutil
 
@@ -19,3 +20,13 @@ def test_there_is_at_least_this_process() -> None:
     processes = processes_and_uptime()["processes"]
     assert isinstance(processes, int)
     assert processes >= 1
+
+
+def test_processes_are_not_counted_where_those_of_others_are_hidden(tmp_path: Path) -> None:
+    (tmp_path / "self").mkdir()
+    assert None is processes_and_uptime(tmp_path)["processes"]
+
+
+def test_a_containers_uptime_is_what_it_is_shown(tmp_path: Path) -> None:
+    (tmp_path / "uptime").write_text("12.9 40.00\n")
+    assert 12 == processes_and_uptime(tmp_path)["uptime_s"]

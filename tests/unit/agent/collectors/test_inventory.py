@@ -34,10 +34,19 @@ def test_a_system_without_cpuinfo_has_no_model(tmp_path: Path) -> None:
 
 
 def test_physical_disks_are_listed(tmp_path: Path) -> None:
-    for name in ("sda/device", "sda/queue", "cciss!c0d0/device", "loop0", "sr0/device"):
+    others = ("fd0", "mmcblk0boot0", "mmcblk0rpmb", "nvme0c0n1")
+    for name in (
+        "sda/device",
+        "sda/queue",
+        "cciss!c0d0/device",
+        "loop0",
+        "sr0/device",
+        *(f"{n}/device" for n in others),
+    ):
         (tmp_path / name).mkdir(parents=True)
     files = {"sda/size": "2048\n", "sda/device/model": "WDC  WD40\n", "sda/queue/rotational": "1\n"}
-    files |= {"cciss!c0d0/size": "8", "sr0/size": "0", "loop0/size": "8"}
+    files |= {"cciss!c0d0/size": "8", "sr0/size": "2097151", "sr0/device/type": "5\n", "loop0/size": "8"}
+    files |= {f"{name}/size": "8" for name in others} | {"nvme0c0n1/hidden": "1\n", "sda/hidden": "0\n"}
     for name, text in files.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
     array = {"name": "cciss/c0d0", "model": None, "size_bytes": 4096, "rotational": None}
@@ -87,6 +96,19 @@ def test_interfaces_are_listed_with_the_lasting_addresses_that_others_can_reach(
     monkeypatch.setattr(psutil, "net_if_addrs", lambda: listed)
     expected = {"name": "venet7", "mac": "02:fc:00:00:00:01", "addresses": ["192.0.2.7", "2001:db8::7"]}
     assert {"interfaces": [expected]} == inventory.interfaces(kernel)
+
+
+def test_what_stands_on_a_network_card_is_listed_with_its_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    def address(text: str) -> list[SimpleNamespace]:
+        return [SimpleNamespace(family=socket.AF_INET, address=text)]
+
+    found = {"eno1": [], "eno1:1": address("192.0.2.9"), "vmbr0": address("192.0.2.7"), "bond0": []}
+    monkeypatch.setattr(psutil, "net_if_addrs", lambda: found)
+    monkeypatch.setattr(inventory, "counted_interfaces", lambda _: ["eno1"])
+    monkeypatch.setattr(inventory, "carried_interfaces", lambda *_: ["bond0", "vmbr0"])
+    listed = inventory.interfaces()["interfaces"]
+    assert isinstance(listed, list)
+    assert [("eno1", ["192.0.2.9"]), ("vmbr0", ["192.0.2.7"])] == [(each["name"], each["addresses"]) for each in listed]
 
 
 def test_the_boot_time_is_written_in_utc(monkeypatch: pytest.MonkeyPatch) -> None:

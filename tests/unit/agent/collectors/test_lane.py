@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Mapping
 
@@ -88,3 +90,10 @@ def test_a_thread_without_work_ends_and_another_comes_with_the_next_job() -> Non
     lane.add([again])
     lane.wait()
     assert again.is_done
+
+
+def test_the_programs_that_a_job_runs_are_at_its_expense() -> None:
+    burn = "import time\nwhile time.process_time() < 0.3: pass"
+    job = Job(lambda: {"printed": subprocess.run([sys.executable, "-c", burn], check=True)}, DEADLINE_S)
+    job.run()
+    assert job.cpu_s >= 0.3

@@ -9,6 +9,7 @@ import psutil
 from muster_agent.collectors.network import (
     InterfaceCounters,
     NetworkCollector,
+    carried_interfaces,
     counted_interfaces,
     read_interface_counters,
 )
@@ -85,3 +86,12 @@ def test_what_is_lent_of_a_card_counts_with_the_device_that_leads_it(tmp_path: P
     (tmp_path / "enP1" / "master").symlink_to("../eth0")
     (tmp_path / "eth1" / "master").symlink_to("../bond0")
     assert ["eth0", "eth1"] == counted_interfaces(["eth0", "enP1", "bond0", "eth1"], tmp_path)
+
+
+def test_bridges_bonds_and_vlans_are_carried_by_the_cards_below_them(tmp_path: Path) -> None:
+    for name in ("eno1", "bond0/lower_eno1", "vmbr0/lower_bond0", "vmbr0/lower_tap1", "vmbr0.5/lower_vmbr0", "tap1"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "docker0/lower_veth7").mkdir(parents=True)
+    names = ["lo", "eno1", "bond0", "vmbr0", "vmbr0.5", "docker0", "tap1"]
+    assert ["bond0", "vmbr0", "vmbr0.5"] == carried_interfaces(names, ["eno1"], tmp_path)
+    assert [] == carried_interfaces(names, ["en0"], tmp_path / "no Linux")

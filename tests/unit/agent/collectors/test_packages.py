@@ -5,9 +5,6 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-import pytest
-
-from muster_agent.collectors import packages as module
 from muster_agent.collectors.packages import packages
 
 
@@ -16,11 +13,9 @@ def write(file: Path, text: str) -> None:
     file.write_text(text, encoding="utf-8")
 
 
-@pytest.mark.parametrize("chunk_bytes", [1, 7, 64, 65_536])
-def test_dpkgs_installed_ones_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk_bytes: int) -> None:
-    monkeypatch.setattr(module, "CHUNK_BYTES", chunk_bytes)
-    entry = "Package: {}\nStatus: {}\nVersion: 1\n\n"
-    states = ["install ok installed", "deinstall ok config-files", "install ok installed"]
+def test_dpkgs_installed_ones_are_counted(tmp_path: Path) -> None:
+    entry = "Package: {}\nStatus: {}\nDescription: is\n  all ok installed\n\n"
+    states = ["install ok installed", "deinstall ok config-files", "hold ok installed"]
     text = "".join(entry.format(f"p{number}", state) for number, state in enumerate(states))
     write(tmp_path / "var/lib/dpkg/status", text)
     assert {"packages": 2} == packages(tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -94,3 +95,31 @@ def test_what_kind_a_disk_is_of_is_told_only_where_it_cannot_be_found_out(kind: 
 
     assert "smart" in smart(lambda _: "/usr/sbin/smartctl", run)
     assert flags == [each for each in asked[1] if each.startswith("--device")]
+
+
+def test_a_disk_that_does_not_answer_costs_only_its_own_entry() -> None:
+    def run(command: Sequence[str], **_: object) -> bytes:
+        if "--scan" in command:
+            return json.dumps({"devices": [{"name": "/dev/sdb"}, {"name": "/dev/sda"}]}).encode()
+        if command[-1] == "/dev/sdb":
+            raise subprocess.TimeoutExpired(list(command), 10.0)
+        return json.dumps(ATA).encode()
+
+    listed = smart(lambda _: "/usr/sbin/smartctl", run)["smart"]
+    assert isinstance(listed, list)
+    assert ["/dev/sda"] == [each["device"] for each in listed]
+
+
+def test_where_no_disk_answers_that_is_told() -> None:
+    def run(command: Sequence[str], **_: object) -> bytes:
+        return b'{"devices": [{"name": "/dev/sda"}]}' if "--scan" in command else b"{"
+
+    with pytest.raises(ValueError, match="Expecting"):
+        smart(lambda _: "/usr/sbin/smartctl", run)
+
+
+def test_disks_behind_one_adapter_are_told_apart() -> None:
+    device = {"name": "/dev/bus/0", "info_name": "/dev/bus/0 [megaraid_disk_01] [SAT]", "type": "sat+megaraid,1"}
+    entry = entry_of({**ATA, "device": device})
+    assert entry
+    assert "/dev/bus/0 [megaraid_disk_01] [SAT]" == entry["device"]
