@@ -14,7 +14,7 @@ from asyncpg import Connection
 from services.worker.commit import Committer
 from services.worker.projection import project
 from shared.change import Change, ChangeSet
-from shared.errors import Conflict, NotFound
+from shared.errors import AlreadyExists, Conflict, NotFound
 from shared.io.changelog.append import ChangeLog
 from shared.io.changelog.guardian import Checkpoint
 from shared.io.database.queries import queries
@@ -140,13 +140,32 @@ async def compensate(log_of_changes: ChangeLog, connection: Connection, partitio
         if topic.resource in RESOURCES:
             draft = await _compensation(connection, topic, row["record_id"], row["version"])
             try:
-                await log_of_changes.append(
-                    Operation(topic=topic, drafts=(draft,), actor="worker", id=f"dead-letter-{row['id']}")
-                )
+                await _append_compensation(log_of_changes, topic, draft, f"dead-letter-{row['id']}")
             except (Conflict, NotFound) as error:
                 log.info("dead letter needs no compensation", topic=str(topic), record=draft.id, reason=str(error))
         await _SQL.compensated(connection, id=row["id"])
     return len(pending) == _SLICE
+
+
+async def _append_compensation(log_of_changes: ChangeLog, topic: Topic, draft: Draft, operation_id: str) -> None:
+    """Append a change that undoes another one.
+
+    Where another record has taken a unique value meanwhile, both have it in the end, as in PostgreSQL, and the other
+    one keeps the claim to it: a person has to decide. Raises Conflict and NotFound.
+    """
+    while True:
+        try:
+            await log_of_changes.append(Operation(topic=topic, drafts=(draft,), actor="worker", id=operation_id))
+        except AlreadyExists as error:
+            if (error.field, "") in draft.unique:
+                raise
+            log.error(  # noqa: TRY400  (where it was raised says nothing)
+                "two records have the same value", topic=str(topic), record=draft.id, field=error.field
+            )
+            unique = tuple((name, "" if name == error.field else value) for name, value in draft.unique)
+            draft = msgspec.structs.replace(draft, unique=unique)
+        else:
+            return
 
 
 async def _compensation(connection: Connection, topic: Topic, record_id: str, version: int) -> Draft:

@@ -5,6 +5,7 @@ whole frames and never fragments a message, so that its own sends and pings may 
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, ClassVar
@@ -12,7 +13,7 @@ from typing import Any, ClassVar
 from uvicorn.config import Config
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
-from websockets.exceptions import InvalidState
+from websockets.exceptions import InvalidState, ProtocolError
 from websockets.extensions import ServerExtensionFactory
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
@@ -27,6 +28,13 @@ WAKE = {"type": "muster.wake"}
 LINGER_S = 2.0
 """How long a peer may take to read its close frame when the server stops; less than the server waits for it."""
 
+FRAMES_AT_ONCE, FRAMES_PER_S = 1_000, 100
+"""How many frames that are no message a peer may send at once, and a second after that."""
+
+SMALL_PIECE_BYTES = 64
+"""A piece of a message that is no smaller than this costs its sender enough."""
+
+_DATA = frozenset({Opcode.TEXT, Opcode.BINARY, Opcode.CONT})
 _READ_AHEAD = 1
 _SWITCHING_PROTOCOLS = 101
 _INVALID_DATA = 1007  # RFC 6455, 7.4.1
@@ -69,11 +77,23 @@ class Inbox:
 
 
 class _Protocol(ServerProtocol):
-    """websockets' protocol, to which a close within a message is a close (RFC 6455, 5.4), and no error of the peer."""
+    """websockets' protocol, to which a close within a message is a close (RFC 6455, 5.4), and no error of the peer.
+
+    A peer may send only so many frames that are no message: pings, pongs, and small pieces of one. The application
+    never sees these and cannot charge for them, and a turn of the loop parses all that one read of the socket brings.
+    """
+
+    _due_s = 0.0
+    """When all that was sent would have been due, at `FRAMES_PER_S`: https://en.wikipedia.org/wiki/GCRA."""
 
     def recv_frame(self, frame: Frame) -> None:
         if frame.opcode is Opcode.CLOSE:
             self.current_size = None
+        elif frame.opcode not in _DATA or (frame.opcode is Opcode.CONT and len(frame.data) < SMALL_PIECE_BYTES):
+            now_s = time.monotonic()
+            self._due_s = max(self._due_s, now_s) + 1 / FRAMES_PER_S
+            if self._due_s - now_s > FRAMES_AT_ONCE / FRAMES_PER_S:
+                raise ProtocolError("too many frames that are no message")
         super().recv_frame(frame)
 
 

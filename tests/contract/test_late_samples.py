@@ -43,8 +43,10 @@ async def entries(redis: Redis) -> list[ChangeSet]:
 
 
 async def record(redis: Redis) -> Name:
-    """Return whose sample the record is."""
+    """Return whose sample the record is; of nobody while there is none."""
     found = await LogReader(redis).records(METRICS, ["s_1"])
+    if not found:
+        return "", 0
     data = json.loads(found["s_1"].data)
     return data["boot_id"], data["seq"]
 
@@ -219,10 +221,12 @@ class _Model:
         self.record: Name = ("", 0)
         self._taken: dict[str, set[int]] = {}
         self._begun = ""
+        self._over: set[str] = set()
         self._last = ""
         self._minute = -1
 
     def begin(self, boot: str) -> None:
+        self._over = (self._over | {self._begun}) - {boot}
         self._begun = boot
         self._taken.setdefault(boot, set())
 
@@ -233,9 +237,33 @@ class _Model:
         is_late = bool(taken) and seq < max(taken)
         lead = self._begun or self._last
         if not is_late and lead not in {"", boot}:
-            is_late = minute < self._minute
+            is_late = boot in self._over or minute < self._minute
         taken.add(seq)
         if is_late:
             return "late"
         self._last, self._minute, self.record = boot, minute, (boot, seq)
         return "latest"
+
+
+async def test_samples_of_an_earlier_start_are_late_whatever_its_clock_said(open_redis_log: Redis) -> None:
+    changes = ChangeLog(open_redis_log)
+    await changes.append(handshake("a"))
+    await changes.append(samples(sample("a", 1, minute=30)))
+    await changes.append(handshake("b"))  # restarted with its clock put right
+    await changes.append(samples(sample("b", 1, minute=10)))
+    await changes.append(samples(sample("a", 2, minute=31), sample("b", 2, minute=11)))
+    assert ("b", 2) == await record(open_redis_log)
+    assert [("a", 2)] == late_names(await entries(open_redis_log))
+    assert "!b 1-2;~a 1-2" == await window(open_redis_log)
+    await changes.append(handshake("a"))
+    await changes.append(samples(sample("a", 3, minute=9)))
+    assert ("a", 3) == await record(open_redis_log)
+
+
+async def test_samples_of_who_never_shook_hands_are_told_apart_by_their_time(open_redis_log: Redis) -> None:
+    changes = ChangeLog(open_redis_log)
+    await changes.append(handshake("a"))
+    await changes.append(samples(sample("a", 1, minute=10), sample("script", 1, minute=11)))
+    assert ("script", 1) == await record(open_redis_log)
+    await changes.append(samples(sample("script-2", 1, minute=9)))
+    assert ("script", 1) == await record(open_redis_log)

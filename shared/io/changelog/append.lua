@@ -116,15 +116,15 @@ end
 
 -- Which samples of a server were taken in, by starts of its agent, the latest one first:
 --   `boot first-last,first-last;boot first-last`
--- A start that a handshake has begun is marked with `!`. The guardian restores windows from what the log says of them.
+-- The start that the last handshake has begun is marked with `!`, those that earlier ones have with `~`. The guardian restores windows from what the log says of them.
 local function parse_window(text)
   local window = {}
-  for mark, boot, listed in string.gmatch(text, '(!?)([%w_-]+) ([^;]*)') do
+  for mark, boot, listed in string.gmatch(text, '([!~]?)([%w_-]+) ([^;]*)') do
     local ranges = {}
     for first, last in string.gmatch(listed, '(%d+)-(%d+)') do
       ranges[#ranges + 1] = {tonumber(first), tonumber(last)}
     end
-    window[#window + 1] = {boot = boot, begun = mark == '!', ranges = ranges}
+    window[#window + 1] = {boot = boot, begun = mark == '!', is_over = mark == '~', ranges = ranges}
   end
   return window
 end
@@ -136,7 +136,7 @@ local function format_window(window)
     for k, range in ipairs(start.ranges) do
       ranges[k] = integer(range[1]) .. '-' .. integer(range[2])
     end
-    starts[i] = (start.begun and '!' or '') .. start.boot .. ' ' .. table.concat(ranges, ',')
+    starts[i] = (start.begun and '!' or start.is_over and '~' or '') .. start.boot .. ' ' .. table.concat(ranges, ',')
   end
   return table.concat(starts, ';')
 end
@@ -144,7 +144,7 @@ end
 -- A window in which only the last number of the first start is known, where that is all that is needed: for an agent
 -- whose samples come in order, the rest would be taken apart and put together again for nothing.
 local function fold_window(text)
-  local _, to, mark, boot, last = string.find(text, '^(!?)([%w_-]+) [%d,-]*%-(%d+)')
+  local _, to, mark, boot, last = string.find(text, '^([!~]?)([%w_-]+) [%d,-]*%-(%d+)')
   if not to then
     return nil
   end
@@ -243,6 +243,9 @@ local function standing_of(overlay, op, draft)
   if not lead or start == lead then
     return 'latest'
   end
+  if start and start.is_over then
+    return 'late'
+  end
   return is_older(overlay, draft) and 'late' or 'latest'
 end
 
@@ -311,10 +314,10 @@ local function begin_start(begun)
     return
   end
   for _, other in ipairs(window) do
-    other.begun = false
+    other.begun, other.is_over = false, other.begun or other.is_over
   end
   start = start or {boot = boot, ranges = {}}
-  start.begun = true
+  start.begun, start.is_over = true, false
   move_start(window, start, from, 1)
   redis.call('HSET', SAMPLES, name, format_window(window))
 end

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
+from shared.io.websocket_protocol import FRAMES_AT_ONCE
 from tests.support.raw_websocket import RawWebSocket
-from tests.support.websocket_frames import ping, pong
+from tests.support.websocket_frames import Frame, Opcode, close, more, ping, pong, text
 from tests.support.websocket_vectors import Vector, play, vectors
 
 _OCTETS = bytes([0, 255, 254, 253, 252, 251, 0, 255])
@@ -28,3 +31,11 @@ _VECTORS = (
 @vectors(_VECTORS)
 async def test_pings_are_answered_and_pongs_are_not(client: RawWebSocket, vector: Vector) -> None:
     await play(client, vector)
+
+
+@pytest.mark.parametrize("frame", [ping(b"x" * 125), pong(), more(fin=False)], ids=["pings", "pongs", "empty pieces"])
+async def test_a_peer_that_sends_little_else_is_cut_off(client: RawWebSocket, frame: Frame) -> None:
+    await client.send(text(b"a", fin=False), *[frame] * 2 * FRAMES_AT_ONCE)
+    while (answer := await client.receive()) is not None and answer.opcode == Opcode.PONG:
+        pass
+    assert close(1002, b"too many frames that are no message") == answer

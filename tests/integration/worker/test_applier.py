@@ -6,11 +6,12 @@ import json
 from collections.abc import AsyncIterator
 
 import asyncpg
+import msgspec
 import pytest
 import pytest_asyncio
 from redis.asyncio import Redis
 
-from shared.errors import LogSealed
+from shared.errors import AlreadyExists, LogSealed
 from shared.io.changelog.append import ChangeLog
 from shared.io.changelog.guardian import Guardian, Overtaken
 from shared.io.changelog.read import LogReader
@@ -18,12 +19,14 @@ from shared.io.database.pool import connect
 from shared.io.redis import open_redis
 from shared.names import PartitionKeys, Topic, new_id, partition_of
 from shared.operation import Appended, Draft, Operation
+from shared.resources import RESOURCES
 from tests.support.applier import checkpoint, running_appliers, until
 from tests.support.log import open_log
 from tests.support.valkey import ValkeyServer
 
 SERVERS = Topic("w_test", "servers")
 METRICS = Topic("w_test", "metrics")
+WEBSITES = Topic("w_test", "websites")
 PARTITION = partition_of("w_test")
 SERVER = {
     "name": "web-1",
@@ -167,6 +170,33 @@ async def test_operation_of_which_one_change_is_poison_leaves_nothing(
         await applied(database, await changes.append(put(SERVERS, "s_9", server())))
     assert ["s_9"] == [row["id"] for row in await database.fetch("SELECT id FROM servers")]
     assert "not_storable" == await database.fetchval("SELECT rejected FROM operations WHERE id = 'op-bulk'")
+
+
+async def test_poison_whose_earlier_value_was_taken_is_undone_and_the_rest_goes_on(
+    redis: Redis, database: asyncpg.Connection, database_url: str
+) -> None:
+    websites = RESOURCES["websites"]
+
+    def website(record_id: str, domain: str, **fields: object) -> Operation:
+        data = json.dumps(msgspec.to_builtins(websites.model(primary_domain=domain)) | fields).encode()
+        draft = Draft(id=record_id, action="put", data=data, unique=websites.claims(data))
+        return Operation(topic=WEBSITES, drafts=(draft,), actor="test", id=new_id("op"))
+
+    changes = ChangeLog(redis)
+    async with running_appliers(redis, database_url):
+        await applied(database, await changes.append(website("s_1", "a.example")))
+    await changes.append_all([website("s_1", "b.example", cname="\0"), website("s_2", "a.example")])
+    async with running_appliers(redis, database_url):
+        await until(lambda: pending(database, 0))
+        # the value that was given up is free, the one that was taken is not
+        await applied(database, await changes.append(website("s_3", "b.example")))
+        with pytest.raises(AlreadyExists):
+            await changes.append(website("s_4", "a.example"))
+    found = (await LogReader(redis).snapshot(WEBSITES)).records
+    domains = {record.id: json.loads(record.data)["primary_domain"] for record in found}
+    assert {"s_1": "a.example", "s_2": "a.example", "s_3": "b.example"} == domains
+    rows = await database.fetch("SELECT id, primary_domain FROM websites")
+    assert domains == dict(map(tuple, rows))
 
 
 async def nothing_in(redis: Redis, topic: Topic) -> bool:
