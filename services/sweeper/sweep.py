@@ -84,6 +84,8 @@ class Sweeper:
         self._held_for_ms = max(self._offline_after_ms, self._return_grace_ms)
         self._cleanup = Cleanup(redis, changes, reader, threshold_s=stale.agent_stale_threshold_s)
         self._cleanup_interval_s = stale.agent_cleanup_interval_s
+        self._refused_ms: dict[int, int] = {}
+        """When a partition of the log last took nothing in: nor did it take signs of life then."""
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Sweep until `stopping`; a round that fails in passing is made up for by the next."""
@@ -101,7 +103,10 @@ class Sweeper:
                 await asyncio.wait_for(stopping.wait(), self._interval_s)
 
     async def sweep(self) -> int | None:
-        """Look at every deadline that has passed, once. Raises RedisError, OSError and RetryLater.
+        """Look at every deadline that has passed, once. Raises RedisError and OSError.
+
+        Those of a partition of the log that takes nothing in are left alone, and for as long after that as an agent
+        may be silent.
 
         Return since when (ms) whoever spoke would have been heard; None when silence means nothing.
         """
@@ -120,14 +125,22 @@ class Sweeper:
         return listening_since_ms(listening)
 
     async def _hold_back(self, now_ms: int) -> None:
-        for partition in range(self._reader.partitions):
-            await self._act(judge_unheard(await self._due(partition, now_ms)))
+        for partition in self._listening(now_ms):
+            await self._act(partition, now_ms, judge_unheard(await self._due(partition, now_ms)))
 
     async def _judge(self, now_ms: int, *, way_open: bool) -> None:
-        for partition in range(self._reader.partitions):
+        for partition in self._listening(now_ms):
             due = await self._due(partition, now_ms)
             if due:
-                await self._act(judge(due, *await self._census(partition, now_ms), way_open=way_open))
+                judged = judge(due, *await self._census(partition, now_ms), way_open=way_open)
+                await self._act(partition, now_ms, judged)
+
+    def _listening(self, now_ms: int) -> Iterable[int]:
+        """Yield the partitions in which whoever spoke lately has been heard."""
+        for partition in range(self._reader.partitions):
+            refused_ms = self._refused_ms.get(partition)
+            if refused_ms is None or not 0 <= now_ms - refused_ms < self._offline_after_ms:
+                yield partition
 
     async def _listen(self) -> tuple[int, Listening]:
         newest = await self._redis.zrevrange(INGEST_PRESENCE, 0, 0, withscores=True)
@@ -155,7 +168,15 @@ class Sweeper:
         silent = Counter(one.workspace_id for one in expected if one.score_ms <= now_ms)
         return silent, Counter(one.workspace_id for one in expected)
 
-    async def _act(self, judged: list[tuple[Due, Verdict]]) -> None:
+    async def _act(self, partition: int, now_ms: int, judged: list[tuple[Due, Verdict]]) -> None:
+        """Append the changes of a partition, or note that it takes nothing in."""
+        try:
+            await self._append(judged)
+        except RetryLater as error:
+            self._refused_ms[partition] = now_ms
+            log.warning("silence means nothing", reason=str(error), partition=partition)
+
+    async def _append(self, judged: list[tuple[Due, Verdict]]) -> None:
         """Append the changes, a call's worth at a time; those that lost against others are left to the next sweep."""
         by_workspace: dict[str, list[tuple[Due, Verdict]]] = {}
         for one, verdict in judged:

@@ -274,11 +274,13 @@ class Connection:
         await surroundings.presence.report(identity, await surroundings.registrations.of(identity), message)
 
     async def _leave(self) -> None:
-        """Put the server offline, unless another stream of the agent stands for it."""
-        if self.hold is not None:
-            if not await self._surroundings.holders.release(self.hold):
-                self.close(SUPERSEDED)
-                return
-            self.hold = None
+        """Put the server offline, unless another stream of the agent stands for it; a goodbye may be repeated."""
+        holders, hold = self._surroundings.holders, self.hold
+        if hold is not None and await holders.renew([hold]):
+            self.close(SUPERSEDED)
+            return
         await self._surroundings.presence.leave(self.identity)
+        if hold is not None:
+            await holders.release(hold)
+            self.hold = None
         self.close(Ending(CloseCode.GOODBYE, "goodbye"))

@@ -9,8 +9,10 @@ import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from services.ingest.presence import Presence
 from services.ingest.stream.connection import WISHED_AGAIN_S, Connection
 from services.ingest.stream.connections import RENEW_S
+from shared.errors import RetryLater
 from shared.io.identity_changes import AgentChanges
 from shared.names import PartitionKeys, deadline_of, partition_of
 from tests.support.agent_stream import (
@@ -356,3 +358,28 @@ async def test_wish_that_nobody_announced_is_told_all_the_same_and_again_after_a
                 heard.append(await stream.answer())
             told.append([message["rotate"] for message in heard[:-1]])
         assert [[True], *[[]] * (len(told) - 2), [True]] == told
+
+
+async def test_goodbye_counts_although_redis_has_lost_who_holds_the_stream(ingest: Ingest, agent: Enrolled) -> None:
+    async with replica_of(ingest) as replica, held_stream(replica, agent) as stream:
+        await ingest.redis.delete(KEYS.holder(agent.agent_id))  # as a failover would
+        assert "ack" == (await stream.ask("goodbye"))["op"]
+        assert 1000 == (await stream.closed())[0]
+        assert "offline" == await status(ingest, agent)
+
+
+async def test_stream_whose_goodbye_was_put_off_gives_way_to_a_newer_one(
+    ingest: Ingest, agent: Enrolled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def put_off(*_: object) -> None:
+        raise RetryLater("the log is sealed")
+
+    async with replica_of(ingest) as first, replica_of(ingest) as second, held_stream(first, agent) as old:
+        with monkeypatch.context() as patched:
+            patched.setattr(Presence, "leave", put_off)
+            assert "unavailable" == (await old.ask("goodbye"))["code"]
+        old_hold = await holder(ingest, agent)
+        async with held_stream(second, agent):
+            assert old_hold != await holder(ingest, agent)
+            assert 4409 == (await old.closed())[0]
+            assert "online" == await status(ingest, agent)

@@ -4,10 +4,12 @@ import asyncio
 import datetime as dt
 
 import msgspec
+import pytest
 import pytest_asyncio
 from redis.asyncio import Redis
 
 from services.sweeper.sweep import Sweeper
+from shared.errors import Overloaded, Rejected
 from shared.io.changelog.append import ChangeLog
 from shared.io.changelog.read import LogReader
 from shared.names import (
@@ -22,7 +24,7 @@ from shared.names import (
     held_deadline_of,
     partition_of,
 )
-from shared.operation import Deadline, Draft, Operation
+from shared.operation import Appended, Deadline, Draft, Operation
 from shared.resources.servers import Server
 from shared.settings import Liveness
 
@@ -188,3 +190,23 @@ async def test_first_sweep_ever_calls_nobody_offline(redis: Redis) -> None:
     await redis.delete(SWEEPS)
     await sweeper(redis).sweep()
     assert {"online"} == {server.status for server in (await servers(redis)).values()}
+
+
+async def test_where_the_log_takes_nothing_in_silence_means_nothing(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await make_servers(redis, 2, deadline_ms=-1)
+    append_all, sweeping = ChangeLog.append_all, sweeper(redis)
+
+    async def refuse(*_: object) -> list[Appended | Rejected]:
+        raise Overloaded("the log waits to be applied")
+
+    monkeypatch.setattr(ChangeLog, "append_all", refuse)
+    await sweeping.sweep()
+    # it takes changes in again, and agents that were refused have not come back yet
+    monkeypatch.setattr(ChangeLog, "append_all", append_all)
+    await sweeping.sweep()
+    assert {"online"} == {server.status for server in (await servers(redis)).values()}
+    # another one, which knows nothing of that, would call them offline
+    await sweeper(redis).sweep()
+    assert {"offline"} == {server.status for server in (await servers(redis)).values()}
