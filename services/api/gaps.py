@@ -56,7 +56,7 @@ def _sparse(points: Points, begin: dt.datetime, end: dt.datetime) -> Iterator[tu
     most = max(points.samples) if points.step else 0
     for place, count in enumerate(points.samples):
         is_whole = begin <= points.times[place] <= end - points.step
-        if 2 * count < most and is_whole and 2 * count < _usual(points.samples, place):
+        if 2 * count < most and is_whole and 2 * count < _least_expected(points.samples, place):
             yield points.times[place], points.times[place] + points.step
 
 
@@ -70,10 +70,27 @@ def _at_the_ends(points: Points, begin: dt.datetime, end: dt.datetime) -> Iterat
         yield last, end
 
 
+def _least_expected(samples: Sequence[int], place: int) -> int:
+    """Return the lesser of what is usual before a place and after it: the interval may have been changed just there.
+
+    At an end, where one side says nothing, the next point has to agree with the other side.
+    """
+    before, after = samples[max(0, place - AROUND) : place], samples[place + 1 : place + AROUND + 1]
+    sides = [_median(side) for side in (before, after) if side]
+    if not after:
+        sides += before[-1:]
+    if not before:
+        sides += after[:1]
+    return min(sides, default=0)
+
+
 def _usual(values: Sequence[_Measure], place: int) -> _Measure:
     """Return the median of the values around a place."""
-    around = sorted(values[max(0, place - AROUND) : place + AROUND + 1])
-    return around[len(around) // 2]
+    return _median(values[max(0, place - AROUND) : place + AROUND + 1])
+
+
+def _median(values: Sequence[_Measure]) -> _Measure:
+    return sorted(values)[len(values) // 2]
 
 
 def _allowed(usual: dt.timedelta, step: dt.timedelta) -> dt.timedelta:

@@ -34,7 +34,7 @@ async def stage(redis: Redis, connection: Connection, partition: int, *, epoch: 
     """
     keys = PartitionKeys(partition)
     stage = _Stage(redis, f"{keys.prefix}new:{epoch}:")
-    now_s, _ = await redis.time()
+    expected: list[str] = []
     sql = queries("checkpoints")
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         versions = {
@@ -50,8 +50,11 @@ async def stage(redis: Redis, connection: Connection, partition: int, *, epoch: 
                 windows = {f"{topic}:{row['id']}": row["sample_window"] async for row in rows}
                 await stage.fill("samples", windows)
             if topic.resource == SERVERS.name:
-                await stage.arm(_deadlines(topic, records), now_s * 1000 + offline_after_ms)
+                expected += _deadlines(topic, records)
     await stage.fill("versions", {str(topic): str(version) for topic, version in versions.items()})
+    # last, so that all that took its time takes none of the agents'
+    now_s, _ = await redis.time()
+    await stage.arm(expected, now_s * 1000 + offline_after_ms)
 
 
 class _Stage:

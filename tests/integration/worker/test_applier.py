@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 import asyncpg
 import msgspec
@@ -12,6 +12,7 @@ import pytest_asyncio
 from redis.asyncio import Redis
 
 from shared.errors import AlreadyExists, LogSealed
+from shared.io.changelog import rebuild
 from shared.io.changelog.append import ChangeLog
 from shared.io.changelog.guardian import Guardian, Overtaken
 from shared.io.changelog.read import LogReader
@@ -459,3 +460,30 @@ async def test_overtaken_applier_cannot_commit(redis: Redis, database: asyncpg.C
         await applied(database, await changes.append(put(SERVERS, "s_2", server())))
     assert await database.fetchval("SELECT fence FROM checkpoints WHERE partition = $1", PARTITION) == 3
     assert await database.fetchval("SELECT count(*) FROM servers") == 2
+
+
+async def test_agents_have_all_their_time_however_long_an_epoch_takes_to_build(
+    redis: Redis, database: asyncpg.Connection, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_appliers(redis, database_url):
+        await applied(database, await ChangeLog(redis).append(put(SERVERS, "s_1", server())))
+    steps: list[str] = []
+    fill, time = rebuild._Stage.fill, redis.time
+
+    async def noted_fill(stage: rebuild._Stage, name: str, fields: Mapping[str, bytes | str]) -> None:
+        steps.append(name)
+        await fill(stage, name, fields)
+
+    async def noted_time() -> tuple[int, int]:
+        steps.append("time")
+        found: tuple[int, int] = await time()
+        return found
+
+    connection = await connect(database_url)
+    monkeypatch.setattr(rebuild._Stage, "fill", noted_fill)
+    monkeypatch.setattr(redis, "time", noted_time)
+    await rebuild.stage(redis, connection, PARTITION, epoch=9, offline_after_ms=60_000)
+    await connection.close()
+    # what deadlines are counted from is read when all the rest is in place
+    assert [f"state:{SERVERS}", "versions", "time"] == steps
+    assert [b"w_test:s_1"] == await redis.zrange(f"{PartitionKeys(PARTITION).prefix}new:9:deadlines", 0, -1)

@@ -77,3 +77,16 @@ def test_gaps_that_touch_are_one() -> None:
 
 def test_gap_is_named_from_and_to() -> None:
     assert {"from": START, "to": at(1)} == msgspec.to_builtins(Gap(START, at(1)), builtin_types=(dt.datetime,))
+
+
+@pytest.mark.parametrize("after", [2, 4, 6, 20])
+def test_whole_steps_of_another_interval_are_no_gap_at_either_end(after: int) -> None:
+    for samples in ([60] * 20 + [20] * after, [20] * after + [60] * 20):
+        times = [n * 300 for n in range(len(samples))]
+        assert [] == found(times, 300 * len(samples), step=300, samples=samples)
+
+
+def test_steps_with_few_samples_between_full_ones_are_a_gap() -> None:
+    samples = [60] * 10 + [20] * 3 + [60] * 10
+    times = [n * 300 for n in range(len(samples))]
+    assert [(3000, 3900)] == found(times, 300 * len(samples), step=300, samples=samples)
