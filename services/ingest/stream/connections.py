@@ -168,7 +168,7 @@ class Connections:
         if hold is None:  # it never was the one of its agent, or was given up with a goodbye
             return
         if connection.ending is None:
-            self._departures.note((connection, self._clock()))
+            self._departures.note(connection.identity.agent_id, (connection, self._clock()))
         else:  # its silence is our doing, or was noted otherwise: the deadline stays as it is
             self._given_up.append(hold)
 

@@ -12,7 +12,7 @@ from services.ingest.stream.departures import Departures
 def test_large_share_that_breaks_at_once_is_our_fault(broken: int, standing: int, gone: bool) -> None:
     departures: Departures[int] = Departures()
     for one in range(broken):
-        departures.note(one)
+        departures.note(f"a_{one}", one)
     assert [] == departures.judge(standing)[0]
     assert (list(range(broken)), gone) == departures.judge(standing)
     assert [] == departures.judge(standing)[0]
@@ -20,10 +20,10 @@ def test_large_share_that_breaks_at_once_is_our_fault(broken: int, standing: int
 
 def test_those_who_break_in_the_rounds_before_and_after_count_as_well() -> None:
     departures: Departures[str] = Departures()
-    departures.note("first")
+    departures.note("first", "first")
     departures.judge(9)
     for one in "abcd":
-        departures.note(one)
+        departures.note(one, one)
     assert (["first"], False) == departures.judge(5)
     assert (["a", "b", "c", "d"], False) == departures.judge(5)
 
@@ -31,9 +31,17 @@ def test_those_who_break_in_the_rounds_before_and_after_count_as_well() -> None:
 def test_those_of_two_rounds_before_are_forgotten() -> None:
     departures: Departures[str] = Departures()
     for one in "abcde":
-        departures.note(one)
+        departures.note(one, one)
     for _ in range(3):
         departures.judge(0)
-    departures.note("last")
+    departures.note("last", "last")
     departures.judge(9)
     assert (["last"], True) == departures.judge(9)
+
+
+def test_one_agent_that_comes_and_goes_is_no_outage() -> None:
+    departures: Departures[int] = Departures()
+    for one in range(9):
+        departures.note("a_1", one)
+    departures.judge(3)
+    assert (list(range(9)), True) == departures.judge(3)
