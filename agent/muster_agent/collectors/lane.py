@@ -23,8 +23,8 @@ class Job:
     """One call of `work`, and what came of it.
 
     `is_done` is set last: until then nothing but `is_left` may be looked at. `is_left` says that nobody waits for it
-    any more. `took_s` is its time on the clock and `cpu_s` what its thread and the programs that it ran used of a
-    processor.
+    any more. `took_s` is its time on the clock, `cpu_s` what its thread used of a processor, and `programs_cpu_s` what
+    the programs that it ran did.
     """
 
     def __init__(self, work: Work, limit_s: float) -> None:
@@ -32,7 +32,7 @@ class Job:
         self.limit_s = limit_s
         self.started_s = 0.0
         self.took_s = 0.0
-        self.cpu_s = 0.0
+        self.cpu_s = self.programs_cpu_s = 0.0
         self.fields: Mapping[str, object] = {}
         self.error: Exception | None = None
         self.is_left = False
@@ -40,20 +40,21 @@ class Job:
 
     def run(self) -> None:
         """Call `work`, whatever it raises."""
-        cpu_s = _cpu_s()
+        cpu_s, programs_cpu_s = time.thread_time(), _programs_cpu_s()
         try:
             self.fields = self._work()
         except Exception as error:  # noqa: BLE001 - drivers fail in every way; the group tells it
             self.error = error
-        self.cpu_s = _cpu_s() - cpu_s
+        self.cpu_s = time.thread_time() - cpu_s
+        self.programs_cpu_s = _programs_cpu_s() - programs_cpu_s
         self.took_s = time.monotonic() - self.started_s
         self.is_done = True
 
 
-def _cpu_s() -> float:
-    """Give the processor time of this thread, and of the programs that have ended."""
-    programs = os.times()
-    return time.thread_time() + programs.children_user + programs.children_system
+def _programs_cpu_s() -> float:
+    """Give the processor time of all programs that were run and have ended."""
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 class Lane:

@@ -13,6 +13,8 @@ FIRST_BACKOFF_S = 10.0
 LONGEST_BACKOFF_S = 600.0
 # What a collector in the background may use of a core: where a reading costs more, it comes less often.
 SHARE_OF_CORE = 0.001
+# And the programs that it runs.
+PROGRAMS_SHARE_OF_CORE = 0.005
 # A grid of samples is not exact: what is due within this time is due.
 TOLERANCE_S = 0.05
 
@@ -113,5 +115,6 @@ class Turn:
 
     def _pace(self, job: Job) -> None:
         if self.plan.in_background:
-            self._every_s = max(self.plan.every_s, job.cpu_s / SHARE_OF_CORE)
+            programs_every_s = job.programs_cpu_s / PROGRAMS_SHARE_OF_CORE
+            self._every_s = max(self.plan.every_s, job.cpu_s / SHARE_OF_CORE, programs_every_s)
             self._due_s = self._begun_s + self._every_s

@@ -11,11 +11,11 @@ def turn(every_s: float, *, in_background: bool = True) -> Turn:
     return Turn(Plan(lambda: Reading("any", dict), every_s=every_s, keep_s=every_s, in_background=in_background))
 
 
-def read(state: Turn, now_s: float, *, cpu_s: float = 0.0) -> None:
+def read(state: Turn, now_s: float, *, cpu_s: float = 0.0, programs_cpu_s: float = 0.0) -> None:
     job = Job(lambda: {"a": now_s}, 1.0)
     state.begin(job, now_s)
     job.run()
-    job.cpu_s, job.took_s = cpu_s, 0.0
+    job.cpu_s, job.programs_cpu_s, job.took_s = cpu_s, programs_cpu_s, 0.0
     assert job is state.take(now_s)
 
 
@@ -36,6 +36,12 @@ def test_what_costs_more_comes_less_often_and_stays_fresh_for_longer() -> None:
     read(state, 0.0, cpu_s=0.05)
     assert [False, True] == [state.is_due(now_s) for now_s in (49.0, 50.0)]
     assert [{"a": 0.0}, {}] == [state.fields(now_s) for now_s in (60.0, 61.0)]
+
+
+def test_a_program_may_cost_more_than_the_agent_itself() -> None:
+    state = turn(10)
+    read(state, 0.0, cpu_s=0.01, programs_cpu_s=0.5)
+    assert [False, True] == [state.is_due(now_s) for now_s in (99.0, 100.0)]
 
 
 def test_what_a_sample_waits_for_comes_with_each() -> None:
