@@ -62,7 +62,7 @@ class Engine:
             found = {}
             for each, connection in asked.items():
                 # it may have ended meanwhile
-                with contextlib.suppress(http.client.HTTPException, ValueError, EngineFailed, TimeoutError):
+                with contextlib.suppress(http.client.HTTPException, ValueError, EngineFailed, socket.timeout):
                     found[each] = _answer(connection)
             return found
 
