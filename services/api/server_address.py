@@ -7,7 +7,7 @@ import re
 
 from shared.io.problem import HttpError
 
-_HOST = re.compile(r"([A-Za-z0-9][A-Za-z0-9.-]{0,252}|\[[0-9A-Fa-f:.]{2,45}\])(:\d{1,5})?")
+_HOST = re.compile(r"([A-Za-z0-9_][A-Za-z0-9._-]{0,252}|\[[0-9A-Fa-f:.]{2,45}\])(:\d{1,5})?")
 
 
 def server_address(public_url: str, host: str | None, forwarded_proto: str | None, scheme: str) -> str:

@@ -9,7 +9,7 @@ from shared.io.problem import HttpError
 
 
 @pytest.mark.parametrize(
-    "host", ["muster.example.org", "muster.example.org:8443", "127.0.0.1:8000", "[::1]:8000", "box"]
+    "host", ["muster.example.org", "muster.example.org:8443", "127.0.0.1:8000", "[::1]:8000", "box", "muster_api:8000"]
 )
 def test_the_address_is_the_one_that_was_asked(host: str) -> None:
     assert f"http://{host}" == server_address("", host, None, "http")
