@@ -173,6 +173,8 @@ put_agent() {
     chmod 0755 "$scratch/agent"
     # beside its place first: a copy that is cut short must not be taken for the agent
     cp -p "$scratch/agent" "$target.new"
+    # what SELinux lets systemd start; elsewhere there is no such thing
+    if [ -e /sys/fs/selinux/enforce ] && has chcon; then chcon -t bin_t "$target.new" 2>/dev/null || true; fi
     try_agent "$target.new"
     mv -f "$target.new" "$target"
     changed=yes
