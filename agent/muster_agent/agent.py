@@ -67,6 +67,7 @@ class Agent:
         self._transport = transport
         # SimpleQueue.put is the one way to wake a thread that is safe in a signal handler.
         self._events: queue.SimpleQueue[StopAsked | ThreadEnded] = queue.SimpleQueue()
+        self._ends_s = 0.0
 
     def stop(self, *, quietly: bool = False) -> None:
         """Ask the agent to send what it has, say goodbye (but `quietly`) and end."""
@@ -77,7 +78,8 @@ class Agent:
         try:
             return self._run()
         finally:
-            left = self._exchange.store(STORE_S)
+            # what the goodbye has left of the time is the disk's: a busy one may need it
+            left = self._exchange.store(max(STORE_S, self._ends_s - time.monotonic()))
             if left is None:
                 log.warning("the disk does not answer; what it has not got of the last samples is lost")
             elif left:
@@ -89,6 +91,7 @@ class Agent:
         event = self._next_event(math.inf)
         went_well = isinstance(event, StopAsked)
         deadline_s = time.monotonic() + LEAVE_S
+        self._ends_s = deadline_s + STORE_S
         self._exchange.stop(quietly=isinstance(event, StopAsked) and event.quietly)
         while event is not None:
             if isinstance(event, ThreadEnded):
