@@ -132,9 +132,13 @@ def size_bytes_of(message: str | bytes) -> int:
     return len(message) if isinstance(message, bytes) or message.isascii() else len(message.encode())
 
 
-def seq_of(text: str) -> int:
-    """Return the number of a message without reading the rest of it; raises Malformed for what is none."""
-    return _envelope_of(text).seq
+def turned_away(text: str, error: HttpError) -> Goodbye | Unusable:
+    """Return what is left of a message that is not to be read, but for its name and its number.
+
+    A goodbye is what it is: it asks for nothing more than to be the last. Raises Malformed for what is no message.
+    """
+    envelope = _envelope_of(text)
+    return Goodbye(envelope.seq) if envelope.op == "goodbye" else Unusable(envelope.seq, error)
 
 
 def _envelope_of(text: str) -> _Envelope:

@@ -8,7 +8,7 @@ from enum import IntEnum
 
 import msgspec
 
-from services.ingest.stream.messages import Introduction, Message, Unusable, read_message, seq_of
+from services.ingest.stream.messages import Introduction, Message, read_message, turned_away
 from shared.errors import Malformed, MusterError, RetryLater
 from shared.io.problem import HttpError
 
@@ -79,11 +79,11 @@ class Session:
         return self._in_order(read, now_s)
 
     def turn_away(self, message: str | bytes, error: HttpError, now_s: float) -> Message | Ending:
-        """Take in what is not to be looked at, but for its number, under which it is to be refused with this error."""
+        """Take in what is not to be looked at: it is to be refused with this error, but for a goodbye."""
         if isinstance(message, bytes):
             return _NO_TEXT
         try:
-            return self._in_order(Unusable(seq_of(message), error), now_s)
+            return self._in_order(turned_away(message, error), now_s)
         except Malformed as wrong:
             return Ending(CloseCode.MALFORMED, str(wrong))
 

@@ -127,3 +127,14 @@ async def test_message_of_a_stream_costs_by_its_bytes_not_its_characters(ingest:
         await stream.answer()
         refused = await stream.ask("status")
         assert ("error", "too_many_requests") == (refused["op"], refused["code"])
+
+
+async def test_who_owes_something_may_still_say_goodbye_over_its_stream(strict: Ingest) -> None:
+    agent = await strict.enrol()
+    async with replica_of(strict) as replica, replica.stream(agent) as stream:
+        await stream.shake_hands()
+        while "ack" == (await stream.ask("status", healthy=True))["op"]:
+            pass
+        assert "ack" == (await stream.ask("goodbye"))["op"]
+        assert 1000 == (await stream.closed())[0]
+    assert "offline" == (await strict.record("servers", agent.server_id))["status"]
