@@ -198,6 +198,9 @@ class Presence:
             before = msgspec.json.decode(record.data, type=Server) if record else None
             after = edit(before)
             drafts: tuple[Draft, ...] = ()
+            if before is None and after is not None:
+                # it may have been deleted, and is not to come back although this process may end before it is undone
+                await self._confirm(identity)
             if after is not None and after != before:
                 drafts = (
                     Draft(
@@ -237,10 +240,13 @@ class Presence:
 
     async def _take_back(self, identity: AgentIdentity, made: int | None) -> None:
         agents, agent = Topic(identity.workspace_id, "agents"), Draft(id=identity.agent_id, action="delete")
-        operations = [_operation(identity, agents, (agent,))]
+        server: tuple[Draft, ...] = ()
         if made is not None:  # as long as it is what was made: it may have been deleted, and made by others, since
-            server = Draft(id=identity.server_id, action="delete", expect=made)
-            operations.append(_operation(identity, identity.servers, (server,), self._unexpected(identity)))
+            server = (Draft(id=identity.server_id, action="delete", expect=made),)
+        operations = [
+            _operation(identity, agents, (agent,)),
+            _operation(identity, identity.servers, server, self._unexpected(identity)),
+        ]
         await self._changes.append_all(operations)
 
     async def _agent(self, identity: AgentIdentity) -> Agent | None:

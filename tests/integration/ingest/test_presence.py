@@ -8,6 +8,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 
+from services.ingest.presence import Presence
 from services.ingest.registrations import Registrations
 from shared.names import PartitionKeys, Topic, deadline_of, held_deadline_of, partition_of
 from shared.operation import Deadline, Draft, Operation
@@ -293,3 +294,18 @@ async def test_deleted_server_is_not_made_again_where_nobody_can_tell_whether_it
     let_happen(contested, partial(delete_server, contested, agent))
     assert 503 == (await contested.post("handshake", HANDSHAKE, agent)).status_code
     await assert_is_gone(contested, agent)
+
+
+async def test_deleted_server_is_not_made_again_by_a_process_that_ends_before_it_undoes_that(
+    contested: Ingest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = await contested.enrol()
+    await contested.post("handshake", HANDSHAKE, agent)
+
+    async def end(*_: object) -> None:
+        """Undo nothing."""
+
+    monkeypatch.setattr(Presence, "_take_back", end)
+    let_happen(contested, partial(delete_server, contested, agent))
+    assert 401 == (await contested.post("handshake", HANDSHAKE, agent)).status_code
+    assert await contested.record("servers", agent.server_id) is None
