@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the agent of a Muster installation, which made this script, on the machine that runs it, as root:
 #
-#   (echo MUSTER_ENROL_TOKEN=me_...; curl -fsSL https://muster.example.org/api/v1/download/install.sh) | sudo sh
+#   (echo MUSTER_ENROL_TOKEN=me_...; curl -fsSL https://muster.example.org/api/v1/download/install.sh || echo exit 1) | sudo sh
 #   ... | sudo sh -s -- [--run | --no-service] [--update | --no-update]
 #   sudo sh /usr/local/lib/muster-agent/install.sh --uninstall [--purge]
 #

@@ -15,8 +15,11 @@ _PLACE = "# @settings@\n"
 
 
 def install_line(server: str, token: str) -> str:
-    """Return what is pasted into a shell to install the agent; `token` is letters, digits, `_` and `-`."""
-    return f"(echo MUSTER_ENROL_TOKEN={token}; curl -fsSL {server}{INSTALLER_PATH}) | sudo sh"
+    """Return what is pasted into a shell to install the agent; `token` is letters, digits, `_` and `-`.
+
+    It fails where the download does, which a pipe would not tell, and no command has the token as an argument.
+    """
+    return f"(echo MUSTER_ENROL_TOKEN={token}; curl -fsSL {server}{INSTALLER_PATH} || echo exit 1) | sudo sh"
 
 
 def installer(server: str, builds: Iterable[Build], key: str, token: str = "") -> str:

@@ -68,11 +68,15 @@ async def said_by(machine: Machine, command: str) -> str:
 async def test_one_line_adds_a_machine_and_another_removes_all_of_it(tmp_path: Path) -> None:
     async with installed(tmp_path / "muster", "--no-agent") as installation:
         line = await install_line(installation)
-        plain = line.split("; ")[1].replace(")", "")
+        plain = line.split("; ")[1].replace(" || echo exit 1)", "")
         async with separate_machine(tmp_path / "root", urlsplit(installation.ready.url).port or 0) as machine:
             status, said = await machine.run(plain)
             assert status == 1, said
             assert "set MUSTER_ENROL_TOKEN" in said
+
+            status, said = await machine.run(line.replace("install.sh", "nothing.sh"))
+            assert status == 1, said
+            assert "404" in said
 
             (file,) = installation.data_dir.glob("agents/*-python3-*")
             content = file.read_bytes()

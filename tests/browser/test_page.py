@@ -83,7 +83,8 @@ async def test_line_for_another_machine_leads_to_the_script_and_has_a_token_that
     await expect(page.get_by_text("is this machine alone")).to_be_visible(timeout=SOON_MS)
     code = page.locator(".add-machine code")
     await expect(code).to_contain_text("=me_", timeout=SOON_MS)
-    found = re.fullmatch(r"\(echo MUSTER_ENROL_TOKEN=(\S+); curl -fsSL (\S+)\) \| sudo sh", await code.inner_text())
+    line = r"\(echo MUSTER_ENROL_TOKEN=(\S+); curl -fsSL (\S+) \|\| echo exit 1\) \| sudo sh"
+    found = re.fullmatch(line, await code.inner_text())
     assert found
     body = {"token": found[1], "hostname": "another", "machine_id": "0123456789abcdef"}
     async with httpx.AsyncClient() as another:

@@ -39,7 +39,8 @@ async def test_a_token_is_shown_once_and_stored_as_its_hash(api: Api) -> None:
     token, server, line = (shown.pop(name) for name in ("token", "server", "install_line"))
     assert token.startswith("me_")
     assert "http://api.test" == server
-    assert f"(echo MUSTER_ENROL_TOKEN={token}; curl -fsSL {server}/api/v1/download/install.sh) | sudo sh" == line
+    script = f"{server}/api/v1/download/install.sh"
+    assert f"(echo MUSTER_ENROL_TOKEN={token}; curl -fsSL {script} || echo exit 1) | sudo sh" == line
     assert 46 == len(token)
     row = await api.pool.fetchrow("SELECT * FROM enrolment_tokens")
     assert (sha256(token.encode()).digest(), WORKSPACE) == (row["token_hash"], row["workspace_id"])
