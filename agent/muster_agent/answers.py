@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
 from muster_agent import terms
+from muster_agent.backoff import LONGEST_RETRY_AFTER_S
 from muster_agent.errors import (
     CredentialRefused,
     DeliveryError,
@@ -91,10 +91,9 @@ def is_problem(answer: Answer) -> bool:
 
 
 def seconds(value: object) -> float | None:
-    """Read a number of seconds from a message; None where it is none."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        return None
-    return max(0.0, float(value))
+    """Read a number of seconds to wait from a message, an hour at most; None where it is none."""
+    number = terms.number(value)
+    return None if number is None else min(max(0.0, number), LONGEST_RETRY_AFTER_S)
 
 
 def retry_after_s(value: str | None, now_unix_s: float) -> float | None:
@@ -162,9 +161,14 @@ def rejections_of(stored: Mapping[str, object]) -> list[Rejection]:
     ]
 
 
-def _object(body: bytes) -> dict[str, object]:
+def json_object(body: bytes) -> dict[str, object] | None:
+    """Read a JSON object, from whoever sent it; None where it is none."""
     try:
         value = json.loads(body)
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _object(body: bytes) -> dict[str, object]:
+    return json_object(body) or {}

@@ -181,16 +181,13 @@ class Conversation:
 
         Raises Unavailable where it cannot be an answer to what was sent: the connection is of no use.
         """
-        try:
-            said = json.loads(text)
-        except ValueError:
-            said = None
-        if not isinstance(said, dict):
+        said = answers.json_object(text)
+        if said is None:
             raise Unavailable("what came over the stream is no message of Muster's")
         self._was_answered = True
         if said.get("op") == "config":
             return self._configure(said)
-        if said.get("op") not in {"ack", "error"}:
+        if said.get("op") not in ("ack", "error"):  # no set: it may be anything, and of no hash
             return None
         return self._answered(said, now_s)
 

@@ -33,10 +33,10 @@ def of(stored: Mapping[str, object], before: Terms = Terms()) -> Terms:
 
     But for `rotate`, which is a wish of one message.
     """
-    interval_s = _number(stored.get("interval_s"))
-    heartbeat_s = _number(stored.get("heartbeat_s"))
-    window = _number(stored.get("window"))
-    backfill_per_s = _number(stored.get("backfill_per_s"))
+    interval_s = number(stored.get("interval_s"))
+    heartbeat_s = number(stored.get("heartbeat_s"))
+    window = number(stored.get("window"))
+    backfill_per_s = number(stored.get("backfill_per_s"))
     return Terms(
         before.interval_s if interval_s is None or not is_valid_interval(interval_s) else interval_s,
         _within(heartbeat_s, SHORTEST_HEARTBEAT_S, LONGEST_HEARTBEAT_S, before.heartbeat_s),
@@ -46,10 +46,15 @@ def of(stored: Mapping[str, object], before: Terms = Terms()) -> Terms:
     )
 
 
-def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+def number(value: object) -> float | None:
+    """Read a number of a message, from whoever sent it; None where it is none, or too large to be one."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return float(value)
+    try:
+        read = float(value)
+    except OverflowError:
+        return None
+    return read if math.isfinite(read) else None
 
 
 def _within(value: float | None, lowest: float, highest: float, otherwise: float) -> float:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 import os
 import tempfile
 import time
@@ -20,6 +21,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from muster_agent.update.offer import Offer
+
+log = logging.getLogger(__name__)
 
 CHUNK_BYTES = 1 << 16
 MOST_REMEMBERED = 100
@@ -81,9 +84,10 @@ class Builds:
         failed = self._days_failed()
         days = sorted({*failed.pop(offer.sha256, []), self._today()})
         kept = list(failed.items())[1 - MOST_REMEMBERED :]
-        self._write(self._failed, dict([*kept, (offer.sha256, days)]))
+        # first: on a full disk it makes the room to remember
         with contextlib.suppress(FileNotFoundError):
             self.path(offer).unlink()
+        self._write(self._failed, dict([*kept, (offer.sha256, days)]))
 
     def note_start(self) -> bool:
         """Count a start of the chosen build; tell whether it is worth it: one of the last five has lasted."""
@@ -91,7 +95,10 @@ class Builds:
             starts = int(self._starts.read_text(encoding="ascii"))
         except (OSError, ValueError):
             starts = 0
-        self._write(self._starts, starts + 1)
+        try:
+            self._write(self._starts, starts + 1)
+        except OSError as error:  # no reason to go back to an older one
+            log.warning("cannot count the starts of the build: %s", error)
         return starts < MOST_SILENT_STARTS
 
     def note_report(self) -> None:
@@ -131,11 +138,14 @@ class Builds:
 
     def _write(self, path: Path, value: object) -> None:
         descriptor, name = tempfile.mkstemp(prefix=path.name + ".", dir=str(self.folder))
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(value, file)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                json.dump(value, file)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).replace(path)
+        finally:
+            Path(name).unlink(missing_ok=True)
 
 
 def digest_of(path: Path) -> tuple[str, int]:

@@ -83,16 +83,29 @@ class Updater:
         environ = clean_environment(os.environ, **{INSTALLED: self._installed()})
         command = self._program.command(file, self._arguments)
         if trial.reports_within(command, environ, self._trial_s, has_given_up):
-            self._builds.choose(offer)
-            log.info("muster-agent %s reports and takes the place of %s", offer.version, __version__)
-            self._give_way(file, has_given_up)
-        if has_given_up():
-            sys.exit(0)
-        self._builds.give_up(offer)
-        log.error(
-            "muster-agent %s does not report within %g s; %s comes back", offer.version, self._trial_s, __version__
-        )
+            if self._choose(offer):
+                log.info("muster-agent %s reports and takes the place of %s", offer.version, __version__)
+                self._give_way(file, has_given_up)
+        else:
+            if has_given_up():
+                sys.exit(0)
+            log.error(
+                "muster-agent %s does not report within %g s; %s comes back", offer.version, self._trial_s, __version__
+            )
+        try:
+            self._builds.give_up(offer)
+        except OSError as error:
+            log.warning("cannot remember that muster-agent %s is not to be tried again: %s", offer.version, error)
         self._give_way(self._program.file, has_given_up)
+
+    def _choose(self, offer: Offer) -> bool:
+        """Let a build run from now on; tell whether the disk has taken that in."""
+        try:
+            self._builds.choose(offer)
+        except OSError as error:
+            log.error("muster-agent %s cannot be kept: %s; %s comes back", offer.version, error, __version__)  # noqa: TRY400 - one line for a person
+            return False
+        return True
 
     def _give_way(self, file: Path, has_given_up: Callable[[], bool]) -> NoReturn:
         # From here on a signal ends the process by itself: one that was only noted would be lost with it.
@@ -128,8 +141,12 @@ class Updater:
             return None
         if done.returncode != EXIT_UPDATE:
             return None
-        os_name, arch, version, size, sha256 = done.stdout.decode().split()
-        return Offer(os_name, arch, version, int(size), sha256)
+        try:
+            os_name, arch, version, size, sha256 = done.stdout.decode().split()
+            return Offer(os_name, arch, version, int(size), sha256)
+        except ValueError:
+            log.warning("what was found of an update cannot be read")
+            return None
 
     def _installed(self) -> str:
         return os.environ.get(INSTALLED, str(self._program.file))

@@ -207,3 +207,23 @@ def test_messages_are_numbered_without_a_gap_and_each_is_settled_once(steps: lis
         assert len(sent) - len(settled) <= 2
     assert list(range(1, len(sent) + 1)) == sent
     assert sent[: len(settled)] == settled
+
+
+@pytest.mark.parametrize("odd", [b"[" * 200_000, b"null", b"5", b"\xff", b""])
+def test_what_is_no_message_ends_the_connection(opened: Talk, odd: bytes) -> None:
+    with pytest.raises(Unavailable, match="no message of Muster's"):
+        opened.conversation.receive(odd, opened.now_s)
+
+
+def test_values_that_make_no_sense_are_passed_over(opened: Talk) -> None:
+    assert None is opened.hear({"op": ["ack"], "seq": 2})
+    huge = b'{"op":"config","interval_s":1' + b"0" * 400 + b"}"
+    configured = opened.conversation.receive(huge, opened.now_s)
+    assert isinstance(configured, Configured)
+    assert 5.0 == configured.terms.interval_s
+
+
+def test_no_server_keeps_an_agent_waiting_for_more_than_an_hour(opened: Talk) -> None:
+    opened.say(Kind.FRESH, SAMPLES)
+    assert isinstance(opened.hear({"op": "error", "seq": 2, "retry_after_s": 1e300}), Deferred)
+    assert opened.now_s + 3600 == opened.conversation.wake_s(has_late=False)

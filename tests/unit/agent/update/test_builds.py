@@ -120,3 +120,22 @@ def test_another_choice_begins_to_count_anew(builds: Builds) -> None:
         builds.note_start()
     builds.choose(kept(builds, b"agent"))
     assert builds.note_start()
+
+
+def test_a_disk_that_takes_nothing_is_left_as_it_was(builds: Builds, monkeypatch: pytest.MonkeyPatch) -> None:
+    offer = kept(builds, b"agent")
+    builds.choose(offer)
+
+    def full_disk(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full_disk)
+    before = sorted(each.name for each in builds.folder.iterdir())
+    assert builds.note_start()
+    with pytest.raises(OSError, match="No space"):
+        builds.choose(offer)
+    assert before == sorted(each.name for each in builds.folder.iterdir())
+    # what is given up goes first: where it was the last straw, that makes the room to remember it
+    with pytest.raises(OSError, match="No space"):
+        builds.give_up(offer)
+    assert not builds.path(offer).exists()

@@ -139,3 +139,20 @@ def test_a_signal_between_the_trial_and_what_follows_ends_the_agent(
     assert 0 == ended.value.code
     # one that comes later still ends the process, which has nobody any more to note it
     assert [signal.SIG_DFL] * 2 == [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)]
+
+
+@pytest.mark.usefixtures("own_signals")
+@pytest.mark.parametrize("reports", [True, False])
+def test_where_nothing_can_be_kept_the_installed_one_goes_on(
+    updater: Updater, builds: Builds, monkeypatch: pytest.MonkeyPatch, reports: bool
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    pending(updater, builds)
+    monkeypatch.setattr(trial, "reports_within", lambda *_: reports)
+    monkeypatch.setattr(Builds, "choose", refuse)
+    monkeypatch.setattr(Builds, "give_up", refuse)
+    with pytest.raises(Became) as became:
+        updater.try_pending(lambda: False)
+    assert ["/installed", "--once", "/installed"] == became.value.args[0]
