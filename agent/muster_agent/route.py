@@ -8,7 +8,7 @@ import http.client
 import os
 import socket
 import ssl
-import urllib.request
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
@@ -105,6 +105,11 @@ class Route:
 
 def proxy_of(scheme: str, host: str, port: int) -> Proxy | None:
     """Give the proxy that the environment names for a server. Raises SettingsError where it cannot be used."""
+    if sys.platform == "linux" and not any(name.lower().endswith("_proxy") for name in os.environ):
+        return None
+    # Loaded where there is a proxy, for it costs half a megabyte; other systems name one elsewhere.
+    import urllib.request  # noqa: PLC0415
+
     proxies = urllib.request.getproxies()
     text = proxies.get(scheme) or proxies.get("all")
     if not text or urllib.request.proxy_bypass(f"{host}:{port}") or urllib.request.proxy_bypass(host):

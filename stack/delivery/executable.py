@@ -22,7 +22,10 @@ BUILT_WITHIN_S = 600.0
 _STUB = Path(__file__).with_name("unpack.sh")
 _ENTRY = "import sys\n\nfrom muster_agent.main import main\n\nsys.exit(main())\n"
 # what the libraries import where it is installed, and the agent never uses
-_LEFT_OUT = ("anyio", "click", "h2", "pygments", "rich", "socksio", "sniffio", "tkinter", "trio", "uvloop", "zstandard")
+_NOT_USED = ("anyio", "click", "h2", "pygments", "rich", "socksio", "sniffio", "tkinter", "trio", "uvloop", "zstandard")
+# Python's own libraries load these for archives that the agent has none of, and do without where they are missing.
+_COMPRESSIONS = ("bz2", "lzma", "_bz2", "_lzma")
+_LEFT_OUT = (*_NOT_USED, *_COMPRESSIONS)
 _GLIBC = re.compile(rb"GLIBC_(\d{1,3}\.\d{1,3})(?:\.\d+)?\0")
 _ELF = b"\x7fELF"
 
@@ -67,6 +70,7 @@ def _freeze(scratch: Path) -> Path:
     entry = scratch / "entry.py"
     entry.write_text(_ENTRY, encoding="ascii")
     command = [sys.executable, "-P", "-m", "PyInstaller", "--noconfirm", "--onedir", "--name", "muster-agent"]
+    command += ["--optimize", "2"]  # without docstrings, which would be a megabyte of its memory
     command += ["--log-level", "ERROR", "--paths", str(CHECKOUT / "agent"), "--distpath", str(scratch / "dist")]
     command += ["--workpath", str(scratch / "work"), "--specpath", str(scratch)]
     command += ["--strip"] if shutil.which("strip") else []
