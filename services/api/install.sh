@@ -369,16 +369,7 @@ put_service() {
     put_file "$unit" 0644
     systemctl daemon-reload
     systemctl enable --quiet muster-agent
-    start_with_systemd
-    if ! stays systemctl is-active muster-agent && has_no_namespaces; then
-      say 'this container lets no service have namespaces of its own: the service goes without what needs them'
-      relaxed_unit >"$scratch/file"
-      mkdir -p "$unit.d"
-      put_file "$unit.d/no-namespaces.conf" 0644
-      systemctl daemon-reload
-      start_with_systemd
-    fi
-    stays systemctl is-active muster-agent ||
+    runs_with_systemd || { has_no_namespaces && go_without_namespaces && runs_with_systemd; } ||
       fail "the service does not stay up: $(journalctl _SYSTEMD_UNIT=muster-agent.service -n 1 -o cat --no-pager 2>&1)"
     say 'the service muster-agent runs (systemd): journalctl -u muster-agent'
   elif has rc-service && [ -d /etc/init.d ]; then
@@ -405,20 +396,27 @@ put_service() {
   fi
 }
 
-start_with_systemd() {
+runs_with_systemd() {
   if [ "$changed" = yes ]; then systemctl restart muster-agent; else systemctl start muster-agent; fi
+  stays systemctl is-active muster-agent
 }
 
 has_no_namespaces() { # EXIT_NAMESPACE in systemd.exec(5): as in a container of LXC without nesting
   [ "$(systemctl show -p ExecMainStatus muster-agent)" = ExecMainStatus=226 ]
 }
 
-relaxed_unit() {
-  echo '[Service]'
-  for name in ProtectSystem ProtectHome PrivateTmp ProtectKernelTunables ProtectKernelModules ProtectKernelLogs \
-    ProtectControlGroups ProtectHostname; do
-    echo "$name=no"
-  done
+go_without_namespaces() {
+  say 'this container lets no service have namespaces of its own: the service goes without what needs them'
+  {
+    echo '[Service]'
+    for name in ProtectSystem ProtectHome PrivateTmp ProtectKernelTunables ProtectKernelModules ProtectKernelLogs \
+      ProtectControlGroups ProtectHostname; do
+      echo "$name=no"
+    done
+  } >"$scratch/file"
+  mkdir -p "$unit.d"
+  put_file "$unit.d/no-namespaces.conf" 0644
+  systemctl daemon-reload
 }
 
 stays() { # COMMAND...; whether it succeeds for five seconds: less than the pause before a service is started again
