@@ -8,6 +8,8 @@ from typing import Any
 
 import psutil
 
+from muster_agent.collectors.kernel_files import text_of
+
 POWER_SUPPLIES = Path("/sys/class/power_supply")
 
 # psutil's words for "plugged in" and "unknown" are negative; a number beyond this is no estimate.
@@ -26,11 +28,8 @@ def is_of_a_device(supplies: Path) -> bool:
     See https://www.kernel.org/doc/Documentation/ABI/testing/sysfs-class-power for `scope`.
     """
     batteries = [each for each in supplies.glob("*") if each.name.startswith("BAT") or "battery" in each.name.lower()]
-    try:
-        return (min(batteries) / "scope").read_text(encoding="ascii").strip() == "Device"
-    except (OSError, ValueError):
-        # There is none, or it says nothing of that, as that of a laptop.
-        return False
+    # that of a laptop says nothing of it
+    return bool(batteries) and text_of(min(batteries) / "scope") == "Device"
 
 
 def battery(read: Callable[[], Any] = read_battery) -> dict[str, object]:

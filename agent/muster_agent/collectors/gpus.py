@@ -9,6 +9,7 @@ from pathlib import Path
 
 from muster_agent.collectors import commands
 from muster_agent.collectors.base import LONGEST_LIST
+from muster_agent.collectors.kernel_files import text_of
 
 CARDS = Path("/sys/class/drm")
 AMD = "0x1002"
@@ -50,7 +51,7 @@ def nvidia_gpus(csv: str) -> list[dict[str, object]]:
 def amd_gpus(cards: Path) -> list[dict[str, object]]:
     """Read what the kernel's driver shows of each AMD card."""
     devices = sorted(each / "device" for each in cards.glob("card*") if each.name[len("card") :].isdigit())
-    return [_amd_gpu(index, each) for index, each in enumerate(devices) if _text(each / "vendor") == AMD]
+    return [_amd_gpu(index, each) for index, each in enumerate(devices) if text_of(each / "vendor") == AMD]
 
 
 def _nvidia_gpu(row: list[str]) -> dict[str, object]:
@@ -68,15 +69,15 @@ def _nvidia_gpu(row: list[str]) -> dict[str, object]:
 
 def _amd_gpu(index: int, device: Path) -> dict[str, object]:
     sensors = next(iter(sorted(device.glob("hwmon/hwmon*"))), device)
-    temperature = _number(_text(sensors / "temp1_input"))
+    temperature = _number(text_of(sensors / "temp1_input"))
     # newer cards have no average
-    power_w = _number(_text(sensors / "power1_average") or _text(sensors / "power1_input"))
+    power_w = _number(text_of(sensors / "power1_average") or text_of(sensors / "power1_input"))
     return {
         "index": index,
-        "name": _text(device / "product_name") or "AMD",
-        "percent": _percent(_number(_text(device / "gpu_busy_percent"))),
-        "mem_used": _scaled(_number(_text(device / "mem_info_vram_used")), 1),
-        "mem_total": _scaled(_number(_text(device / "mem_info_vram_total")), 1),
+        "name": text_of(device / "product_name") or "AMD",
+        "percent": _percent(_number(text_of(device / "gpu_busy_percent"))),
+        "mem_used": _scaled(_number(text_of(device / "mem_info_vram_used")), 1),
+        "mem_total": _scaled(_number(text_of(device / "mem_info_vram_total")), 1),
         # sysfs has thousandths of a degree and millionths of a watt
         "temperature": None if temperature is None else round(temperature / 1e3, 1),
         "power_w": None if power_w is None else round(power_w / 1e6, 1),
@@ -97,11 +98,3 @@ def _percent(number: float | None) -> float | None:
 
 def _scaled(number: float | None, factor: int) -> int | None:
     return None if number is None else int(number * factor)
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        # Not every card has every file.
-        return ""

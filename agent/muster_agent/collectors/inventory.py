@@ -12,6 +12,7 @@ import psutil
 
 from muster_agent.collectors.base import LONGEST_LIST
 from muster_agent.collectors.filesystems import Mount, measured_filesystems, read_mounts, read_usage
+from muster_agent.collectors.kernel_files import text_of
 from muster_agent.collectors.network import carried_interfaces, counted_interfaces
 from muster_agent.collectors.operating_system import operating_system
 
@@ -121,11 +122,11 @@ def _cpu_model(cpuinfo: Path) -> str | None:
 
 
 def _disk(device: Path) -> dict[str, object]:
-    sectors, rotational = _text(device / "size"), _text(device / "queue/rotational")
+    sectors, rotational = text_of(device / "size"), text_of(device / "queue/rotational")
     return {
         # The kernel writes "/" in a device's name as "!" there.
         "name": device.name.replace("!", "/"),
-        "model": _text(device / "device/model") or None,
+        "model": text_of(device / "device/model") or None,
         "size_bytes": int(sectors) * SECTOR_BYTES if sectors.isdecimal() else None,
         "rotational": {"0": False, "1": True}.get(rotational),
     }
@@ -134,15 +135,7 @@ def _disk(device: Path) -> dict[str, object]:
 def _is_no_disk(device: Path) -> bool:
     """Whether this is a drive whose medium is another thing, or a part of a disk, or a path to one that is listed."""
     is_part = NO_DISK.fullmatch(device.name) is not None
-    return is_part or _text(device / "device/type") == SCSI_CDROM or _text(device / "hidden") == "1"
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        # Not every device has every file.
-        return ""
+    return is_part or text_of(device / "device/type") == SCSI_CDROM or text_of(device / "hidden") == "1"
 
 
 def _interface(name: str, addresses: Iterable[object], temporary: Collection[str]) -> dict[str, object]:
@@ -164,5 +157,5 @@ def _is_reachable(address: str) -> bool:
 
 def _temporary(ipv6_addresses: Path) -> set[str]:
     """Give the addresses with that flag: a line is address, interface's number, prefix, scope, flags, name."""
-    rows = [line.split() for line in _text(ipv6_addresses).splitlines()]
+    rows = [line.split() for line in text_of(ipv6_addresses).splitlines()]
     return {socket.inet_ntop(socket.AF_INET6, bytes.fromhex(row[0])) for row in rows if int(row[4], 16) & IS_TEMPORARY}

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import psutil
 
+from muster_agent.collectors.kernel_files import text_of
+
 ROOT = Path("/")
 
 
@@ -27,17 +29,9 @@ def memory(root: Path = ROOT) -> dict[str, object]:
 def zfs_cache_bytes(root: Path) -> int:
     """Give how much of its cache (ARC) ZFS would give back; 0 in a container that is shown a part of the memory."""
     statistics = root / "proc/spl/kstat/zfs/arcstats"
-    if not statistics.exists() or " /proc/meminfo fuse.lxcfs " in _text(root / "proc/self/mounts"):
+    if not statistics.exists() or " /proc/meminfo fuse.lxcfs " in text_of(root / "proc/self/mounts"):
         return 0
     # a line is name, type and value
-    rows = [line.split() for line in _text(statistics).splitlines()]
+    rows = [line.split() for line in text_of(statistics).splitlines()]
     values = {row[0]: int(row[2]) for row in rows if len(row) == 3 and row[2].isdecimal()}  # noqa: PLR2004
     return max(0, values.get("size", 0) - values.get("c_min", 0))
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        # Not for us to read: nothing is known of it.
-        return ""

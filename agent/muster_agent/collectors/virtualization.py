@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from muster_agent.collectors.kernel_files import text_of
+
 # What firmware calls itself there, and the name that people know the hypervisor by.
 # As in systemd's detection: https://www.freedesktop.org/software/systemd/man/latest/systemd-detect-virt.html
 VENDORS = (
@@ -39,7 +41,7 @@ def virtualization(root: Path = Path("/")) -> str | None:
 
 def _container(root: Path) -> str | None:
     # Container engines tell it to systemd there, also when another init runs.
-    engine = _text(root / "run/systemd/container")
+    engine = text_of(root / "run/systemd/container")
     if engine:
         return engine.lower()
     if (root / "run/.containerenv").exists():
@@ -49,12 +51,12 @@ def _container(root: Path) -> str | None:
     if (root / "proc/vz").exists() and not (root / "proc/bc").exists():
         return "openvz"
     # where another init runs, LXC is seen by the files that it shows instead of the kernel's
-    return "lxc" if " fuse.lxcfs " in _text(root / "proc/self/mounts") else None
+    return "lxc" if " fuse.lxcfs " in text_of(root / "proc/self/mounts") else None
 
 
 def _hypervisor(root: Path) -> str | None:
     firmware = " ".join(
-        _text(root / "sys/class/dmi/id" / name) for name in ("sys_vendor", "product_name", "bios_vendor")
+        text_of(root / "sys/class/dmi/id" / name) for name in ("sys_vendor", "product_name", "bios_vendor")
     ).lower()
     if "amazon ec2" in firmware and ".metal" in firmware:
         return None
@@ -62,16 +64,8 @@ def _hypervisor(root: Path) -> str | None:
         if mark in firmware:
             return name
     # The kernel's own word for it, on machines without such firmware; Xen's first domain is the host.
-    kind = _text(root / "sys/hypervisor/type")
-    if kind and "control_d" not in _text(root / "proc/xen/capabilities"):
+    kind = text_of(root / "sys/hypervisor/type")
+    if kind and "control_d" not in text_of(root / "proc/xen/capabilities"):
         return kind
-    flags = [line for line in _text(root / "proc/cpuinfo").splitlines() if line.startswith("flags")]
+    flags = [line for line in text_of(root / "proc/cpuinfo").splitlines() if line.startswith("flags")]
     return "vm" if flags and "hypervisor" in flags[0].split() else None
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        # Missing, or not for us to read: one sign fewer.
-        return ""
